@@ -1,0 +1,1 @@
+"""GoodNet opens an image classifier without running it, prunes its backdoor and guards it."""

@@ -1,0 +1,51 @@
+"""The errors a caller can meet, each with the exit code the command line gives it.
+
+Every message is one sentence or two: what was expected, what came, what to do.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "FileError",
+    "GoodnetError",
+    "InvalidInput",
+    "OverBudget",
+    "UnsafeInput",
+    "UsageError",
+]
+
+
+class GoodnetError(Exception):
+    """Root of all errors raised on purpose by this package."""
+
+    exit_code = 4
+
+
+class UsageError(GoodnetError):
+    """An option or argument is wrong in itself, whatever the files hold."""
+
+    exit_code = 2
+
+
+class UnsafeInput(GoodnetError):
+    """The input asks for something that is never done: run code, follow a link, read another file."""
+
+    exit_code = 3
+
+
+class InvalidInput(GoodnetError):
+    """The input is broken, of an unknown kind, or does not fit the other inputs."""
+
+    exit_code = 4
+
+
+class OverBudget(GoodnetError):
+    """The input declares more bytes, layers or pixels than the budget allows."""
+
+    exit_code = 5
+
+
+class FileError(GoodnetError):
+    """The system could not read or write a file: no such path, no permission, disk full."""
+
+    exit_code = 6

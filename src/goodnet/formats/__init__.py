@@ -1,0 +1,1 @@
+"""Model file <-> network, one file or folder per format."""

@@ -1,0 +1,1 @@
+"""The N+1 network G, and input detectors."""

@@ -1,0 +1,1 @@
+"""Ways of making B', the network with its backdoor weakened or gone."""

@@ -1,0 +1,121 @@
+"""The frozen values that pass between rooms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Evaluation", "Integers", "Proportion", "PruneCurve", "SetResult"]
+
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Proportion:
+    """A share `count / total` with its 95 % Clopper-Pearson interval, all in 0..1.
+
+    Made by `goodnet.stats.proportion`. With a total of 0 the value is None and the interval 0..1.
+    """
+
+    value: float | None
+    low: float
+    high: float
+    count: int
+    total: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for `results.json`."""
+        return {
+            "value": self.value,
+            "low": self.low,
+            "high": self.high,
+            "count": self.count,
+            "total": self.total,
+        }
+
+
+@dataclass(frozen=True)
+class PruneCurve:
+    """What silencing the channels of one layer, one after another, does.
+
+    Attributes:
+        layer: The layer whose channels are silenced.
+        order: "ascending", "descending" or "given".
+        channels: Channels in the order they are silenced, shape (channels,).
+        mean_activation: Mean over images and positions of the clean set by channel index,
+            shape (channels,), float64.
+        active_images: In how many clean images each channel is not zero somewhere, by channel
+            index, shape (channels,).
+        correct: Clean validation images still answered right with the first k channels silent,
+            k = 0 first, shape (channels + 1,).
+        total: Clean validation images.
+        hits: By backdoor set: poisoned images answered with their target at each k,
+            shape (channels + 1,). Never used to choose anything.
+        hit_totals: By backdoor set: its number of images.
+    """
+
+    layer: str
+    order: str
+    channels: Integers
+    mean_activation: NDArray[np.float64]
+    active_images: Integers
+    correct: Integers
+    total: int
+    hits: Mapping[str, Integers] = field(default_factory=dict)
+    hit_totals: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def dead_channels(self) -> list[int]:
+        """Channels that are zero everywhere on every clean image."""
+        return [int(c) for c in np.flatnonzero(self.active_images == 0)]
+
+    def steps_to_drop(self, drop: float) -> int | None:
+        """Channels to silence until accuracy is at least `drop` percentage points lower.
+
+        None if it never falls that far. Exact: compared as whole images, not as floats.
+        """
+        lost = self.correct[0] - self.correct
+        reached = np.flatnonzero(lost * 100 >= drop * self.total)
+        return int(reached[0]) if reached.size else None
+
+    def silenced(self, steps: int) -> list[int]:
+        """The first `steps` channels in pruning order."""
+        return [int(c) for c in self.channels[:steps]]
+
+
+@dataclass(frozen=True)
+class SetResult:
+    """What one network answers on one set of images.
+
+    Attributes:
+        correct: Answered with the set's label: clean accuracy on a clean set, attack success
+            rate on a poisoned one (its label is the target).
+        refused: Answered class N ("backdoored"): false alarms on a clean set, detection rate on
+            a poisoned one. None for a network that has no class N.
+        accepted_correct: Answered with the label among the answers that were not N.
+        robust: Answered with the true class although poisoned; None where it is not known.
+    """
+
+    correct: Proportion
+    refused: Proportion | None = None
+    accepted_correct: Proportion | None = None
+    robust: Proportion | None = None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One network on a clean set and on any number of poisoned sets.
+
+    Attributes:
+        network: What to call it in a table: "B", "B'", "G" or a file's name.
+        clean: On the clean test set.
+        backdoor: On each poisoned set, by name.
+    """
+
+    network: str
+    clean: SetResult
+    backdoor: Mapping[str, SetResult] = field(default_factory=dict)
