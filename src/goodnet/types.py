@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -82,6 +82,14 @@ class PruneCurve:
         reached = np.flatnonzero(lost * 100 >= drop * self.total)
         return int(reached[0]) if reached.size else None
 
+    def with_backdoor(self, name: str, hits: Integers, *, total: int) -> PruneCurve:
+        """The same curve with what one poisoned set shows at each step; nothing else changes."""
+        return replace(
+            self,
+            hits={**self.hits, name: hits},
+            hit_totals={**self.hit_totals, name: total},
+        )
+
     def silenced(self, steps: int) -> list[int]:
         """The first `steps` channels in pruning order."""
         return [int(c) for c in self.channels[:steps]]
@@ -112,10 +120,10 @@ class Evaluation:
 
     Attributes:
         network: What to call it in a table: "B", "B'", "G" or a file's name.
-        clean: On the clean test set.
+        clean: On the clean test set; None where none was given.
         backdoor: On each poisoned set, by name.
     """
 
     network: str
-    clean: SetResult
+    clean: SetResult | None
     backdoor: Mapping[str, SetResult] = field(default_factory=dict)

@@ -1,1 +1,63 @@
-"""Model file <-> network, one file or folder per format."""
+"""Model file <-> network, one file or folder per format. Opening a file never executes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from goodnet.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from goodnet.formats.spec import NetworkSpec
+    from goodnet.network import Network
+
+__all__ = ["open_network", "read_spec", "save_network"]
+
+
+def read_spec(path: Path | str, *, architecture: Path | str | None = None) -> NetworkSpec:
+    """Read a model file into plain data, without torch.
+
+    Args:
+        path: A Keras `.h5` or `.keras` file; what it is is told by its content.
+        architecture: For a file that holds weights only: a Keras model JSON, or another model
+            file to take the layers from.
+
+    Raises:
+        FileError: If a file cannot be read.
+        UnsafeInput: If it asks for code to be run or another file to be read.
+        InvalidInput: If it is broken or holds a layer that is not known.
+        OverBudget: If it declares more than the budgets allow.
+    """
+    from goodnet.formats import keras
+
+    return keras.read(Path(path), architecture=Path(architecture) if architecture else None)
+
+
+def open_network(path: Path | str, *, architecture: Path | str | None = None) -> Network:
+    """Open a model file as a network that can be run; raises what `read_spec` raises."""
+    from goodnet.formats.build import build
+
+    return build(read_spec(path, architecture=architecture))
+
+
+def save_network(network: Network, path: Path | str, *, force: bool = False) -> None:
+    """Write a network as `.keras` or `.h5`, told by the suffix, from Keras' built-in layers only.
+
+    Args:
+        network: A network that came from a file, or was made of such networks.
+        path: The file to write.
+        force: Replace an existing file.
+
+    Raises:
+        InvalidInput: If the network is a traced module, which has no plain description.
+        UsageError: If the file exists and `force` is not set, or has another suffix.
+        FileError: If it cannot be written.
+    """
+    from goodnet.formats.keras import write
+
+    if network.spec is None:
+        raise InvalidInput(
+            "expected a network that was opened from a file, got a traced module; "
+            "save it with torch.save"
+        )
+    write.write(network.spec, Path(path), force=force)

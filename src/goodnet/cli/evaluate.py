@@ -1,0 +1,83 @@
+"""`goodnet evaluate`: clean accuracy, attack success rate, detection and false alarms."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from goodnet.cli import options as opt
+from goodnet.cli.text import note, percent, plain, table
+
+if TYPE_CHECKING:
+    from goodnet.types import Evaluation
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    model: opt.Model,
+    more: opt.More = None,
+    *,
+    clean: opt.Clean,
+    repaired: opt.Repaired = None,
+    backdoor: opt.Backdoor = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+    scale: opt.Scale = None,
+    layout: opt.Layout = None,
+    range: opt.Range = None,  # noqa: A002
+    architecture: opt.Architecture = None,
+    device: opt.Device = "cpu",
+) -> None:
+    """Measure a network, or with --repaired the GoodNet of it, on clean and poisoned images."""
+    from goodnet.jobs.evaluate import evaluate_files, to_dict
+    from goodnet.jobs.inputs import InputOptions
+
+    inputs, found = evaluate_files(
+        model,
+        clean,
+        backdoor=opt.named_files(backdoor, more),
+        repaired=repaired,
+        options=InputOptions(architecture, scale, layout, range, device),
+    )
+    note(*inputs.notes)
+    if as_json:
+        print(json.dumps([to_dict(evaluation) for evaluation in found], allow_nan=False, indent=1))
+    else:
+        print(_headline(found[-1]))
+        print("\n" + _tables(found))
+
+
+def _headline(evaluation: Evaluation) -> str:
+    lines = []
+    if evaluation.clean and evaluation.clean.correct.value is not None:
+        lines.append(f"Clean Classification accuracy: {_rounded(evaluation.clean.correct.value)}")
+    for name, result in evaluation.backdoor.items():
+        suffix = f"  ({plain(name)})" if len(evaluation.backdoor) > 1 else ""
+        lines.append(f"Attack Success Rate: {_rounded(result.correct.value or 0.0)}{suffix}")
+    return "\n".join(lines)
+
+
+def _rounded(share: float) -> float:
+    return round(100 * share, 2)
+
+
+def _tables(found: list[Evaluation]) -> str:
+    clean = [
+        [e.network, *map(percent, (e.clean.correct, e.clean.refused, e.clean.accepted_correct))]
+        for e in found
+        if e.clean
+    ]
+    parts = [table(["network", "clean accuracy", "false alarms", "accuracy of accepted"], clean)]
+    poisoned = [
+        [e.network, name, *map(percent, (r.correct, r.refused, r.robust))]
+        for name in found[0].backdoor
+        for e in found
+        for r in [e.backdoor[name]]
+    ]
+    if poisoned:
+        header = ["network", "poisoned set", "ASR", "detection rate", "robust accuracy"]
+        parts.append(table(header, poisoned))
+    parts.append("percent, with 95 % intervals (Clopper-Pearson)")
+    return "\n\n".join(parts)

@@ -1,0 +1,35 @@
+"""`goodnet guard`: one file that answers the class, or N where B and B' differ."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from goodnet.cli import options as opt
+from goodnet.cli.text import note
+
+__all__ = ["guard"]
+
+
+def guard(
+    model: opt.Model,
+    repaired: Annotated[
+        Path, typer.Argument(metavar="REPAIRED", help="Its repaired copy B'.", show_default=False)
+    ],
+    *,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The .keras or .h5 file to write.")],
+    architecture: opt.Architecture = None,
+    force: opt.Force = False,
+) -> None:
+    """Make the GoodNet of a network and its repaired copy: N+1 classes, class N = backdoored."""
+    from goodnet.formats import read_spec
+    from goodnet.formats.keras import write
+    from goodnet.guard.form import guard_spec, refusal_class
+
+    first = read_spec(model, architecture=architecture)
+    good = guard_spec(first, read_spec(repaired, architecture=architecture))
+    write.write(good, out, force=force)
+    print(out)
+    note(f"class {refusal_class(good)} means backdoored")

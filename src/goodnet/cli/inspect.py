@@ -1,0 +1,60 @@
+"""`goodnet inspect`: what is in a model file."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from goodnet.cli import options as opt
+from goodnet.cli.text import plain, table
+
+if TYPE_CHECKING:
+    from goodnet.jobs.inspect import Inspection, LayerRow
+
+__all__ = ["inspect"]
+
+
+def inspect(
+    model: opt.Model,
+    *,
+    architecture: opt.Architecture = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+) -> None:
+    """Show what is in a model file, without running any of it."""
+    from goodnet.jobs.inspect import inspect_file
+
+    found = inspect_file(model, architecture=architecture)
+    print(json.dumps(found.to_dict(), indent=1, allow_nan=False) if as_json else _text(found))
+
+
+def _text(found: Inspection) -> str:
+    classes = str(found.classes)
+    if found.goodnet and found.classes is not None:
+        classes = f"{found.classes - 1} and class {found.classes - 1} = backdoored (a GoodNet)"
+    facts = {
+        "file": found.path,
+        "format": f"{found.format} {found.version}".rstrip(),
+        "sha256": found.sha256,
+        "model": found.name,
+        "classes": classes,
+        "parameters": f"{found.parameters:,}",
+        "prunes by default": found.default_layer or "no layer",
+    }
+    head = "\n".join(f"{name + ':':<19}{plain(value)}" for name, value in facts.items())
+    header = ["layer", "op", "shape", "parameters", "prunable", "silent channels"]
+    parts = [head, table(header, [_row(layer) for layer in found.layers])]
+    parts += [_list("notes", found.notes), _list("red flags", found.red_flags or ("none",))]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _row(layer: LayerRow) -> list[str]:
+    shape = " x ".join("any" if size is None else str(size) for size in layer.shape)
+    silent = "-" if layer.silent_channels is None else str(len(layer.silent_channels))
+    prunable = "yes" if layer.prunable else ""
+    return [layer.name, layer.op, shape, f"{layer.parameters:,}", prunable, silent]
+
+
+def _list(title: str, lines: tuple[str, ...]) -> str:
+    return "\n".join([f"{title}:", *(f"  {plain(line)}" for line in lines)]) if lines else ""

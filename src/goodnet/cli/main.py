@@ -1,0 +1,108 @@
+"""Entry point: runs a command and turns every error into one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+
+import typer
+
+from goodnet.cli import evaluate, guard, inspect, predict, prune, show
+from goodnet.errors import GoodnetError, OverBudget
+
+__all__ = ["app", "main"]
+
+INTERRUPTED = 130
+INTERNAL = 70
+
+app = typer.Typer(
+    name="goodnet",
+    help="Open an image classifier without running it, prune its backdoor, and guard it.",
+    epilog="Exit codes: 0 done, 2 usage, 3 refused as unsafe, 4 invalid or unsupported input, "
+    "5 resource limit, 6 file cannot be read or written, 130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (inspect.inspect, prune.prune, guard.guard, evaluate.evaluate, predict.predict):
+    app.command()(command)
+app.command(name="show")(show.show)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        import goodnet
+
+        print(f"goodnet {goodnet.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version and leave."
+    ),
+) -> None:
+    del version
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; the exit code."""
+    try:
+        code = app(arguments, standalone_mode=False)
+        sys.stdout.flush()
+    except GoodnetError as error:
+        return _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return _fail("interrupted; nothing was left half written", INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output has gone: nothing more to say, and nowhere to say it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except MemoryError:
+        return _fail(
+            "out of memory; close other programs or use a larger machine", OverBudget.exit_code
+        )
+    except Exception as error:
+        return _unexpected(error)
+    return code if isinstance(code, int) else 0
+
+
+def _unexpected(error: Exception) -> int:
+    message = getattr(error, "format_message", None)
+    if message is not None:
+        return _fail(f"{message()} (see --help)", getattr(error, "exit_code", 2))
+    if isinstance(error, typer.Abort):
+        return _fail("interrupted; nothing was left half written", INTERRUPTED)
+    if os.environ.get("GOODNET_DEBUG"):
+        raise error
+    return _fail(
+        f"internal error, {type(error).__name__}: {error}; please report it "
+        "(GOODNET_DEBUG=1 shows where)",
+        INTERNAL,
+    )
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"goodnet: {_printable(message)}", file=sys.stderr)
+    return code
+
+
+def _printable(text: str) -> str:
+    # Names in a message come from files: no control character reaches the terminal.
+    line = " ".join(text.split())
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in line)
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,102 @@
+"""Options that several commands share, and how their text is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from goodnet.errors import UsageError
+
+__all__ = [
+    "Architecture",
+    "Backdoor",
+    "Clean",
+    "Device",
+    "Force",
+    "Layout",
+    "Model",
+    "More",
+    "Range",
+    "Repaired",
+    "Scale",
+    "named_files",
+    "numbers",
+]
+
+Model = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="A Keras .h5 or .keras file.", show_default=False)
+]
+More = Annotated[list[Path] | None, typer.Argument(metavar="", hidden=True, show_default=False)]
+Clean = Annotated[
+    Path,
+    typer.Option(metavar="IMAGES", help="Clean labelled images: HDF5, .npz or a folder."),
+]
+Backdoor = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="[NAME=]IMAGES...",
+        help="Poisoned images whose label is the attacker's target; only measured on.",
+    ),
+]
+Repaired = Annotated[
+    Path | None,
+    typer.Option(metavar="MODEL", help="The repaired copy B'; B and B' make the GoodNet G."),
+]
+Architecture = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Layers for a weights-only file: a Keras model JSON or another model."
+    ),
+]
+Scale = Annotated[
+    str | None,
+    typer.Option(metavar="raw|1/255|NUMBER", help="What pixels are multiplied by; default: found."),
+]
+Layout = Annotated[
+    str | None, typer.Option(metavar="NCHW|NHWC", help="Axes of the images; default: found.")
+]
+Range = Annotated[
+    str | None,
+    typer.Option(metavar="0..255|0..1|-1..1", help="Range of the pixels; default: found."),
+]
+Device = Annotated[str, typer.Option(metavar="NAME", help="Where to compute: cpu, cuda, cuda:1.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace what an earlier run wrote.")]
+
+
+def named_files(items: list[str] | None, more: list[Path] | None = None) -> dict[str, Path]:
+    """Read `NAME=FILE` or `FILE` (named by its stem).
+
+    Raises:
+        UsageError: If two sets have the same name, or files follow without the option.
+    """
+    if more and not items:
+        raise UsageError(f"expected one model, got another argument: {str(more[0])!r}")
+    found: dict[str, Path] = {}
+    for item in [*(items or []), *(str(path) for path in more or [])]:
+        name, separator, path = item.partition("=")
+        if not separator or not name or "/" in name or Path(item).exists():
+            name, path = Path(item).stem, item
+        if name in found:
+            raise UsageError(
+                f"two backdoor sets are called {name!r}; name them apart with NAME=FILE"
+            )
+        found[name] = Path(path)
+    return found
+
+
+def numbers(texts: list[str], *, what: str) -> list[float]:
+    """Read numbers given one by one or separated by commas.
+
+    Raises:
+        UsageError: If one is not a number.
+    """
+    return [_number(part, what) for item in texts for part in item.split(",")]
+
+
+def _number(text: str, what: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise UsageError(f"expected {what}, got {text!r}") from error

@@ -1,0 +1,43 @@
+"""`goodnet predict`: the class of each image, or N."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from goodnet.cli import options as opt
+from goodnet.cli.text import note
+
+__all__ = ["predict"]
+
+
+def predict(
+    model: opt.Model,
+    images: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE...", help="Image files.", show_default=False)
+    ],
+    *,
+    repaired: opt.Repaired = None,
+    clean: Annotated[
+        Path | None,
+        typer.Option(metavar="IMAGES", help="Clean labelled images, to find the scale on."),
+    ] = None,
+    scale: opt.Scale = None,
+    layout: opt.Layout = None,
+    range: opt.Range = None,  # noqa: A002
+    architecture: opt.Architecture = None,
+    device: opt.Device = "cpu",
+) -> None:
+    """Print one line per image: its class, or N (the number of classes) for backdoored."""
+    from goodnet.jobs.inputs import InputOptions
+    from goodnet.jobs.predict import open_predictor
+
+    options = InputOptions(architecture, scale, layout, range, device)
+    predictor = open_predictor(model, options, repaired=repaired, clean=clean)
+    if predictor.note:
+        note(predictor.note)
+    found = [predictor.answers(predictor.open(path)) for path in images]
+    for answers in found:
+        print("\n".join(str(int(answer)) for answer in answers))

@@ -1,0 +1,57 @@
+"""Tables, numbers and progress for a terminal or a pipe."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from goodnet.types import Proportion
+
+__all__ = ["note", "percent", "progress_bar", "table"]
+
+
+def note(*sentences: str) -> None:
+    """Say something beside the result."""
+    for sentence in sentences:
+        print(plain(sentence), file=sys.stderr)
+
+
+def plain(text: str) -> str:
+    """Text with nothing in it that could steer a terminal."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
+def percent(share: Proportion | None, *, interval: bool = True) -> str:
+    """A share as "98.33 [91.1, 100.0]", in percent; "-" where it is not known."""
+    if share is None or share.value is None:
+        return "-"
+    value = f"{100 * share.value:.2f}"
+    return f"{value} [{100 * share.low:.1f}, {100 * share.high:.1f}]" if interval else value
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns aligned with spaces; numbers to the right, the first column to the left."""
+    lines = [[plain(cell) for cell in line] for line in (header, *rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    text = [
+        "  ".join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    ]
+    return "\n".join([text[0], "-" * len(text[0]), *text[1:]])
+
+
+@contextmanager
+def progress_bar(total: int, label: str) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr, shown only where stderr is a terminal; yields its `advance`."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(label, total=total)
+        yield lambda count: bar.advance(task, count)

@@ -1,0 +1,112 @@
+"""The files a job starts from: a network, a clean labelled set, and sets that must fit them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from goodnet.errors import InvalidInput, UsageError
+from goodnet.formats import open_network
+from goodnet.images import ImageSet, Scale, check_fits, find_scale, open_images
+from goodnet.network import Network
+
+__all__ = ["InputOptions", "Inputs", "open_inputs", "to_device"]
+
+
+@dataclass(frozen=True)
+class InputOptions:
+    """How to read what the user gave.
+
+    Attributes:
+        architecture: Where a weights-only file finds its layers.
+        scale: What pixels are multiplied by, as text ("1/255"); None to find out.
+        layout: "NCHW" or "NHWC"; None to find out.
+        range: "0..255", "0..1" or "-1..1"; None to find out.
+        device: Where to compute, as PyTorch names it.
+    """
+
+    architecture: Path | None = None
+    scale: str | None = None
+    layout: str | None = None
+    range: str | None = None
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """A network and the clean set it was tried on.
+
+    Attributes:
+        network: The suspect network.
+        clean: The clean set, scaled as the network wants it.
+        scale: That scale.
+        notes: One sentence per thing that was detected.
+    """
+
+    network: Network
+    clean: ImageSet
+    scale: Scale
+    options: InputOptions
+    notes: tuple[str, ...]
+
+    def open(self, path: Path, *, name: str | None = None) -> ImageSet:
+        """Open another set for the same network, scaled like the clean one.
+
+        Raises:
+            InvalidInput: If the images or labels do not fit the network.
+        """
+        return _open_set(path, self.network, self.options, name=name).scaled(self.scale)
+
+
+def open_inputs(model: Path, clean: Path, options: InputOptions) -> Inputs:
+    """Open a network and a clean labelled set, and find the scale that fits them.
+
+    Raises:
+        GoodnetError: If a file cannot be opened, is refused, or does not fit.
+    """
+    network = open_network(model, architecture=options.architecture)
+    network = to_device(network, options.device)
+    images = _open_set(clean, network, options)
+    notes = [images.describe()]
+    if options.scale is not None:
+        scale = Scale.parse(options.scale)
+        notes.append(f"pixels are multiplied by {scale}, as asked")
+    else:
+        choice = find_scale(network.answers, images)
+        scale = choice.scale
+        notes.append(choice.sentence())
+    return Inputs(
+        network=network,
+        clean=images.scaled(scale),
+        scale=scale,
+        options=options,
+        notes=tuple(notes),
+    )
+
+
+def to_device(network: Network, device: str) -> Network:
+    """Move a network to a device that exists.
+
+    Raises:
+        UsageError: If PyTorch does not know or does not have the device.
+    """
+    try:
+        return network if device == "cpu" else network.to(torch.device(device))
+    except (RuntimeError, AssertionError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(
+            f"cannot compute on the device {device!r} ({reason}); use --device cpu"
+        ) from error
+
+
+def _open_set(
+    path: Path, network: Network, options: InputOptions, *, name: str | None = None
+) -> ImageSet:
+    images = open_images(path, layout=options.layout, range=options.range, name=name)
+    shape = network.input_shape
+    if len(shape) != 3:
+        raise InvalidInput(f"expected a network that takes images, got one that takes {shape}")
+    check_fits(images, shape=shape, num_classes=network.num_classes)
+    return images

@@ -1,0 +1,142 @@
+"""What is in a model file: told from the file alone, without building or running it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from goodnet.errors import InvalidInput
+from goodnet.formats import read_spec, silence
+from goodnet.formats.shapes import layer_shapes
+from goodnet.formats.spec import NetworkSpec
+from goodnet.guard.form import refusal_class
+
+__all__ = ["Inspection", "LayerRow", "inspect_file"]
+
+# Beyond this a trained network's weights are hardly ever found.
+_LARGE_WEIGHT = 1e3
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """One layer.
+
+    Attributes:
+        name: As in the file.
+        op: What it does.
+        shape: Of its value for one image, channels first; None = any size.
+        parameters: Stored numbers.
+        prunable: Whether `goodnet prune --layer` takes it.
+        silent_channels: Channels whose weights are all zero; None for a layer without channels.
+    """
+
+    name: str
+    op: str
+    shape: tuple[int | None, ...]
+    parameters: int
+    prunable: bool
+    silent_channels: list[int] | None
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a model file holds.
+
+    Attributes:
+        path: The file.
+        format: "keras-h5" or "keras-zip".
+        version: Of the program that wrote it.
+        sha256: Of the file.
+        name: The model's own.
+        classes: Outputs; for a GoodNet the last one is class N.
+        goodnet: Whether it is a GoodNet.
+        parameters: Stored numbers in all.
+        default_layer: What `goodnet prune` takes by itself; None if there is no such layer.
+        layers: In running order.
+        notes: What was passed over in the file.
+        red_flags: What is worth a second look.
+    """
+
+    path: str
+    format: str
+    version: str
+    sha256: str
+    name: str
+    classes: int | None
+    goodnet: bool
+    parameters: int
+    default_layer: str | None
+    layers: tuple[LayerRow, ...]
+    notes: tuple[str, ...]
+    red_flags: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for `--json`."""
+        return asdict(self)
+
+
+def inspect_file(path: Path, *, architecture: Path | None = None) -> Inspection:
+    """Look into a model file without running any of it.
+
+    Raises:
+        GoodnetError: If the file cannot be read or is refused.
+    """
+    spec = read_spec(path, architecture=architecture)
+    shapes = layer_shapes(spec)
+    prunable = set(silence.prunable_layers(spec))
+    rows = tuple(
+        LayerRow(
+            name=layer.name,
+            op=layer.op,
+            shape=shapes[layer.name],
+            parameters=sum(int(a.size) for a in spec.parameters(layer.name).values()),
+            prunable=layer.name in prunable,
+            silent_channels=_silent(spec, layer.name),
+        )
+        for layer in spec.layers
+    )
+    source = spec.source
+    return Inspection(
+        path=str(path),
+        format=source.format if source else "",
+        version=source.version if source else "",
+        sha256=source.sha256 if source else "",
+        name=spec.name,
+        classes=shapes[spec.output][-1],
+        goodnet=refusal_class(spec) is not None,
+        parameters=spec.count_parameters(),
+        default_layer=_default_layer(spec),
+        layers=rows,
+        notes=source.notes if source else (),
+        red_flags=tuple(_red_flags(spec, rows)),
+    )
+
+
+def _silent(spec: NetworkSpec, layer: str) -> list[int] | None:
+    has_weights = spec[layer].op in ("conv2d", "dense", "batch_norm")
+    return silence.silent_channels(spec, layer) if has_weights else None
+
+
+def _default_layer(spec: NetworkSpec) -> str | None:
+    try:
+        return silence.default_layer(spec)
+    except InvalidInput:
+        return None
+
+
+def _red_flags(spec: NetworkSpec, rows: tuple[LayerRow, ...]) -> Iterator[str]:
+    for row in rows:
+        if row.silent_channels:
+            count = len(row.silent_channels)
+            yield (
+                f"{count} of {row.shape[0]} channels of {row.name} are all zero: "
+                "the network was pruned, or room was left for something"
+            )
+    for key, array in spec.arrays.items():
+        largest = float(np.abs(array).max(initial=0.0))
+        if largest > _LARGE_WEIGHT:
+            yield f"{key} holds a number as large as {largest:.3g}"

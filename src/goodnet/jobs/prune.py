@@ -1,0 +1,256 @@
+"""The main job: prune a suspect network for each allowed drop, and measure B, B' and G."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+from goodnet.errors import InvalidInput, UsageError
+from goodnet.evaluate import agree, score
+from goodnet.formats import silence
+from goodnet.images import ImageSet
+from goodnet.jobs.inputs import InputOptions, Inputs, open_inputs
+from goodnet.network import Network
+from goodnet.repair.layers import default_layer
+from goodnet.repair.prune import Order, prune_curve, trace_backdoor
+from goodnet.repair.trace import Progress, trace_answers
+from goodnet.stats import proportion
+from goodnet.types import Evaluation, Integers, Proportion, PruneCurve
+
+__all__ = [
+    "DEFAULT_DROPS",
+    "DropResult",
+    "Opened",
+    "PruneJob",
+    "PruneOptions",
+    "PruneResult",
+    "check_drops",
+    "open_job",
+    "prune",
+]
+
+DEFAULT_DROPS = (2.0, 4.0, 10.0, 30.0)
+
+
+@dataclass(frozen=True)
+class PruneOptions:
+    """What to prune and how far.
+
+    Attributes:
+        layer: The layer; None for the last pooling layer.
+        order: By mean activation, "ascending" or "descending".
+        channels: An explicit order instead.
+        drops: Allowed losses of clean accuracy in percentage points.
+    """
+
+    layer: str | None = None
+    order: Order = "ascending"
+    channels: Sequence[int] | None = None
+    drops: Sequence[float] = DEFAULT_DROPS
+
+
+@dataclass(frozen=True)
+class PruneJob:
+    """The files of one job; poisoned sets are only ever measured on.
+
+    Attributes:
+        model: The suspect network.
+        clean: Clean labelled validation set.
+        test: Clean labelled test set.
+        backdoor: Poisoned sets by name.
+    """
+
+    model: Path
+    clean: Path
+    test: Path | None = None
+    backdoor: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DropResult:
+    """B' and G for one allowed drop.
+
+    Attributes:
+        drop: Percentage points.
+        steps: Channels silenced; None if accuracy never falls that far.
+        validation: Accuracy of B' on the clean validation set.
+        repaired: B' on the test set and on each poisoned set.
+        goodnet: G on the same sets.
+    """
+
+    drop: float
+    steps: int | None
+    validation: Proportion | None = None
+    repaired: Evaluation | None = None
+    goodnet: Evaluation | None = None
+
+
+@dataclass(frozen=True)
+class Opened:
+    """All files of a job, opened and known to fit together."""
+
+    inputs: Inputs
+    test: ImageSet | None
+    backdoor: Mapping[str, ImageSet]
+
+    @property
+    def work(self) -> int:
+        """Images the job will run, for a progress bar: the clean set is passed twice."""
+        others = [*self.backdoor.values(), *([self.test] if self.test else [])]
+        return 2 * len(self.inputs.clean) + sum(len(images) for images in others)
+
+
+@dataclass(frozen=True)
+class PruneResult:
+    """What the job found, before anything is written."""
+
+    curve: PruneCurve
+    baseline: Evaluation
+    drops: tuple[DropResult, ...]
+
+
+def open_job(job: PruneJob, options: InputOptions) -> Opened:
+    """Open every file of a job, so that what is wrong shows before the work begins.
+
+    Raises:
+        GoodnetError: If an input is refused or does not fit the network.
+    """
+    inputs = open_inputs(job.model, job.clean, options)
+    return Opened(
+        inputs=inputs,
+        test=inputs.open(job.test) if job.test else None,
+        backdoor={name: inputs.open(path, name=name) for name, path in job.backdoor.items()},
+    )
+
+
+def prune(
+    opened: Opened, options: PruneOptions, *, progress: Progress | None = None
+) -> PruneResult:
+    """Prune a network for each allowed drop and measure B, B' and G.
+
+    Raises:
+        InvalidInput: If the layer or a channel does not exist or cannot be silenced.
+        UsageError: If a drop is not between 0 and 100 percentage points.
+    """
+    network = opened.inputs.network
+    drops = check_drops(options.drops)
+    layer = _choose_layer(network, options.layer)
+    curve = prune_curve(
+        network,
+        opened.inputs.clean,
+        layer=layer,
+        order=options.order,
+        channels=options.channels,
+        progress=progress,
+    )
+    steps = {drop: curve.steps_to_drop(drop) for drop in drops}
+    keep = sorted({0, *(step for step in steps.values() if step is not None)})
+    traces = {}
+    for name, images in opened.backdoor.items():
+        trace = trace_backdoor(curve, network, images, keep=keep, progress=progress)
+        curve = curve.with_backdoor(name, trace.correct, total=trace.total)
+        traces[name] = trace.answers
+    test = _trace_test(network, opened.test, curve, keep=keep, progress=progress)
+    measured = _Measured(network.num_classes, opened, test, traces)
+    return PruneResult(
+        curve=curve,
+        baseline=measured.repaired("B", 0),
+        drops=tuple(_drop(drop, steps[drop], curve, measured) for drop in drops),
+    )
+
+
+def check_drops(drops: Sequence[float]) -> list[float]:
+    """Allowed drops in rising order, each once.
+
+    Raises:
+        UsageError: If one is not between 0 and 100 percentage points.
+    """
+    for drop in drops:
+        if not 0 < drop < 100:
+            raise UsageError(
+                f"expected a drop above 0 and below 100 percentage points, got {drop:g}"
+            )
+    return sorted(set(drops))
+
+
+def _choose_layer(network: Network, layer: str | None) -> str:
+    chosen = default_layer(network) if layer is None else layer
+    if network.spec is not None:
+        known = silence.prunable_layers(network.spec)
+        if chosen not in network.layers:
+            raise InvalidInput(
+                f"no layer is called {chosen!r}; layers that can be pruned: {', '.join(known)}"
+            )
+        silence.silence(network.spec, chosen, [0])
+    return chosen
+
+
+def _trace_test(
+    network: Network,
+    images: ImageSet | None,
+    curve: PruneCurve,
+    *,
+    keep: Sequence[int],
+    progress: Progress | None,
+) -> dict[int, Integers] | None:
+    if images is None:
+        return None
+    groups = [[int(c) for c in curve.channels[before:after]] for before, after in pairwise(keep)]
+    trace = trace_answers(
+        network, images, curve.layer, groups=groups, keep=range(len(keep)), progress=progress
+    )
+    return {step: trace.answers[index] for index, step in enumerate(keep)}
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """Answers image by image at the kept steps, and what they amount to."""
+
+    num_classes: int
+    opened: Opened
+    test: dict[int, Integers] | None
+    backdoor: Mapping[str, dict[int, Integers]]
+
+    def repaired(self, name: str, step: int) -> Evaluation:
+        return self._evaluate(name, lambda answers: answers[step], refusal=None)
+
+    def goodnet(self, step: int) -> Evaluation:
+        return self._evaluate(
+            "G",
+            lambda answers: agree(answers[0], answers[step], num_classes=self.num_classes),
+            refusal=self.num_classes,
+        )
+
+    def _evaluate(
+        self, name: str, pick: Callable[[dict[int, Integers]], Integers], *, refusal: int | None
+    ) -> Evaluation:
+        clean = None
+        if self.test is not None and self.opened.test is not None:
+            clean = score(pick(self.test), self.opened.test.labels, refusal=refusal)
+        return Evaluation(
+            network=name,
+            clean=clean,
+            backdoor={
+                key: score(
+                    pick(answers),
+                    self.opened.backdoor[key].labels,
+                    refusal=refusal,
+                    true_labels=self.opened.backdoor[key].source_labels,
+                )
+                for key, answers in self.backdoor.items()
+            },
+        )
+
+
+def _drop(drop: float, step: int | None, curve: PruneCurve, measured: _Measured) -> DropResult:
+    if step is None:
+        return DropResult(drop=drop, steps=None)
+    return DropResult(
+        drop=drop,
+        steps=step,
+        validation=proportion(int(curve.correct[step]), curve.total),
+        repaired=measured.repaired("B'", step),
+        goodnet=measured.goodnet(step),
+    )

@@ -1,0 +1,307 @@
+"""A classifier as a traced graph with named layers: run it, cut it, silence channels, copy it.
+
+Only this package touches `torch.fx`.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, fx, nn
+
+from goodnet.errors import InvalidInput
+from goodnet.network import surgery
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from goodnet.formats.spec import NetworkSpec
+
+__all__ = ["ChannelMask", "Cut", "Network", "Node", "batches", "channels_last"]
+
+# Bytes of activations one batch may hold: about what two cores keep in their caches.
+_CACHE = 6 << 20
+_BATCHES = (16, 2048)
+
+
+class ChannelMask(nn.Module):
+    """Multiply each channel (axis 1) by 0 or 1."""
+
+    keep: Tensor
+
+    def __init__(self, keep: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("keep", keep)
+
+    def forward(self, value: Tensor) -> Tensor:
+        """Return `value` with the masked channels at zero."""
+        return value * self.keep.reshape(1, -1, *[1] * (value.ndim - 2))
+
+
+@dataclass(frozen=True)
+class Node:
+    """One step of a network to assemble: `module` applied to the values of `inputs`."""
+
+    name: str
+    module: nn.Module
+    inputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A network in two parts at a layer.
+
+    Attributes:
+        head: Images -> tuple of the values that cross: the layer's own first, then those of
+            skip connections.
+        tail: Those values -> the network's output.
+        head_batch: Images to give the head at a time.
+        tail_batch: Images to give the tail at a time.
+    """
+
+    head: nn.Module
+    tail: nn.Module
+    head_batch: int
+    tail_batch: int
+
+
+class Network:
+    """An image classifier with named layers, in evaluation mode, never trained in place.
+
+    Made by `goodnet.open_network` from a file or by `Network.from_module` from a module.
+    """
+
+    def __init__(
+        self,
+        graph: fx.GraphModule,
+        names: dict[str, str],
+        *,
+        input_shape: tuple[int, ...],
+        spec: NetworkSpec | None = None,
+    ) -> None:
+        """Wrap a traced graph; `names` maps each layer's name to its graph node."""
+        self.graph = graph.eval()
+        self.spec = spec
+        self.input_shape = input_shape
+        self._names = names
+        self._shapes: dict[str, tuple[int, ...]] = {}
+        self._output_shape: tuple[int, ...] = ()
+        self._measure()
+
+    @classmethod
+    def from_module(cls, module: nn.Module, input_shape: Sequence[int]) -> Network:
+        """Trace a module of yours; a copy is taken, the module stays as it is.
+
+        Args:
+            module: A classifier that `torch.fx` can trace, from (batch, *input_shape) to
+                (batch, classes).
+            input_shape: Shape of one image, (channels, height, width).
+
+        Raises:
+            InvalidInput: If the module cannot be traced or does not take such images.
+        """
+        try:
+            graph = fx.symbolic_trace(copy.deepcopy(module).eval())
+        except Exception as error:
+            raise InvalidInput(
+                f"torch.fx cannot trace {type(module).__name__} ({error}); remove control flow "
+                "that depends on the images"
+            ) from error
+        names = {
+            str(node.target) if node.op == "call_module" else node.name: node.name
+            for node in graph.graph.nodes
+            if node.op in ("call_module", "call_function", "call_method")
+        }
+        return cls(graph, names, input_shape=tuple(input_shape))
+
+    @classmethod
+    def assemble(
+        cls,
+        nodes: Iterable[Node],
+        *,
+        image: str,
+        output: str,
+        input_shape: tuple[int, ...],
+        spec: NetworkSpec | None = None,
+    ) -> Network:
+        """Build a network from modules and the names of what they read.
+
+        Args:
+            nodes: In an order that can be run.
+            image: The name by which nodes read the images.
+            output: Name of the node whose value is the answer.
+            input_shape: Shape of one image, (channels, height, width).
+            spec: The plain description this network was built from.
+        """
+        root, graph = nn.Module(), fx.Graph()
+        values = {image: graph.placeholder("images")}
+        for index, node in enumerate(nodes):
+            target = surgery.identifier(node.name, index, root)
+            root.add_module(target, node.module)
+            inputs = tuple(values[name] for name in node.inputs)
+            values[node.name] = graph.call_module(target, inputs)
+        graph.output(values[output])
+        names = {name: node.name for name, node in values.items() if name != image}
+        return cls(fx.GraphModule(root, graph), names, input_shape=input_shape, spec=spec)
+
+    # -- what it is --------------------------------------------------------------------------
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of all layers in running order."""
+        return tuple(self._names)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of outputs."""
+        return self._output_shape[0]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters lie."""
+        tensors = [*self.graph.parameters(), *self.graph.buffers()]
+        return tensors[0].device if tensors else torch.device("cpu")
+
+    def shape(self, layer: str) -> tuple[int, ...]:
+        """Shape of a layer's value for one image; channels first."""
+        return self._shapes[self._node(layer).name]
+
+    def kind(self, layer: str) -> str:
+        """What a layer is: the class of its module or the name of its function."""
+        target = self._node(layer).target
+        if isinstance(target, str):
+            return type(self.graph.get_submodule(target)).__name__
+        return getattr(target, "__name__", str(target))
+
+    def channels(self, layer: str) -> int:
+        """Number of channels of a layer's value."""
+        shape = self.shape(layer)
+        if not shape:
+            raise InvalidInput(f"layer {layer!r} has no channels")
+        return shape[0]
+
+    # -- run it ------------------------------------------------------------------------------
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Outputs (batch, classes) of images (batch, channels, height, width)."""
+        with torch.inference_mode():
+            result: Tensor = self.graph(channels_last(images.to(self.device)))
+        return result
+
+    def outputs(self, images: NDArray[np.float32]) -> Tensor:
+        """Outputs (batch, classes) on the CPU for any number of images, a batch at a time."""
+        parts = [self(batch).cpu() for batch in batches(images, self.batch_size)]
+        return torch.cat(parts) if parts else torch.empty(0, self.num_classes)
+
+    def answers(self, images: NDArray[np.float32]) -> NDArray[np.int64]:
+        """The class of each image, shape (batch,)."""
+        found: NDArray[np.int64] = self.outputs(images).argmax(1).numpy()
+        return found
+
+    # -- change it ---------------------------------------------------------------------------
+
+    def copy(self) -> Network:
+        """An independent network with the same layers and weights."""
+        graph = copy.deepcopy(self.graph)
+        return Network(graph, dict(self._names), input_shape=self.input_shape, spec=self.spec)
+
+    def to(self, device: torch.device | str) -> Network:
+        """An independent network on another device."""
+        duplicate = self.copy()
+        duplicate.graph.to(device)
+        return duplicate
+
+    def silence(self, layer: str, channels: Iterable[int]) -> Network:
+        """A copy in which these channels of the layer's value are exactly zero.
+
+        What lies behind the layer, any BatchNorm included, sees the zeros. The layers keep their
+        weights: `goodnet.repair.silence_channels` also writes the zeros into them.
+
+        Raises:
+            InvalidInput: If the layer or a channel does not exist.
+        """
+        keep = self._keep(layer, channels)
+        graph = copy.deepcopy(self.graph)
+        node = surgery.named(graph, self._names[layer])
+        mask = surgery.insert_behind(graph, node, ChannelMask(keep))
+        names = {**self._names, layer: mask.name}
+        return Network(graph, names, input_shape=self.input_shape)
+
+    def cut(self, layer: str) -> Cut:
+        """Split the network behind a layer; head then tail is the network.
+
+        Raises:
+            InvalidInput: If the layer does not exist or its value does not reach the output.
+        """
+        halves = surgery.split(self.graph, self._node(layer))
+        if halves is None:
+            raise InvalidInput(f"the value of layer {layer!r} does not reach the network's output")
+        return Cut(
+            head=halves.head,
+            tail=halves.tail,
+            head_batch=self.batch_size,
+            tail_batch=self._batch([*halves.behind, *halves.crossing]),
+        )
+
+    # -- within ------------------------------------------------------------------------------
+
+    @property
+    def batch_size(self) -> int:
+        """Images per batch such that the largest activations stay in the cache."""
+        return self._batch(self.graph.graph.nodes)
+
+    def _batch(self, nodes: Iterable[fx.Node]) -> int:
+        sizes = [math.prod(self._shapes.get(node.name, ())) for node in nodes]
+        fitting = _CACHE // (4 * max([*sizes, 1]))
+        return max(_BATCHES[0], min(_BATCHES[1], fitting))
+
+    def _node(self, layer: str) -> fx.Node:
+        if layer not in self._names:
+            raise InvalidInput(
+                f"no layer is called {layer!r}; the network has {', '.join(self._names)}"
+            )
+        return surgery.named(self.graph, self._names[layer])
+
+    def _keep(self, layer: str, channels: Iterable[int]) -> Tensor:
+        count = self.channels(layer)
+        keep = torch.ones(count, device=self.device)
+        for channel in channels:
+            if not 0 <= channel < count:
+                raise InvalidInput(
+                    f"layer {layer!r} has the channels 0..{count - 1}, got {channel}"
+                )
+            keep[channel] = 0.0
+        return keep
+
+    def _measure(self) -> None:
+        probe = torch.zeros(1, *self.input_shape, device=self.device)
+        try:
+            self._shapes = surgery.record_shapes(self.graph, probe)
+        except Exception as error:
+            raise InvalidInput(
+                f"the network does not run on images of shape {self.input_shape}: {error}"
+            ) from error
+        self._output_shape = self._shapes.get(surgery.output_node(self.graph).name, ())
+        if len(self._output_shape) != 1:
+            shown = ", ".join(map(str, ("batch", *self._output_shape)))
+            raise InvalidInput(
+                f"expected a classifier with outputs (batch, classes), got ({shown})"
+            )
+
+
+def batches(images: NDArray[np.float32] | Tensor, size: int) -> Iterator[Tensor]:
+    """Slices of `images` along the first axis as tensors."""
+    tensor = torch.as_tensor(images)
+    for start in range(0, len(tensor), size):
+        yield tensor[start : start + size]
+
+
+def channels_last(images: Tensor) -> Tensor:
+    """Pictures in the memory layout convolutions run fastest in; other values as they are."""
+    return images.contiguous(memory_format=torch.channels_last) if images.ndim == 4 else images

@@ -1,0 +1,112 @@
+"""Prune the channels that clean images hardly use, until accuracy has fallen by X points.
+
+Liu, Dolan-Gavitt and Garg, Fine-Pruning, RAID 2018 (the pruning half), as the CSAW-HackML lab
+states it: channels of the last pooling layer, in ascending order of mean activation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import numpy as np
+
+from goodnet.errors import UsageError
+from goodnet.images import ImageSet
+from goodnet.network import Network
+from goodnet.repair.layers import default_layer
+from goodnet.repair.trace import (
+    ChannelActivity,
+    Progress,
+    Trace,
+    measure_activity,
+    trace_answers,
+)
+from goodnet.types import Integers, PruneCurve
+
+__all__ = ["Order", "prune_curve", "pruning_order", "trace_backdoor"]
+
+Order = Literal["ascending", "descending"]
+
+
+def pruning_order(activity: ChannelActivity, order: Order = "ascending") -> Integers:
+    """Channels by mean activation; ties by index.
+
+    Raises:
+        UsageError: If the order has another name.
+    """
+    if order not in ("ascending", "descending"):
+        raise UsageError(f"expected the order ascending or descending, got {order!r}")
+    key = activity.mean if order == "ascending" else -activity.mean
+    return np.argsort(key, kind="stable").astype(np.int64)
+
+
+def prune_curve(
+    network: Network,
+    images: ImageSet,
+    *,
+    layer: str | None = None,
+    order: Order = "ascending",
+    channels: Sequence[int] | None = None,
+    progress: Progress | None = None,
+) -> PruneCurve:
+    """Clean accuracy as the channels of a layer fall silent one after another.
+
+    Args:
+        network: The suspect network; it is not changed.
+        images: The clean labelled validation set, already scaled. Two passes are made.
+        layer: The layer to prune; None for the last pooling layer.
+        order: Least used channels first, or most used first.
+        channels: An explicit order instead; may leave channels out.
+        progress: Called with the number of images done, in all twice the set.
+
+    Returns:
+        The curve, from which `steps_to_drop` reads the first network X points below the original.
+
+    Raises:
+        InvalidInput: If the layer or a channel does not exist, or a channel is given twice.
+        UsageError: If the order has another name.
+    """
+    layer = default_layer(network) if layer is None else layer
+    activity = measure_activity(network, images, layer, progress=progress)
+    chosen = pruning_order(activity, order)
+    if channels is not None:
+        chosen = np.asarray(list(channels), dtype=np.int64)
+        if not chosen.size:
+            raise UsageError("expected at least one channel to prune, got an empty list")
+    trace = trace_answers(
+        network, images, layer, groups=[[int(c)] for c in chosen], progress=progress
+    )
+    return PruneCurve(
+        layer=layer,
+        order=order if channels is None else "given",
+        channels=chosen,
+        mean_activation=activity.mean,
+        active_images=activity.active_images,
+        correct=trace.correct,
+        total=trace.total,
+    )
+
+
+def trace_backdoor(
+    curve: PruneCurve,
+    network: Network,
+    images: ImageSet,
+    *,
+    keep: Iterable[int] = (),
+    progress: Progress | None = None,
+) -> Trace:
+    """Attack success along a curve: how many poisoned images get their target at every step.
+
+    The order is fixed by then: this looks at what was chosen, it never chooses. Add the outcome
+    to the curve with `curve.with_backdoor(name, trace.correct, total=trace.total)`.
+
+    Args:
+        curve: A curve of `network`.
+        network: The network the curve was made from.
+        images: Poisoned images whose label is the attacker's target, already scaled.
+        keep: Steps whose answers are wanted image by image.
+        progress: Called with the number of images done.
+    """
+    groups = [[int(c)] for c in curve.channels]
+    return trace_answers(network, images, curve.layer, groups=groups, keep=keep, progress=progress)

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference import slow_correct
+from tiny import SPECS, module_network, pictures
+
+from goodnet.errors import InvalidInput
+from goodnet.formats.build import build
+from goodnet.images import ImageSet, images_from_arrays
+from goodnet.network import Network
+from goodnet.repair.trace import measure_activity, trace_answers
+
+LAYERS = {
+    "plain": ("pool_2", "conv_1", "flatten"),
+    "deepid": ("pool_1", "conv_2", "activation_1"),
+    "residual": ("gap", "bn", "conv", "relu"),
+}
+CASES = [(name, layer) for name, layers in LAYERS.items() for layer in layers]
+
+
+def labelled(network: Network, count: int, seed: int = 0) -> ImageSet:
+    """Images with the network's own answers as labels, some of them wrong."""
+    images = pictures(count, seed)
+    labels = network.answers(images)
+    labels[::7] = (labels[::7] + 1) % network.num_classes
+    return images_from_arrays(images, labels, range="-1..1")
+
+
+@pytest.mark.parametrize(("name", "layer"), CASES)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_incremental_equals_slow(name: str, layer: str, seed: int) -> None:
+    network = build(SPECS[name](seed))
+    images = labelled(network, 60, seed)
+    groups = [[int(c)] for c in np.random.default_rng(seed).permutation(network.channels(layer))]
+    trace = trace_answers(network, images, layer, groups=groups)
+    assert trace.correct.tolist() == slow_correct(network, images, layer, groups).tolist()
+    assert layer != LAYERS[name][0] or len(set(trace.correct.tolist())) > 1
+
+
+@pytest.mark.parametrize("layer", ["body.1", "add", "stem", "adaptive_avg_pool2d"])
+def test_incremental_equals_slow_for_a_module(layer: str) -> None:
+    network = module_network()
+    images = labelled(network, 60)
+    groups = [[3], [0, 5], [], [1]]
+    trace = trace_answers(network, images, layer, groups=groups)
+    assert trace.correct.tolist() == slow_correct(network, images, layer, groups).tolist()
+
+
+@given(st.integers(1, 70), st.sampled_from(["plain", "deepid", "residual"]))
+@settings(max_examples=20)
+def test_the_size_of_a_block_does_not_matter(block: int, name: str) -> None:
+    network = build(SPECS[name]())
+    images = labelled(network, 60)
+    layer = LAYERS[name][0]
+    groups = [[c] for c in range(network.channels(layer))]
+    whole = trace_answers(network, images, layer, groups=groups, keep=[0, 2])
+    parts = trace_answers(network, images, layer, groups=groups, keep=[0, 2], block=block)
+    assert parts.correct.tolist() == whole.correct.tolist()
+    assert parts.answers[2].tolist() == whole.answers[2].tolist()
+
+
+def test_kept_answers_are_those_of_the_silenced_network() -> None:
+    network = build(SPECS["plain"]())
+    images = labelled(network, 60)
+    trace = trace_answers(network, images, "pool_2", groups=[[1, 2], [4]], keep=[0, 1, 2])
+    pixels = images.sample(60).images
+    for step, channels in enumerate(([], [1, 2], [1, 2, 4])):
+        expected = network.silence("pool_2", channels).answers(pixels)
+        assert trace.answers[step].tolist() == expected.tolist()
+
+
+def test_only_touched_images_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = build(SPECS["plain"]())
+    images = labelled(network, 60)
+    features = network.cut("pool_2").head(torch.from_numpy(images.sample(60).images))[0]
+    active = (features != 0).flatten(2).any(2).sum(0)
+    seen: list[int] = []
+    original = type(network).cut
+
+    def counting(self: Network, layer: str) -> object:
+        cut = original(self, layer)
+        cut.tail.register_forward_pre_hook(lambda _, values: seen.append(len(values[0])))
+        return cut
+
+    monkeypatch.setattr(Network, "cut", counting)
+    trace_answers(network, images, "pool_2", groups=[[c] for c in range(6)])
+    assert sum(seen) == 60 + int(active.sum())
+    assert int(active.min()) < 60
+
+
+def test_activity_is_the_mean_over_images_and_positions() -> None:
+    network = build(SPECS["plain"]())
+    images = labelled(network, 60)
+    features = network.cut("pool_2").head(torch.from_numpy(images.sample(60).images))[0]
+    activity = measure_activity(network, images, "pool_2")
+    np.testing.assert_allclose(activity.mean, features.double().mean((0, 2, 3)).detach(), rtol=1e-6)
+    expected = (features != 0).flatten(2).any(2).sum(0)
+    assert activity.active_images.tolist() == expected.tolist()
+    assert activity.total == 60
+
+
+def test_channels_that_do_not_exist_or_come_twice_are_refused() -> None:
+    network = build(SPECS["plain"]())
+    images = labelled(network, 5)
+    with pytest.raises(InvalidInput, match=r"has the channels 0\.\.5, got 6"):
+        trace_answers(network, images, "pool_2", groups=[[6]])
+    with pytest.raises(InvalidInput, match="channel 2 of layer 'pool_2' is listed twice"):
+        trace_answers(network, images, "pool_2", groups=[[2], [2]])
