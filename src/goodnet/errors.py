@@ -28,7 +28,7 @@ class UsageError(GoodnetError):
 
 
 class UnsafeInput(GoodnetError):
-    """The input asks for something that is never done: run code, follow a link, read another file."""
+    """The input asks for what is never done: run code, follow a link, read another file."""
 
     exit_code = 3
 

@@ -11,7 +11,7 @@ from goodnet.network import Network
 from goodnet.stats import proportion
 from goodnet.types import Evaluation, Integers, SetResult
 
-__all__ = ["agree", "answer", "evaluate", "score"]
+__all__ = ["agree", "answer", "evaluate_network", "score"]
 
 _BLOCK = 1024
 
@@ -56,7 +56,7 @@ def score(
     )
 
 
-def evaluate(
+def evaluate_network(
     network: Network,
     clean: ImageSet,
     backdoor: Mapping[str, ImageSet] | None = None,

@@ -13,7 +13,8 @@ from goodnet.evaluate import agree
 from goodnet.formats import silence
 from goodnet.formats.build import build
 from goodnet.formats.spec import NetworkSpec
-from goodnet.guard import guard, guard_spec, refusal_class
+from goodnet.guard.form import guard_spec, refusal_class
+from goodnet.guard.goodnet import make_goodnet
 
 LAYERS = {"plain": "pool_2", "deepid": "pool_1", "residual": "gap"}
 
@@ -92,7 +93,7 @@ def test_two_modules_run_side_by_side() -> None:
     repaired = network.silence("body.1", [0, 1, 2])
     images = pictures(100)
     expected = agree(network.answers(images), repaired.answers(images), num_classes=5)
-    assert guard(network, repaired).answers(images).tolist() == expected.tolist()
+    assert make_goodnet(network, repaired).answers(images).tolist() == expected.tolist()
     assert (expected == 5).any()
 
 
@@ -101,4 +102,4 @@ def test_networks_that_do_not_belong_together_are_refused() -> None:
     with pytest.raises(InvalidInput, match=message):
         guard_spec(plain_spec(), plain_spec(classes=6))
     with pytest.raises(InvalidInput, match=message):
-        guard(module_network(), build(plain_spec(classes=6)))
+        make_goodnet(module_network(), build(plain_spec(classes=6)))

@@ -9,7 +9,7 @@ from types import FrameType
 
 import typer
 
-from goodnet.cli import evaluate, guard, inspect, predict, prune, show
+from goodnet.cli import demo, evaluate, guard, inspect, predict, prune, show
 from goodnet.errors import GoodnetError, OverBudget
 
 __all__ = ["app", "main"]
@@ -28,9 +28,16 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (inspect.inspect, prune.prune, guard.guard, evaluate.evaluate, predict.predict):
+for command in (
+    inspect.inspect,
+    prune.prune,
+    guard.guard,
+    evaluate.evaluate,
+    predict.predict,
+    show.show,
+    demo.demo,
+):
     app.command()(command)
-app.command(name="show")(show.show)
 
 
 def _version(wanted: bool) -> None:

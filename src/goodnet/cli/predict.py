@@ -38,6 +38,7 @@ def predict(
     predictor = open_predictor(model, options, repaired=repaired, clean=clean)
     if predictor.note:
         note(predictor.note)
-    found = [predictor.answers(predictor.open(path)) for path in images]
-    for answers in found:
-        print("\n".join(str(int(answer)) for answer in answers))
+    for path in images:
+        opened = predictor.open(path)
+        for block in opened.blocks(1024):
+            print("\n".join(str(answer) for answer in predictor.answers(block, opened).final))

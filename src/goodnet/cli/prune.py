@@ -67,12 +67,12 @@ def prune(
         layer=layer, order=_order(order), channels=_channels(channels), drops=drops
     )
     job = PruneJob(model, clean, test, opt.named_files(backdoor, more))
-    files.check_run_folder(out, force=force)
-    opened = open_job(job, InputOptions(architecture, scale, layout, range, device))
-    note(*opened.inputs.notes)
-    with progress_bar(opened.work, "pruning") as advance:
-        result = run(opened, chosen, progress=advance)
-    write_run(opened, result, out, small=compact, force=force)
+    with files.run_folder(out, force=force) as folder:
+        opened = open_job(job, InputOptions(architecture, scale, layout, range, device))
+        note(*opened.inputs.notes)
+        with progress_bar(opened.work, "pruning") as advance:
+            result = run(opened, chosen, progress=advance)
+        write_run(opened, result, folder, small=compact)
     print(_summary(result))
     note(f"written to {out}")
 

@@ -16,7 +16,7 @@ from goodnet.formats.activations import FUNCTIONS
 from goodnet.formats.spec import Activation, Array, Layer, NetworkSpec
 from goodnet.network import Network, Node
 
-__all__ = ["build"]
+__all__ = ["build", "extract"]
 
 _NORMALIZE_EPSILON = 1e-7
 
@@ -43,6 +43,24 @@ def build(spec: NetworkSpec) -> Network:
         input_shape=tuple(size for size in spec.input_shape if size is not None),
         spec=spec,
     )
+
+
+def extract(network: Network) -> NetworkSpec:
+    """The description of a network with the weights it has now: the inverse of `build`.
+
+    Raises:
+        InvalidInput: If the network was not built from a description.
+    """
+    if network.spec is None:
+        raise InvalidInput("expected a network that was opened from a file, got a traced module")
+    spec = network.spec
+    arrays = {
+        f"{layer.name}/{key}": tensor.detach().cpu().contiguous().numpy().copy()
+        for layer in spec.layers
+        if spec.parameters(layer.name)
+        for key, tensor in network.module(layer.name).state_dict().items()
+    }
+    return spec.with_arrays({key: arrays[key] for key in spec.arrays})
 
 
 def _module(layer: Layer, arrays: Mapping[str, Array]) -> nn.Module:

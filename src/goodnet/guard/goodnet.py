@@ -16,10 +16,10 @@ from goodnet.formats.build import build
 from goodnet.guard.form import REFUSAL, guard_spec
 from goodnet.network import Network, Node
 
-__all__ = ["guard"]
+__all__ = ["make_goodnet"]
 
 
-def guard(network: Network, repaired: Network) -> Network:
+def make_goodnet(network: Network, repaired: Network) -> Network:
     """The GoodNet of a network and its repaired copy.
 
     Args:

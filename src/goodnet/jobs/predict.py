@@ -3,22 +3,42 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from goodnet.errors import GoodnetError, UsageError
-from goodnet.evaluate import agree, answer
+from goodnet.evaluate import agree
 from goodnet.formats import open_network
-from goodnet.images import ImageSet, Scale, check_fits, find_scale, open_images, usual_scales
+from goodnet.guard.form import refusal_class
+from goodnet.images import Block, ImageSet, Scale, check_fits, find_scale, open_images, usual_scales
 from goodnet.jobs.evaluate import check_belongs
 from goodnet.jobs.inputs import InputOptions, to_device
 from goodnet.network import Network
 from goodnet.types import Integers
 
-__all__ = ["Predictor", "open_predictor"]
+__all__ = ["Answers", "Predictor", "open_predictor"]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Classes of some images, by network: "B" or "G", or "B", "B'" and "G".
+
+    Attributes:
+        by_network: Shape (images,) each; the last is the answer that counts.
+        refusal: The class that means "backdoored"; None where there is none.
+    """
+
+    by_network: Mapping[str, Integers]
+    refusal: int | None
+
+    @property
+    def final(self) -> Integers:
+        """The answers that count, shape (images,)."""
+        return list(self.by_network.values())[-1]
 
 
 @dataclass(frozen=True)
@@ -40,9 +60,16 @@ class Predictor:
     note: str
 
     @property
-    def classes(self) -> int:
-        """Classes of the network itself, the GoodNet's class N not counted."""
-        return self.network.num_classes
+    def refusal(self) -> int | None:
+        """The class that means "backdoored"; None where there is none."""
+        if self.repaired is not None:
+            return self.network.num_classes
+        return refusal_class(self.network.spec) if self.network.spec else None
+
+    @property
+    def name(self) -> str:
+        """What to call the only network."""
+        return "B" if self.refusal is None else "G"
 
     def open(self, path: Path) -> ImageSet:
         """Open images for this network; labels are not needed.
@@ -52,45 +79,44 @@ class Predictor:
         """
         images = open_images(path, layout=self.options.layout, range=self.options.range)
         shape = self.network.input_shape
-        check_fits(images, shape=shape, num_classes=self.classes, labels=False)
+        check_fits(images, shape=shape, num_classes=self.network.num_classes, labels=False)
         return images
 
-    def answers(self, images: ImageSet, network: Network | None = None) -> Integers:
-        """The class of each image.
+    def answers(self, block: Block, images: ImageSet) -> Answers:
+        """What each network says of some images.
 
-        Where the scale is not known, an answer that is the same at every usual scale is given.
+        Where the scale is not known, only answers that are the same at every usual scale are
+        given.
 
         Args:
-            images: What `open` returned.
-            network: One of the two networks; None for the GoodNet of both, or the only one.
+            block: Images of the set, not scaled.
+            images: The set they are from, as `open` returned it.
 
         Raises:
-            UsageError: If the answer depends on a scale that nothing tells.
+            UsageError: If an answer depends on a scale that nothing tells.
         """
         scales = usual_scales(images.range) if self.scale is None else (self.scale,)
-        found = [self._at(images.scaled(scale), network) for scale in scales]
+        found = [self._at(scale.apply(block.images)) for scale in scales]
         for scale, other in zip(scales[1:], found[1:], strict=True):
-            self._same(images, found[0], other, scales=(scales[0], scale))
+            differs = np.flatnonzero(found[0].final != other.final)
+            if differs.size:
+                at = int(differs[0])
+                where = f"image {block.start + at} of " if len(images) > 1 else ""
+                raise UsageError(
+                    f"{where}{images.name}: the answer depends on the scale of the pixels "
+                    f"({scales[0]}: {found[0].final[at]}, {scale}: {other.final[at]}); pass "
+                    f"--scale {scales[0]} or --scale {scale}, or --clean with labelled images "
+                    "to find out"
+                )
         return found[0]
 
-    def _at(self, images: ImageSet, network: Network | None) -> Integers:
-        if network is not None or self.repaired is None:
-            return answer(network or self.network, images)
-        both = (answer(self.network, images), answer(self.repaired, images))
-        return agree(*both, num_classes=self.classes)
-
-    def _same(
-        self, images: ImageSet, first: Integers, other: Integers, *, scales: Sequence[Scale]
-    ) -> None:
-        differs = np.flatnonzero(first != other)
-        if differs.size:
-            at = int(differs[0])
-            where = f"image {at} of {images.name}" if len(images) > 1 else images.name
-            raise UsageError(
-                f"{where}: the answer depends on the scale of the pixels ({scales[0]}: "
-                f"{first[at]}, {scales[1]}: {other[at]}); pass --scale {scales[0]} or "
-                f"--scale {scales[1]}, or --clean with labelled images to find out"
-            )
+    def _at(self, pixels: NDArray[np.float32]) -> Answers:
+        first = self.network.answers(pixels)
+        if self.repaired is None:
+            return Answers({self.name: first}, self.refusal)
+        second = self.repaired.answers(pixels)
+        both = agree(first, second, num_classes=self.network.num_classes)
+        return Answers({"B": first, "B'": second, "G": both}, self.refusal)
 
 
 def open_predictor(

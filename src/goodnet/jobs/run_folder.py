@@ -26,46 +26,36 @@ __all__ = ["curve_rows", "results", "write_run"]
 SCHEMA = 1
 
 
-def write_run(
-    opened: Opened,
-    result: PruneResult,
-    destination: Path,
-    *,
-    small: bool = False,
-    force: bool = False,
-) -> None:
-    """Write the run folder; it appears whole or not at all.
+def write_run(opened: Opened, result: PruneResult, folder: Path, *, small: bool = False) -> None:
+    """Fill an empty run folder (see `files.run_folder`, which makes it appear whole or not at all).
 
     Args:
         opened: The job's files.
         result: What was found.
-        destination: The folder to make.
+        folder: Where to write.
         small: Also write networks with the channels removed.
-        force: Replace an earlier run folder of the same name.
 
     Raises:
-        UsageError: If the folder exists and `force` is not set.
-        FileError: If it cannot be written.
+        FileError: If something cannot be written.
         InvalidInput: If `small` is set and the channels cannot be removed.
     """
     spec = opened.inputs.network.spec
     if spec is None or spec.source is None:
         raise InvalidInput("expected a network that was read from a file, got a module")
-    with files.run_folder(destination, force=force) as folder:
-        written = {
-            drop.drop: _write_networks(spec, result, drop, folder=folder, small=small)
-            for drop in result.drops
-        }
-        _write_curve(result.curve, folder / "curve.csv")
-        marks = {drop.drop: drop.steps for drop in result.drops}
-        plot_curve(result.curve, drops=marks, destination=folder / "curve.png")
-        groups = {
-            f"X = {drop.drop:g}": [result.baseline, drop.repaired, drop.goodnet]
-            for drop in result.drops
-            if drop.repaired and drop.goodnet
-        }
-        plot_comparison(groups, folder / "comparison.png")
-        files.write_json(folder / "results.json", results(opened, result, written))
+    written = {
+        drop.drop: _write_networks(spec, result, drop, folder=folder, small=small)
+        for drop in result.drops
+    }
+    _write_curve(result.curve, folder / "curve.csv")
+    marks = {drop.drop: drop.steps for drop in result.drops}
+    plot_curve(result.curve, drops=marks, destination=folder / "curve.png")
+    groups = {
+        f"X = {drop.drop:g}": [result.baseline, drop.repaired, drop.goodnet]
+        for drop in result.drops
+        if drop.repaired and drop.goodnet
+    }
+    plot_comparison(groups, folder / "comparison.png")
+    files.write_json(folder / "results.json", results(opened, result, written))
 
 
 def _write_networks(

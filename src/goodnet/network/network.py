@@ -174,10 +174,21 @@ class Network:
 
     def kind(self, layer: str) -> str:
         """What a layer is: the class of its module or the name of its function."""
-        target = self._node(layer).target
-        if isinstance(target, str):
-            return type(self.graph.get_submodule(target)).__name__
-        return getattr(target, "__name__", str(target))
+        node = self._node(layer)
+        if node.op == "call_module":
+            return type(self.module(layer)).__name__
+        return getattr(node.target, "__name__", str(node.target))
+
+    def module(self, layer: str) -> nn.Module:
+        """The module that computes a layer.
+
+        Raises:
+            InvalidInput: If the layer does not exist or is a function.
+        """
+        node = self._node(layer)
+        if node.op != "call_module":
+            raise InvalidInput(f"layer {layer!r} is a function, not a module")
+        return self.graph.get_submodule(str(node.target))
 
     def channels(self, layer: str) -> int:
         """Number of channels of a layer's value."""

@@ -1,0 +1,69 @@
+"""`goodnet show`: a contact sheet of images and of what a network makes of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from goodnet.cli import options as opt
+from goodnet.cli.text import note
+
+__all__ = ["show"]
+
+
+def show(
+    images: Annotated[
+        Path,
+        typer.Argument(
+            metavar="IMAGES", help="HDF5, .npz, a folder or an image.", show_default=False
+        ),
+    ],
+    *,
+    out: Annotated[Path, typer.Option(metavar="PNG", help="The picture to write.")] = Path(
+        "sheet.png"
+    ),
+    model: Annotated[
+        Path | None, typer.Option(metavar="MODEL", help="Also show what this network answers.")
+    ] = None,
+    repaired: opt.Repaired = None,
+    count: Annotated[int, typer.Option(metavar="N", help="Images at most, spread evenly.")] = 40,
+    columns: Annotated[int | None, typer.Option(metavar="N", help="Images in a row.")] = None,
+    poisoned: Annotated[
+        bool, typer.Option("--poisoned", help="The labels are the attacker's targets.")
+    ] = False,
+    clean: Annotated[
+        Path | None,
+        typer.Option(metavar="IMAGES", help="Clean labelled images, to find the scale on."),
+    ] = None,
+    scale: opt.Scale = None,
+    layout: opt.Layout = None,
+    range: opt.Range = None,  # noqa: A002
+    architecture: opt.Architecture = None,
+    device: opt.Device = "cpu",
+    force: opt.Force = False,
+) -> None:
+    """Draw a contact sheet (PNG): images, labels and, beside a model, its answers."""
+    from goodnet.errors import UsageError
+    from goodnet.files import atomic_path
+    from goodnet.images import open_images
+    from goodnet.jobs.inputs import InputOptions
+    from goodnet.jobs.predict import open_predictor
+    from goodnet.jobs.show import ShowOptions, draw_sheet
+
+    if repaired is not None and model is None:
+        raise UsageError("--repaired needs --model, the network it was made from")
+    options = InputOptions(architecture, scale, layout, range, device)
+    predictor = None
+    if model is not None:
+        predictor = open_predictor(model, options, repaired=repaired, clean=clean)
+        note(*filter(None, [predictor.note]))
+        opened = predictor.open(images)
+    else:
+        opened = open_images(images, layout=layout, range=range)
+    note(opened.describe())
+    with atomic_path(out, force=force) as path:
+        sheet = draw_sheet(opened, ShowOptions(count, columns, poisoned), predictor=predictor)
+        sheet.save(path, format="PNG")
+    print(out)

@@ -1,0 +1,232 @@
+"""Write files and folders so that they appear whole or not at all.
+
+Everything is built under a hidden temporary name beside its destination, synced to the disk, and
+then renamed: whatever interrupts the writing, the old state stays.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from goodnet.errors import FileError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["atomic_path", "run_folder", "sha256", "write_json"]
+
+RESULTS = "results.json"
+
+_FULL = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT})
+_BLOCK = 1 << 20
+
+
+@contextmanager
+def atomic_path(destination: Path, *, force: bool = False) -> Iterator[Path]:
+    """Yield a temporary path beside `destination`, renamed to it when the block ends well.
+
+    After any exception the temporary file is gone and the destination is as it was.
+
+    Args:
+        destination: Where the file goes; its folder must exist.
+        force: Replace a file that is already there.
+
+    Yields:
+        The path to write to: an empty file in the same folder.
+
+    Raises:
+        UsageError: If the destination exists and `force` is not given, or is a symbolic link.
+        FileError: If the system refuses: no such folder, no permission, disk full.
+    """
+    with _clear_errors(destination):
+        _check_file(destination, force)
+        temporary = _hidden(destination)
+        try:
+            temporary.touch(exist_ok=False)
+            yield temporary
+            _sync(temporary)
+            _check_file(destination, force)
+            temporary.replace(destination)
+        finally:
+            temporary.unlink(missing_ok=True)
+        _sync(destination.parent)
+
+
+@contextmanager
+def run_folder(destination: Path, *, force: bool = False) -> Iterator[Path]:
+    """Yield a hidden folder beside `destination`, renamed to it when the block ends well.
+
+    After any exception the hidden folder is gone and the destination is as it was.
+
+    Args:
+        destination: Where the folder goes; its parent must exist.
+        force: Replace what is there if it is a run folder (holds a `results.json` as this
+            package writes it) or empty. No other folder is ever removed.
+
+    Yields:
+        The folder to fill: empty, on the same disk.
+
+    Raises:
+        UsageError: If the destination exists and may not be replaced.
+        FileError: If the system refuses: no such parent, no permission, disk full.
+    """
+    with _clear_errors(destination):
+        _check_folder(destination, force)
+        temporary = _hidden(destination)
+        try:
+            temporary.mkdir()
+            yield temporary
+            _sync_tree(temporary)
+            _check_folder(destination, force)
+            _put_in_place(temporary, destination)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        _sync(destination.parent)
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write plain data as indented JSON, keys in their order, with a newline at the end.
+
+    Raises:
+        ValueError: If a number is not finite; JSON has no NaN.
+    """
+    text = json.dumps(data, indent=2, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8", newline="\n")
+
+
+def sha256(path: Path) -> str:
+    """Hash of a file's content, in hexadecimal.
+
+    Raises:
+        FileError: If the file cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+    except OSError as error:
+        raise FileError(f"cannot read the file, {_reason(error)}: {path}") from error
+    return digest.hexdigest()
+
+
+def _hidden(destination: Path) -> Path:
+    return destination.with_name(f".goodnet-{secrets.token_hex(8)}.tmp")
+
+
+def _check_file(destination: Path, force: bool) -> None:
+    _check_name(destination)
+    if destination.is_symlink():
+        raise UsageError(
+            f"the output is a symbolic link, give the path it points to: {destination}"
+        )
+    if not destination.exists():
+        return
+    if not destination.is_file():
+        raise FileError(
+            f"expected a file name for the output, got a folder or device: {destination}"
+        )
+    if not force:
+        raise UsageError(f"the output exists already, use --force to replace it: {destination}")
+
+
+def _check_folder(destination: Path, force: bool) -> None:
+    _check_name(destination)
+    if destination.is_symlink():
+        raise UsageError(
+            f"the output folder is a symbolic link, give the folder it points to: {destination}"
+        )
+    if not destination.exists():
+        return
+    if not destination.is_dir():
+        raise UsageError(
+            f"expected a folder for the output, got a file; name another: {destination}"
+        )
+    if not force:
+        raise UsageError(
+            f"the output folder exists already, use --force to replace it: {destination}"
+        )
+    if not _is_replaceable(destination):
+        raise UsageError(
+            "--force replaces only an empty folder or a run folder (one with a results.json of "
+            f"ours); remove this one yourself or name another: {destination}"
+        )
+
+
+def _check_name(destination: Path) -> None:
+    if destination.name in ("", ".."):
+        raise UsageError(f"the output needs a name of its own, got: {destination}")
+    if not destination.parent.is_dir():
+        raise FileError(
+            f"there is no such folder for the output, create it first: {destination.parent}"
+        )
+
+
+def _is_replaceable(folder: Path) -> bool:
+    """Whether the folder is empty or holds results of this package."""
+    if not any(folder.iterdir()):
+        return True
+    try:
+        results = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(results, dict) and {"schema", "command"} <= results.keys()
+
+
+def _put_in_place(new: Path, destination: Path) -> None:
+    """Rename `new` to `destination`; an old folder there is moved aside first, then removed."""
+    aside = _hidden(destination)
+    try:
+        if destination.exists():
+            destination.rename(aside)
+        new.rename(destination)
+    except BaseException:
+        if aside.exists() and not destination.exists():
+            aside.rename(destination)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _sync_tree(folder: Path) -> None:
+    for path in sorted(folder.rglob("*")):
+        _sync(path)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    """Have the system bring a file, or a folder's list of names, to the disk."""
+    if path.is_symlink():
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _clear_errors(destination: Path) -> Iterator[None]:
+    """Turn what the system says into one sentence about the output."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if error.errno in _FULL:
+            raise FileError(
+                "no room to write the output (disk full, quota or file size limit); what was there "
+                f"before is unchanged, free some space and run again: {destination}"
+            ) from error
+        raise FileError(f"cannot write the output, {_reason(error)}: {destination}") from error
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error) or type(error).__name__).lower()

@@ -1,0 +1,88 @@
+"""Open labelled images of any kind that is read, by content."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from goodnet.errors import InvalidInput
+from goodnet.images.stored import StoredFile
+
+if TYPE_CHECKING:
+    from goodnet.images.imageset import ImageSet
+    from goodnet.images.lab import Contents
+
+__all__ = ["open_images"]
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_ZIP = b"PK\x03\x04"
+_IMAGES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM")
+
+
+def open_images(
+    path: Path | str,
+    *,
+    layout: str | None = None,
+    range: str | None = None,  # noqa: A002
+    name: str | None = None,
+) -> ImageSet:
+    """Open labelled images, whatever the suffix of their file.
+
+    Read are: an HDF5 or npz file with the arrays `data`, `label` and perhaps `source_label` (or
+    `images` and `labels`, or `x` and `y`); a folder with one sub-folder of PNG, JPEG, BMP or WebP
+    files per class; one such file, which then has no label (-1).
+
+    Args:
+        path: A local file or folder.
+        layout: Order of the axes of an array, "NCHW", "NHWC" or "NHW", where it cannot be told.
+            Not used for image files.
+        range: Of the pixels of an array, "0..255", "0..1" or "-1..1", where it cannot be told.
+            Not used for image files.
+        name: What to call the set; its file's name if not given.
+
+    Returns:
+        The set. Nothing stays open and no pixels are held.
+
+    Raises:
+        FileError: If the path is missing or may not be read.
+        InvalidInput: If it is none of these, is damaged, or its arrays do not belong together.
+        UnsafeInput: If it asks for other files or foreign code.
+        OverBudget: If it declares too much.
+        UsageError: If `layout` or `range` is not one that is known.
+    """
+    path = Path(path)
+    name = name or path.name or path.resolve().name
+    if path.is_dir():
+        from goodnet.images.folder import open_folder
+
+        return open_folder(path, name=name)
+    file = StoredFile.find(path)
+    with file.open() as handle:
+        head = handle.read(12)
+    if _is_image(head):
+        from goodnet.images.folder import open_single
+
+        return open_single(file, name=name)
+    from goodnet.images.lab import labelled_images
+
+    return labelled_images(_contents(file, head), file, name=name, layout=layout, range=range)
+
+
+def _is_image(head: bytes) -> bool:
+    return head.startswith(_IMAGES) or (head[:4] == b"RIFF" and head[8:] == b"WEBP")
+
+
+def _contents(file: StoredFile, head: bytes) -> Contents:
+    """The arrays of an HDF5 or npz file."""
+    if head.startswith(_HDF5):
+        from goodnet.images.hdf5 import Hdf5Contents
+
+        return Hdf5Contents.find(file)
+    if head.startswith(_ZIP):
+        from goodnet.images.npz import NpzContents
+
+        return NpzContents.find(file)
+    raise InvalidInput(
+        "expected images as an HDF5 or npz file, a PNG, JPEG, BMP or WebP image, or a folder of "
+        f"them, got a file that starts with {head.hex(' ')}: {str(file.path)!r}"
+    )
