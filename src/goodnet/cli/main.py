@@ -71,26 +71,34 @@ def run(arguments: list[str]) -> int:
     except GoodnetError as error:
         return _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
-        return _fail("interrupted; nothing was left half written", INTERRUPTED)
+        code = INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output has gone: nothing more to say, and nowhere to say it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _unheard()
+    except SystemExit as stop:
+        # Typer leaves this way when the reader of our output has gone.
+        if isinstance(stop.__context__, BrokenPipeError):
+            return _unheard()
+        raise
     except MemoryError:
         return _fail(
             "out of memory; close other programs or use a larger machine", OverBudget.exit_code
         )
     except Exception as error:
         return _unexpected(error)
+    if code == INTERRUPTED:
+        return _fail("interrupted; nothing was left half written", INTERRUPTED)
     return code if isinstance(code, int) else 0
+
+
+def _unheard() -> int:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def _unexpected(error: Exception) -> int:
     message = getattr(error, "format_message", None)
     if message is not None:
         return _fail(f"{message()} (see --help)", getattr(error, "exit_code", 2))
-    if isinstance(error, typer.Abort):
-        return _fail("interrupted; nothing was left half written", INTERRUPTED)
     if os.environ.get("GOODNET_DEBUG"):
         raise error
     return _fail(

@@ -1,0 +1,56 @@
+# Every target makes its own environment first; `make help` lists them.
+VENV ?= .venv
+# The interpreter for a new environment; when empty, a fitting one is looked for.
+PYTHON ?=
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# One thread a process: pytest-xdist already keeps every core busy.
+PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 KERAS_BACKEND=torch \
+	$(BIN)/python -m pytest -n auto
+run_all = @set -e; for script in $(sort $(wildcard $(1)/[!_]*.py)); do \
+	echo "== $$script"; KERAS_BACKEND=torch $(BIN)/python "$$script"; done
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-fast lint types fmt examples bench check
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make the environment in .venv, or bring it up to date
+	@echo "$(VENV) is ready"
+
+demo: $(READY) ## the whole job on made-up data
+	@$(BIN)/goodnet demo
+
+test: lint types ## all that CI runs: lint, types, tests and doctests
+	@$(PYTEST)
+
+test-fast: $(READY) ## the tests without the slow ones
+	@$(PYTEST) -m "not slow"
+
+lint: $(READY) ## ruff: rules and format
+	@$(BIN)/python -m ruff check
+	@$(BIN)/python -m ruff format --check
+
+types: $(READY) ## mypy --strict
+	@$(BIN)/python -m mypy
+
+fmt: $(READY) ## format the code and mend what ruff can mend
+	@$(BIN)/python -m ruff check --fix-only --quiet
+	@$(BIN)/python -m ruff format
+
+examples: $(READY) ## run every script in examples/
+	$(call run_all,examples)
+
+bench: $(READY) ## run every script in benchmarks/: one table for each claim
+	$(call run_all,benchmarks)
+
+check: test examples demo ## everything there is to check before a release
+
+# The environment runs the code of the folder it was made in: a copied or moved one makes its own.
+ifneq ($(CURDIR),$(shell cat "$(READY)" 2>/dev/null))
+.PHONY: $(READY)
+endif
+$(READY): pyproject.toml constraints.txt
+	@.ci/environment "$(VENV)" $(PYTHON)

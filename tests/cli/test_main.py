@@ -1,0 +1,329 @@
+"""The command line as a user meets it: what it prints, where, and with which exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from lab import Lab
+
+from goodnet.cli.main import run
+from goodnet.images import save_images
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
+    captured = capsys.readouterr()
+    return captured.out, captured.err
+
+
+def fails(capsys: pytest.CaptureFixture[str], code: int, arguments: list[object]) -> str:
+    """Run a command that must end with one line on stderr and this exit code."""
+    assert run([str(argument) for argument in arguments]) == code
+    out, err = said(capsys)
+    assert out == ""
+    last = err.splitlines()[-1]
+    assert last.startswith("goodnet: ")
+    assert "Traceback" not in err
+    return last
+
+
+def test_prune_writes_a_run_folder_and_prints_a_table(
+    lab: Lab, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["prune", lab.model, "--clean", lab.valid, "--test", lab.test, "--out", out]
+    command += ["--backdoor", f"toy={lab.poisoned}", "--drop", "5", "--drop", "20,99"]
+    assert run([str(part) for part in command]) == 0
+    printed, notes = said(capsys)
+    assert "G detects toy" in printed
+    assert "not reached" in printed
+    assert "valid.h5: 150 images 3x8x8" in notes
+    names = {path.name for path in out.iterdir()}
+    expected = {"results.json", "curve.csv", "curve.png", "comparison.png"}
+    expected |= {f"{kind}_drop_{drop}" for drop in (5, 20) for kind in ("model", "goodnet")}
+    assert {name.replace(".h5", "").replace(".keras", "") for name in names} == expected
+
+
+def test_evaluate_prints_the_lines_of_the_lab(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["evaluate", str(lab.model), "--clean", str(lab.test)]) == 0
+    lines = said(capsys)[0].splitlines()
+    assert lines[0] == "Clean Classification accuracy: 90.0"
+    both = [str(lab.poisoned), f"again={lab.poisoned}"]
+    assert run(["evaluate", str(lab.model), "--clean", str(lab.test), "--backdoor", *both]) == 0
+    lines = said(capsys)[0].splitlines()
+    assert lines[1].startswith("Attack Success Rate: ")
+    assert [line.rpartition("  ")[2] for line in lines[1:3]] == ["(bd)", "(again)"]
+
+
+def test_evaluate_gives_json(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["evaluate", lab.model, "--clean", lab.test, "--backdoor", lab.poisoned, "--json"]
+    assert run([str(part) for part in command]) == 0
+    (found,) = json.loads(said(capsys)[0])
+    assert found["clean"]["correct"]["count"] == 135
+    assert found["backdoor"]["bd"]["robust"]["total"] == 60
+
+
+def test_guard_then_predict_then_evaluate(
+    lab: Lab, tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["prune", lab.model, "--clean", lab.valid, "--out", out, "--drop", "5"]
+    assert run([str(part) for part in command]) == 0
+    good, repaired = tmp_path / "good.keras", out / "model_drop_5.h5"
+    assert run(["guard", str(lab.model), str(repaired), "--out", str(good)]) == 0
+    assert "class 5 means backdoored" in said(capsys)[1]
+    assert run(["predict", str(good), str(lab.test), "--scale", "raw"]) == 0
+    from_file = said(capsys)[0].split()
+    command = ["predict", lab.model, lab.test, "--scale", "raw", "--repaired", repaired]
+    assert run([str(part) for part in command]) == 0
+    assert said(capsys)[0].split() == from_file
+    assert len(from_file) == 150
+    assert "5" in from_file
+    assert run(["evaluate", str(good), "--clean", str(lab.test)]) == 0
+    assert f"{100 * from_file.count('5') / 150:.2f}" in said(capsys)[0]
+
+
+def test_predict_takes_the_scale_from_the_run_folder(
+    lab: Lab, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["prune", lab.model, "--clean", lab.valid, "--out", out, "--drop", "30"]
+    assert run([str(part) for part in command]) == 0
+    said(capsys)
+    assert run(["predict", str(out / "goodnet_drop_30.keras"), str(lab.test)]) == 0
+    printed, notes = said(capsys)
+    assert "results.json" in notes
+    assert len(printed.split()) == 150
+
+
+def test_predict_refuses_to_guess_the_scale(
+    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 3, 8, 8)).astype(np.uint8)
+    save_images(tmp_path / "x.h5", pixels, np.zeros(20))
+    line = fails(capsys, 2, ["predict", lab.model, tmp_path / "x.h5"])
+    assert "the answer depends on the scale of the pixels" in line
+    assert "--scale 1/255" in line
+
+
+def test_inspect_shows_the_file_and_runs_nothing(
+    lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["inspect", str(lab.model)]) == 0
+    printed = said(capsys)[0]
+    assert "classes:           5" in printed
+    assert run(["inspect", str(lab.model), "--json"]) == 0
+    found = json.loads(said(capsys)[0])
+    assert found["default_layer"] == "pool_1"
+    assert found["layers"][1]["shape"] == [6, 8, 8]
+
+
+def test_show_draws_a_sheet(lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sheet = tmp_path / "sheet.png"
+    command = ["show", lab.test, "--model", lab.model, "--scale", "raw", "--out", sheet]
+    assert run([str(part) for part in command]) == 0
+    assert sheet.read_bytes().startswith(b"\x89PNG")
+    assert said(capsys)[0] == f"{sheet}\n"
+    assert "use --force" in fails(capsys, 2, command)
+
+
+MODEL_ERRORS = {
+    "missing": (6, "there is no model file"),
+    "directory": (4, "expected"),
+    "empty": (4, "empty"),
+    "text": (4, "HDF5"),
+}
+
+
+@pytest.mark.parametrize("case", MODEL_ERRORS)
+@pytest.mark.parametrize("command", ["inspect", "prune", "evaluate", "predict"])
+def test_a_bad_model_is_one_sentence(
+    lab: Lab, tmp_path: Path, case: str, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "model.h5"
+    if case == "directory":
+        model.mkdir()
+    elif case != "missing":
+        model.write_text("" if case == "empty" else "these are words, not weights")
+    extra: dict[str, list[object]] = {
+        "inspect": [],
+        "prune": ["--clean", lab.valid, "--out", tmp_path / "run"],
+        "evaluate": ["--clean", lab.valid],
+        "predict": [lab.test],
+    }
+    code, words = MODEL_ERRORS[case]
+    assert words in fails(capsys, code, [command, model, *extra[command]])
+    assert not (tmp_path / "run").exists()
+
+
+def test_usage_errors_are_one_line(lab: Lab, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base: list[object] = ["prune", lab.model, "--clean", lab.valid, "--out", out]
+    for drop, words in (("0", "above 0 and below 100"), ("100", "above 0"), ("two", "'two'")):
+        assert words in fails(capsys, 2, [*base, "--drop", drop])
+    assert "nan" in fails(capsys, 2, [*base, "--drop", "nan"])
+    assert "ascending or descending" in fails(capsys, 2, [*base, "--order", "up"])
+    assert "--channels" in fails(capsys, 2, [*base, "--channels", "one,two"])
+    assert "--scale" in fails(capsys, 2, [*base, "--scale", "much"])
+    assert "device" in fails(capsys, 2, [*base, "--device", "abacus"])
+    assert "No such option" in fails(capsys, 2, [*base, "--frobnicate"])
+    assert "--clean" in fails(capsys, 2, ["prune", lab.model, "--out", out])
+    assert "expected one model" in fails(capsys, 2, [*base, "another.h5"])
+    assert "two backdoor sets" in fails(
+        capsys, 2, [*base, "--backdoor", lab.poisoned, "--backdoor", lab.poisoned]
+    )
+
+
+def test_a_layer_that_is_not_there_lists_those_that_are(
+    lab: Lab, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base: list[object] = ["prune", lab.model, "--clean", lab.valid, "--out", out]
+    line = fails(capsys, 4, [*base, "--layer", "pool_9"])
+    assert "'pool_9'" in line
+    assert "conv_1, pool_1, conv_2" in line
+    assert "has the channels 0..5, got 17" in fails(capsys, 4, [*base, "--channels", "0,17"])
+    assert "listed twice" in fails(capsys, 4, [*base, "--channels", "0,1,0"])
+
+
+def test_data_errors_are_one_line(
+    lab: Lab, tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = np.random.default_rng(0).uniform(-1, 1, (30, 3, 8, 8)).astype(np.float32)
+    labels = np.arange(30.0) % 5
+
+    def refused(code: int = 4, **datasets: np.ndarray) -> str:
+        path = tmp_path / "bad.h5"
+        with h5py.File(path, "w") as file:
+            for name, array in datasets.items():
+                file[name] = array
+        return fails(capsys, code, ["prune", lab.model, "--clean", path, "--out", out])
+
+    assert "'people' (30,), 'pixels'" in refused(pixels=images, people=labels)
+    assert "30" in refused(data=images, label=labels[:20])
+    assert "0..4" in refused(data=images, label=labels + 10)
+    assert "1.5" in refused(data=images, label=labels + 0.5 + 1)
+    assert "3 x 8 x 8" in refused(data=np.tile(images, (1, 1, 2, 2)), label=labels)
+    spoilt = images.copy()
+    spoilt[7, 1, 2, 3] = np.nan
+    assert "image 7" in refused(data=spoilt, label=labels)
+    assert "no image" in refused(data=images[:0], label=labels[:0]).lower()
+    assert "too few images" in refused(data=images[:1], label=labels[:1])
+    assert "does not recognise these images" in refused(data=images, label=labels)
+
+
+def test_the_output_folder_is_never_trampled(
+    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base: list[object] = ["prune", lab.model, "--clean", lab.valid, "--drop", "30", "--out"]
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("years of work")
+    assert "exists already" in fails(capsys, 2, [*base, mine])
+    assert "remove this one yourself" in fails(capsys, 2, [*base, mine, "--force"])
+    assert (mine / "thesis.txt").read_text() == "years of work"
+    assert "got a file" in fails(capsys, 2, [*base, mine / "thesis.txt"])
+    assert "no such folder" in fails(capsys, 6, [*base, tmp_path / "a" / "b"])
+    run_folder = tmp_path / "run"
+    assert run([str(part) for part in [*base, run_folder]]) == 0
+    said(capsys)
+    assert "exists already" in fails(capsys, 2, [*base, run_folder])
+    assert run([str(part) for part in [*base, run_folder, "--force"]]) == 0
+
+
+def test_a_full_disk_leaves_nothing_behind(lab: Lab, out: Path) -> None:
+    limited = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000));"
+        "from goodnet.cli.main import run; sys.exit(run(sys.argv[1:]))"
+    )
+    command = ["prune", lab.model, "--clean", lab.valid, "--drop", "30", "--out", out]
+    found = subprocess.run(
+        [sys.executable, "-c", limited, *map(str, command)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 6, found.stderr
+    assert "no room to write" in found.stderr
+    assert list(out.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_leaves_nothing_behind(
+    lab: Lab, tmp_path: Path, out: Path, stop: signal.Signals
+) -> None:
+    many = tmp_path / "many.h5"
+    images = np.random.default_rng(0).uniform(-1, 1, (200_000, 3, 8, 8)).astype(np.float16)
+    save_images(many, images, np.arange(200_000) % 5)
+    command = ["prune", lab.model, "--clean", many, "--scale", "raw", "--out", out]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "goodnet", *map(str, command)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    process.stderr.readline()
+    started = [path for path in tmp_path.iterdir() if path.name.startswith(".goodnet")]
+    process.send_signal(stop)
+    printed, notes = process.communicate()
+    assert process.returncode == 130
+    assert printed == ""
+    assert "interrupted" in notes.splitlines()[-1]
+    assert "Traceback" not in notes
+    assert len(started) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["many.h5"]
+
+
+def test_a_reader_that_leaves_early_is_no_error(lab: Lab) -> None:
+    command = f"{sys.executable} -m goodnet inspect {lab.model} | true"
+    found = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 0, found.stderr
+    assert found.stderr == ""
+
+
+@pytest.mark.parametrize("command", ["", *"inspect prune guard evaluate predict show demo".split()])
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([*command.split(), "--help"]) == 0
+    assert "Usage: " in said(capsys)[0]
+
+
+def test_help_and_inspect_load_no_torch(lab: Lab) -> None:
+    for arguments in (["--help"], ["inspect", str(lab.model)]):
+        code = (
+            "import sys; from goodnet.cli.main import run; "
+            f"assert run({arguments!r}) == 0; "
+            "sys.exit(any(name in sys.modules for name in ('torch', 'keras', 'matplotlib')))"
+        )
+        found = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+        assert found.returncode == 0, found.stderr
+
+
+def test_control_characters_of_a_file_reach_no_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = fails(capsys, 6, ["inspect", tmp_path / "a\x1b[31m\nb.h5"])
+    assert "\x1b" not in line
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == 0
+    assert said(capsys)[0].startswith("goodnet 0.")
+
+
+def test_a_pipe_is_refused_and_not_waited_for(lab: Lab, tmp_path: Path) -> None:
+    fifo = tmp_path / "pipe.h5"
+    os.mkfifo(fifo)
+    found = subprocess.run(
+        [sys.executable, "-m", "goodnet", "inspect", str(fifo)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 4
+    assert "Traceback" not in found.stderr

@@ -1,0 +1,66 @@
+"""What all tests share: the settings of the libraries and the folder of real data."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+# Before anything imports Keras or PyTorch. Under pytest-xdist each process keeps to one thread.
+os.environ["KERAS_BACKEND"] = "torch"
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ["MKL_NUM_THREADS"] = "1"
+
+import hypothesis
+import pytest
+
+if TYPE_CHECKING:
+    from lab import Lab
+    from matplotlib.figure import Figure
+
+hypothesis.settings.register_profile(
+    "goodnet", deadline=None, derandomize="CI" in os.environ, print_blob=True
+)
+hypothesis.settings.load_profile("goodnet")
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real networks and images; the tests that need it are skipped without it."""
+    named = os.environ.get("GOODNET_SHARED_DATA")
+    folder = Path(named) if named else PROJECT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no folder of real data at {folder}; set GOODNET_SHARED_DATA to name one")
+    return folder
+
+
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """The figures that are saved as pictures from here on, in their order."""
+    from goodnet.report import canvas
+
+    save, saved = canvas.save, []
+
+    def keep(figure: Figure, destination: Path) -> None:
+        saved.append(figure)
+        save(figure, destination)
+
+    monkeypatch.setattr(canvas, "save", keep)
+    return saved
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    """A small suspect network and its images as files, which tests read and never change."""
+    from lab import make_lab
+
+    return make_lab(tmp_path_factory.mktemp("lab"))
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """A run folder to make."""
+    return tmp_path / "run"

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from lab import Lab, make_lab
+
+from goodnet import files
+from goodnet.errors import InvalidInput, UsageError
+from goodnet.formats import open_network, read_spec
+from goodnet.images import open_images
+from goodnet.jobs.inputs import InputOptions
+from goodnet.jobs.prune import PruneJob, PruneOptions, open_job, prune
+from goodnet.jobs.run_folder import write_run
+
+
+def run_job(
+    job: PruneJob, out: Path, options: PruneOptions, *, small: bool = False
+) -> dict[str, Any]:
+    opened = open_job(job, InputOptions())
+    result = prune(opened, options)
+    with files.run_folder(out) as folder:
+        write_run(opened, result, folder, small=small)
+    found: dict[str, Any] = json.loads((out / "results.json").read_text())
+    return found
+
+
+def share(p: dict[str, Any]) -> float:
+    return 100 * float(p["count"]) / float(p["total"])
+
+
+def lab_job(lab: Lab) -> PruneJob:
+    return PruneJob(lab.model, lab.valid, lab.test, {"toy": lab.poisoned})
+
+
+def test_the_numbers_are_those_of_the_files(lab: Lab, out: Path) -> None:
+    found = run_job(lab_job(lab), out, PruneOptions(drops=[5, 30]))
+    assert (found["schema"], found["command"]) == (1, "prune")
+    assert sorted(found["channels"]) == list(range(6))
+    test, poisoned = open_images(lab.test).sample(150), open_images(lab.poisoned).sample(60)
+    suspect = open_network(lab.model)
+    for drop in found["drops"]:
+        assert drop["channels"] == found["channels"][: drop["channels_pruned"]]
+        repaired = open_network(out / drop["files"]["model"])
+        good = open_network(out / drop["files"]["goodnet"])
+        for block, name in ((test, "test"), (poisoned, "toy")):
+            right = [
+                int((network.answers(block.images) == block.labels).sum())
+                for network in (repaired, good)
+            ]
+            refused = int((good.answers(block.images) == 5).sum())
+            rates = (drop["repaired"], drop["goodnet"])
+            measured = [
+                rate["test"] if name == "test" else rate["backdoor"][name] for rate in rates
+            ]
+            assert [rate["count"] for rate in measured] == right
+            alarms = rates[1]["false_alarms"] if name == "test" else rates[1]["detected"][name]
+            assert alarms["count"] == refused
+    baseline = int((suspect.answers(test.images) == test.labels).sum())
+    assert found["baseline"]["test"]["count"] == baseline == 135
+
+
+def test_the_curve_is_one_row_per_channel(lab: Lab, out: Path) -> None:
+    found = run_job(lab_job(lab), out, PruneOptions(drops=[5]))
+    with (out / "curve.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    columns = ["step", "channel", "mean_activation", "fraction_pruned", "clean_accuracy", "toy"]
+    assert list(rows[0]) == columns
+    assert [int(row["channel"]) for row in rows] == found["channels"]
+    means = [float(row["mean_activation"]) for row in rows]
+    assert means == sorted(means)
+    assert float(rows[-1]["fraction_pruned"]) == 1.0
+
+
+def test_a_drop_that_is_never_reached_says_null(lab: Lab, out: Path) -> None:
+    found = run_job(lab_job(lab), out, PruneOptions(drops=[99]))
+    (drop,) = found["drops"]
+    assert drop["channels_pruned"] is None
+    assert drop["repaired"] is drop["goodnet"] is drop["validation"] is None
+    assert drop["files"] == {}
+
+
+def test_without_test_or_poison_the_network_is_still_pruned(lab: Lab, out: Path) -> None:
+    found = run_job(PruneJob(lab.model, lab.valid), out, PruneOptions(drops=[30]))
+    assert found["baseline"]["test"] is None
+    assert found["drops"][0]["goodnet"]["false_alarms"] is None
+    assert (out / found["drops"][0]["files"]["goodnet"]).is_file()
+
+
+def test_orders_descending_and_given(lab: Lab, tmp_path: Path) -> None:
+    rising = run_job(lab_job(lab), tmp_path / "a", PruneOptions(drops=[5]))
+    falling = run_job(lab_job(lab), tmp_path / "b", PruneOptions(order="descending", drops=[5]))
+    assert falling["channels"] == rising["channels"][::-1]
+    given = run_job(lab_job(lab), tmp_path / "c", PruneOptions(channels=[4, 0], drops=[5]))
+    assert (given["order"], given["channels"]) == ("given", [4, 0])
+
+
+def test_compact_networks_are_smaller_and_answer_the_same(lab: Lab, out: Path) -> None:
+    found = run_job(lab_job(lab), out, PruneOptions(drops=[30]), small=True)
+    names = found["drops"][0]["files"]
+    small, silenced = (open_network(out / names[kind]) for kind in ("compact", "model"))
+    assert small.spec
+    assert silenced.spec
+    assert small.spec.count_parameters() < silenced.spec.count_parameters()
+    images = open_images(lab.test).sample(150).images
+    np.testing.assert_allclose(small.outputs(images), silenced.outputs(images), atol=1e-6)
+
+
+def test_keras_zip_in_keras_zip_out(tmp_path: Path) -> None:
+    lab = make_lab(tmp_path, suffix=".keras")
+    found = run_job(lab_job(lab), tmp_path / "run", PruneOptions(drops=[30]))
+    assert found["drops"][0]["files"]["model"] == "model_drop_30.keras"
+    read_spec(tmp_path / "run" / "model_drop_30.keras")
+
+
+def test_two_runs_give_the_same_files(lab: Lab, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        run_job(lab_job(lab), tmp_path / name, PruneOptions(drops=[5, 30]), small=True)
+    for path in sorted((tmp_path / "a").iterdir()):
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
+
+
+@pytest.mark.parametrize("drop", [0.0, 100.0, -1.0, float("nan")])
+def test_drops_lie_between_0_and_100(lab: Lab, drop: float) -> None:
+    opened = open_job(lab_job(lab), InputOptions())
+    with pytest.raises(UsageError, match="above 0 and below 100 percentage points"):
+        prune(opened, PruneOptions(drops=[drop]))
+
+
+def test_a_layer_whose_zeros_would_not_stay_zero_is_refused(lab: Lab) -> None:
+    opened = open_job(lab_job(lab), InputOptions())
+    with pytest.raises(InvalidInput, match="output"):
+        prune(opened, PruneOptions(layer="output"))
+
+
+def test_cifar_badnet_step_by_step_as_keras_does_it(shared: Path, out: Path) -> None:
+    lab = shared / "cifar_badnet"
+    reference = json.loads((lab / "reference_ascending.json").read_text())
+    job = PruneJob(
+        lab / "bd_net.h5",
+        lab / "cl" / "valid.h5",
+        lab / "cl" / "test.h5",
+        {"checker": lab / "bd" / "bd_test.h5"},
+    )
+    found = run_job(job, out, PruneOptions())
+    assert found["channels"] == reference["order"]
+    assert len(found["dead_channels"]) == reference["mean"].count(0.0) == 19
+    with (out / "curve.csv").open(newline="") as file:
+        ours = [100 * float(row["clean_accuracy"]) for row in csv.DictReader(file)]
+    two_images = 100 * 2 / 2500
+    np.testing.assert_allclose(ours, [s["valid"] for s in reference["steps"]], atol=two_images)
+    base = found["baseline"]
+    for mine, theirs in ((base["validation"], "valid"), (base["test"], "test")):
+        assert share(mine) == pytest.approx(reference["baseline"][theirs], abs=two_images)
+    for drop in found["drops"]:
+        expected = reference["drops"][f"{drop['drop']:g}"]
+        assert drop["channels_pruned"] == expected["n_pruned"]
+        assert set(drop["channels"]) == set(expected["channels"])
+        pairs = {
+            "repaired test": (drop["repaired"]["test"], expected["repaired"]["test"]),
+            "repaired asr": (drop["repaired"]["backdoor"]["checker"], expected["repaired"]["asr"]),
+            "goodnet test": (drop["goodnet"]["test"], expected["goodnet"]["test"]),
+            "goodnet asr": (drop["goodnet"]["backdoor"]["checker"], expected["goodnet"]["asr"]),
+            "alarms": (drop["goodnet"]["false_alarms"], expected["goodnet"]["false_alarms"]),
+            "detected": (drop["goodnet"]["detected"]["checker"], expected["goodnet"]["detected"]),
+        }
+        for name, (mine, theirs) in pairs.items():
+            assert share(mine) == pytest.approx(theirs, abs=two_images), name
