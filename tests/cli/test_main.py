@@ -205,11 +205,11 @@ def test_data_errors_are_one_line(
     assert "30" in refused(data=images, label=labels[:20])
     assert "0..4" in refused(data=images, label=labels + 10)
     assert "1.5" in refused(data=images, label=labels + 0.5 + 1)
-    assert "3 x 8 x 8" in refused(data=np.tile(images, (1, 1, 2, 2)), label=labels)
+    assert "3x8x8" in refused(data=np.tile(images, (1, 1, 2, 2)), label=labels)
     spoilt = images.copy()
     spoilt[7, 1, 2, 3] = np.nan
     assert "image 7" in refused(data=spoilt, label=labels)
-    assert "no image" in refused(data=images[:0], label=labels[:0]).lower()
+    assert "at least one image" in refused(data=images[:0], label=labels[:0])
     assert "too few images" in refused(data=images[:1], label=labels[:1])
     assert "does not recognise these images" in refused(data=images, label=labels)
 

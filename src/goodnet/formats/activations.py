@@ -48,4 +48,7 @@ _MOVES_ZERO = frozenset(
 
 def is_zero_preserving(activation: Activation | None) -> bool:
     """Whether the function gives exactly 0 at 0, channel by channel."""
-    return activation is None or activation.function not in _MOVES_ZERO
+    if activation is None or activation.function != "relu":
+        return activation is None or activation.function not in _MOVES_ZERO
+    options = {**FUNCTIONS["relu"], **activation.options}
+    return options["threshold"] <= 0.0 or options["negative_slope"] == 0.0

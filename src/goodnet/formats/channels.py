@@ -1,0 +1,196 @@
+"""Which channels of one value become which of the next: what silencing and removing have in common.
+
+The channels of a picture are its first axis, those of a vector its numbers. Shapes leave out the
+batch axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from goodnet.errors import InvalidInput
+from goodnet.formats.activations import is_zero_preserving
+from goodnet.formats.channel_moves import RESHAPES, BlockedError, Channels, Mask, whole_channels
+from goodnet.formats.shapes import Shape, layer_shapes
+
+if TYPE_CHECKING:
+    from goodnet.formats.spec import Layer, NetworkSpec
+
+__all__ = ["MERGES", "MOVES", "BlockedError", "Channels", "Graph", "Mask", "keeps_zero"]
+
+_PICTURE, _VECTOR = 3, 1
+
+MERGES = frozenset({"add", "subtract", "multiply", "average", "maximum", "minimum"})
+MOVES = frozenset({"concatenate", "flatten", "reshape", "permute"})
+_ZERO_STAYS_ZERO = frozenset(
+    {
+        "max_pool2d",
+        "avg_pool2d",
+        "global_max_pool2d",
+        "global_avg_pool2d",
+        "identity",
+        "prelu",
+        "zero_pad2d",
+        "crop2d",
+        "upsample2d",
+    }
+)
+
+
+class Graph:
+    """A network's layers by name, with who reads them and the shapes of their values."""
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        self.spec = spec
+        self.layers = {layer.name: layer for layer in spec.layers}
+        self.position = {layer.name: index for index, layer in enumerate(spec.layers)}
+        self.shapes: Mapping[str, Shape] = layer_shapes(spec)
+        self.readers: dict[str, list[Layer]] = {layer.name: [] for layer in spec.layers}
+        for layer in spec.layers:
+            for name in dict.fromkeys(layer.inputs):
+                self.readers[name].append(layer)
+
+    def channel_count(self, name: str) -> int:
+        """Channels of a layer's value.
+
+        Raises:
+            BlockedError: If it is neither a picture nor a vector, or their number is left open.
+        """
+        shape = self.shapes[name]
+        if len(shape) not in (_PICTURE, _VECTOR) or shape[0] is None:
+            raise BlockedError(f"the value of {name!r} has no channels (its shape is {shape})")
+        return shape[0]
+
+    def is_picture(self, name: str) -> bool:
+        """Whether a layer's value is (channels, height, width)."""
+        return len(self.shapes[name]) == _PICTURE
+
+    def checked(self, name: str, channels: Iterable[int]) -> Channels:
+        """The channels of a layer, sorted, each once.
+
+        Raises:
+            InvalidInput: If there is no such layer or channel.
+        """
+        layer = self.spec[name]
+        try:
+            count = self.channel_count(layer.name)
+        except BlockedError as error:
+            raise InvalidInput(f"layer {name!r} cannot be pruned: {error}") from error
+        found = sorted(set(channels))
+        outside = [channel for channel in found if not 0 <= channel < count]
+        if outside:
+            raise InvalidInput(
+                f"layer {name!r} has the channels 0 to {count - 1}, got {outside[0]}"
+            )
+        return np.array(found, dtype=np.int64)
+
+    def check_private(self, name: str, reader: Layer) -> None:
+        """Make sure that nobody but `reader` sees the value of a layer.
+
+        Raises:
+            BlockedError: If somebody does.
+        """
+        others = [layer.name for layer in self.readers[name] if layer.name != reader.name]
+        if name == self.spec.output:
+            others.append("the network's answer")
+        if others:
+            raise BlockedError(f"the value of {name!r} is also read by {', '.join(others)}")
+
+    def split(self, layer: Layer, channels: Channels) -> dict[str, Channels]:
+        """The channels of a concatenation, back to the values it joins.
+
+        Raises:
+            BlockedError: If it joins a value to itself.
+        """
+        if len(set(layer.inputs)) < len(layer.inputs):
+            raise BlockedError(f"{layer.name!r} joins a value to itself")
+        if layer.attributes["axis"] != 1:
+            return dict.fromkeys(layer.inputs, channels)
+        found: dict[str, Channels] = {}
+        start = 0
+        for name in layer.inputs:
+            end = start + self.channel_count(name)
+            inside = channels[(channels >= start) & (channels < end)]
+            if inside.size:
+                found[name] = inside - start
+            start = end
+        return found
+
+    def carry(self, layer: Layer, channels: Mapping[str, Channels]) -> Channels:
+        """Where channels of the values a layer reads are in its own value.
+
+        Args:
+            layer: A layer that only moves, joins or changes numbers by themselves.
+            channels: By input; inputs that are not named have none.
+
+        Raises:
+            BlockedError: If they do not make up whole channels there.
+        """
+        if layer.op == "concatenate":
+            return self._joined(layer, channels)
+        if layer.op in MERGES:
+            return self._merged(layer, channels)
+        (found,) = channels.values()
+        if layer.op not in RESHAPES:
+            return found
+        mask = self._mask(layer.inputs[0], found)
+        return whole_channels(layer.name, RESHAPES[layer.op](mask, layer.attributes))
+
+    def check_same_channels(self, layer: Layer, names: Iterable[str]) -> None:
+        """Make sure that values have the same channels as the layer that merges them.
+
+        Raises:
+            BlockedError: If one is spread over the channels of another.
+        """
+        count = self.channel_count(layer.name)
+        for name in names:
+            if self.channel_count(name) != count:
+                raise BlockedError(f"{layer.name!r} spreads {name!r} over other channels")
+
+    def _merged(self, layer: Layer, channels: Mapping[str, Channels]) -> Channels:
+        self.check_same_channels(layer, channels)
+        if layer.op == "multiply":
+            return np.unique(np.concatenate(list(channels.values())))
+        if set(channels) != set(layer.inputs) or not _all_equal(channels.values()):
+            raise BlockedError(f"{layer.name!r} ({layer.op}) mixes them with other channels")
+        return next(iter(channels.values()))
+
+    def _joined(self, layer: Layer, channels: Mapping[str, Channels]) -> Channels:
+        if layer.attributes["axis"] != 1:
+            if set(channels) != set(layer.inputs) or not _all_equal(channels.values()):
+                raise BlockedError(f"{layer.name!r} joins them to others side by side")
+            return next(iter(channels.values()))
+        parts = []
+        start = 0
+        for name in layer.inputs:
+            parts.append(channels.get(name, np.empty(0, np.int64)) + start)
+            start += self.channel_count(name)
+        return np.concatenate(parts)
+
+    def _mask(self, name: str, channels: Channels) -> Mask:
+        """The value of a layer with True where these channels are."""
+        shape = self.shapes[name]
+        known = tuple(size for size in shape if size is not None)
+        if len(known) < len(shape):
+            raise BlockedError(f"the value of {name!r} has no known size")
+        mask = np.zeros(known, dtype=bool)
+        mask[channels] = True
+        return mask
+
+
+def keeps_zero(layer: Layer, channels: Channels) -> bool:
+    """Whether a layer works channel by channel and gives exactly zero where it reads only zeros."""
+    if layer.op == "activation":
+        return is_zero_preserving(layer.attributes["activation"])
+    if layer.op == "rescale":
+        offset = np.atleast_1d(np.asarray(layer.attributes["offset"], dtype=float))
+        return not np.any(offset if offset.size == 1 else offset[channels])
+    return layer.op in _ZERO_STAYS_ZERO
+
+
+def _all_equal(channels: Iterable[Channels]) -> bool:
+    first, *others = channels
+    return all(np.array_equal(first, other) for other in others)

@@ -1,0 +1,250 @@
+"""Remove channels of a layer physically: a smaller network with the same outputs.
+
+What makes a channel is cut where it is made, what reads it where it is read, and everything in
+between loses it. Where a channel is tied to others, as by a skip connection, it has to stay.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from goodnet.errors import InvalidInput
+from goodnet.formats.activations import is_zero_preserving
+from goodnet.formats.channels import MERGES, MOVES, BlockedError, Channels, Graph, keeps_zero
+
+if TYPE_CHECKING:
+    from goodnet.formats.shapes import Shape
+    from goodnet.formats.spec import Array, Layer, NetworkSpec
+
+__all__ = ["compact"]
+
+_PER_CHANNEL = {
+    "batch_norm": ("gamma", "beta", "mean", "variance"),
+    "prelu": ("alpha",),
+    "normalize": ("mean", "variance"),
+}
+_SOFTMAX = frozenset({"softmax", "log_softmax"})
+
+
+def compact(spec: NetworkSpec, layer: str, channels: Iterable[int]) -> NetworkSpec:
+    """The network without some channels of a layer; it answers as if they were silenced.
+
+    Args:
+        spec: The network.
+        layer: The layer whose channels go, neither the input nor the output.
+        channels: Indices along the first axis of its value; at least one channel must stay.
+
+    Returns:
+        A smaller network; it has no `source`, as it is not the file's network any more.
+
+    Raises:
+        InvalidInput: If there is no such layer or channel, all channels would go, or a channel is
+            tied to others.
+    """
+    graph = Graph(spec)
+    found = graph.checked(layer, channels)
+    if found.size == graph.shapes[layer][0]:
+        raise InvalidInput(
+            f"at least one channel of layer {layer!r} must stay, got all {found.size} to remove"
+        )
+    if graph.layers[layer].op == "input" or layer == spec.output:
+        raise InvalidInput(
+            f"layer {layer!r} is the network's image or its answer; choose one in between"
+        )
+    removal = _Removal(graph)
+    try:
+        removal.back(layer, found)
+        removal.ahead(layer, found)
+    except BlockedError as error:
+        raise InvalidInput(
+            f"channels of layer {layer!r} cannot be removed, only silenced: {error}"
+        ) from error
+    return removal.result()
+
+
+class _Removal:
+    """Collects what to cut while walking along the layers."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._arrays = graph.spec.arrays
+        # array -> axis -> what goes
+        self._cuts: dict[str, dict[int, Channels]] = defaultdict(dict)
+        self._attributes: dict[str, dict[str, Any]] = {}
+
+    def result(self) -> NetworkSpec:
+        """The network with everything cut."""
+        spec = self._graph.spec
+        arrays = {
+            key: self._cut(array, self._cuts.get(key, {})) for key, array in self._arrays.items()
+        }
+        layers = tuple(
+            replace(x, attributes={**x.attributes, **self._attributes.get(x.name, {})})
+            for x in spec.layers
+        )
+        return replace(spec, layers=layers, arrays=arrays, source=None)
+
+    def back(self, layer: str, channels: Channels) -> None:
+        """Cut the channels where they are made, and on the way from there."""
+        wanted = {layer: channels}
+        while wanted:
+            name, found = wanted.popitem()
+            if found.size == self._graph.channel_count(name):
+                raise BlockedError(f"nothing would be left of {name!r}")
+            here = self._graph.layers[name]
+            sources = self._produce(here, found)
+            for source in sources:
+                self._graph.check_private(source, here)
+            wanted.update(sources)
+
+    def ahead(self, layer: str, channels: Channels) -> None:
+        """Cut the channels where they are read, and on the way there."""
+        dead = {layer: channels}
+        waiting = {reader.name for reader in self._graph.readers[layer]}
+        while waiting:
+            name = min(waiting, key=self._graph.position.__getitem__)
+            waiting.remove(name)
+            here = self._graph.layers[name]
+            found = {source: dead[source] for source in here.inputs if source in dead}
+            passed = self._consume(here, found)
+            if passed is not None:
+                dead[name] = passed
+                waiting.update(reader.name for reader in self._graph.readers[name])
+
+    def _produce(self, layer: Layer, channels: Channels) -> Mapping[str, Channels]:
+        """Cut what a layer makes; returns what goes from the values it reads."""
+        _check_separate(layer)
+        if layer.op == "dense" or (layer.op == "conv2d" and layer.attributes["groups"] == 1):
+            self._drop(layer, ("weight", "bias"), channels)
+            return {}
+        if layer.op == "conv2d":
+            return {layer.inputs[0]: self._drop_groups(layer, channels)}
+        if layer.op == "concatenate":
+            return self._graph.split(layer, channels)
+        if layer.op in MERGES:
+            self._graph.check_same_channels(layer, layer.inputs)
+            return dict.fromkeys(layer.inputs, channels)
+        if not (
+            layer.op in ("activation", "rescale", *_PER_CHANNEL) or keeps_zero(layer, channels)
+        ):
+            raise BlockedError(f"{layer.name!r} ({layer.op}) makes them together with others")
+        self._drop_between(layer, channels)
+        return {layer.inputs[0]: channels}
+
+    def _consume(self, layer: Layer, channels: Mapping[str, Channels]) -> Channels | None:
+        """Cut what a layer reads; returns what goes from its own value, None if that stays."""
+        found = next(iter(channels.values()))
+        if layer.op == "dense" or (layer.op == "conv2d" and layer.attributes["groups"] == 1):
+            self._cuts[f"{layer.name}/weight"][1] = found
+            return None
+        if layer.name == self._graph.spec.output:
+            raise BlockedError(f"{layer.name!r} brings them into the network's answer")
+        if layer.op == "conv2d":
+            return self._pass_groups(layer, found)
+        if layer.op in MERGES:
+            self._check_merge(layer, channels)
+        elif layer.op not in MOVES and not self._keeps_zero(layer, found):
+            raise BlockedError(f"{layer.name!r} ({layer.op}) does not leave zero at zero")
+        passed = self._graph.carry(layer, channels)
+        self._drop_between(layer, passed)
+        return passed
+
+    def _check_merge(self, layer: Layer, channels: Mapping[str, Channels]) -> None:
+        others = [name for name in layer.inputs if name not in channels]
+        if any(self._graph.channel_count(name) > 1 for name in others):
+            raise BlockedError(f"{layer.name!r} ({layer.op}) ties them to those of {others[0]!r}")
+        first, *more = channels.values()
+        if not all(np.array_equal(first, other) for other in more):
+            raise BlockedError(f"{layer.name!r} ({layer.op}) ties them to each other")
+
+    def _keeps_zero(self, layer: Layer, channels: Channels) -> bool:
+        if layer.op != "batch_norm":
+            return keeps_zero(layer, channels)
+        rows = {name: self._row(layer, name, channels) for name in _PER_CHANNEL["batch_norm"]}
+        deviation = np.sqrt(rows["variance"] + layer.attributes["epsilon"])
+        return not np.any(rows["beta"] - rows["gamma"] * rows["mean"] / deviation)
+
+    def _row(self, layer: Layer, parameter: str, channels: Channels) -> Array:
+        array = self._arrays.get(f"{layer.name}/{parameter}")
+        return np.full(channels.size, parameter == "gamma") if array is None else array[channels]
+
+    def _multiplier(self, layer: Layer) -> int:
+        """Output channels per input channel of a convolution that keeps these apart."""
+        out, per_group, *_ = self._arrays[f"{layer.name}/weight"].shape
+        if per_group > 1:
+            raise BlockedError(f"{layer.name!r} takes them in groups with others")
+        return int(out) // int(layer.attributes["groups"])
+
+    def _drop_groups(self, layer: Layer, channels: Channels) -> Channels:
+        """Cut whole groups of a convolution with one input channel each; returns the groups."""
+        multiplier, groups = self._multiplier(layer), layer.attributes["groups"]
+        gone = np.unique(channels // multiplier)
+        if gone.size * multiplier != channels.size:
+            raise BlockedError(f"{layer.name!r} makes them in groups with others")
+        self._drop(layer, ("weight", "bias"), channels)
+        self._attributes[layer.name] = {"groups": groups - gone.size}
+        return gone
+
+    def _pass_groups(self, layer: Layer, channels: Channels) -> Channels:
+        """Cut the groups that read the channels, if they give nothing but zero without them."""
+        multiplier = self._multiplier(layer)
+        found: Channels = (channels[:, None] * multiplier + np.arange(multiplier)).ravel()
+        bias = self._arrays.get(f"{layer.name}/bias")
+        moves_zero = not is_zero_preserving(layer.attributes["activation"])
+        if moves_zero or (bias is not None and bias[found].any()):
+            raise BlockedError(f"{layer.name!r} ({layer.op}) does not leave zero at zero")
+        self._drop_groups(layer, found)
+        return found
+
+    def _drop_between(self, layer: Layer, channels: Channels) -> None:
+        """Cut the numbers and attributes of a layer that works channel by channel."""
+        shape = self._graph.shapes[layer.name]
+        for parameter in _PER_CHANNEL.get(layer.op, ()):
+            array = self._arrays.get(f"{layer.name}/{parameter}")
+            if array is not None and _is_per_channel(layer, array.shape, shape):
+                self._drop(layer, (parameter,), channels)
+        if layer.op == "rescale":
+            self._attributes[layer.name] = {
+                name: _without(layer.attributes[name], channels) for name in ("scale", "offset")
+            }
+        if layer.op == "reshape":
+            count = self._graph.channel_count(layer.name) - channels.size
+            self._attributes[layer.name] = {"shape": _resized(layer, shape, count)}
+
+    def _drop(self, layer: Layer, parameters: Iterable[str], channels: Channels) -> None:
+        for parameter in parameters:
+            if f"{layer.name}/{parameter}" in self._arrays:
+                self._cuts[f"{layer.name}/{parameter}"][0] = channels
+
+    @staticmethod
+    def _cut(array: Array, cuts: Mapping[int, Channels]) -> Array:
+        for axis, channels in cuts.items():
+            array = np.delete(array, channels, axis=axis)
+        return array
+
+
+def _check_separate(layer: Layer) -> None:
+    activation = layer.attributes.get("activation")
+    if activation is not None and activation.function in _SOFTMAX:
+        raise BlockedError(f"the {activation.function} of {layer.name!r} mixes them with others")
+
+
+def _is_per_channel(layer: Layer, shape: Shape, value: Shape) -> bool:
+    return layer.op == "batch_norm" or (len(shape) == len(value) and shape[0] == value[0])
+
+
+def _without(numbers: Any, channels: Channels) -> Any:
+    """Factors per channel without some; one factor for all stays."""
+    array = np.asarray(numbers, dtype=float)
+    return tuple(np.delete(array, channels).tolist()) if array.size > 1 else numbers
+
+
+def _resized(layer: Layer, shape: Shape, count: int) -> Shape:
+    """The target of a reshape, in the file's order, with another number of channels."""
+    sized = (count, *shape[1:])
+    return (*sized[1:], count) if len(sized) > 1 and layer.attributes["order"] == "hwc" else sized

@@ -1,0 +1,166 @@
+"""Write a copy of a Keras file in which only some numbers differ.
+
+Everything else stays bit for bit, so that whatever read the original reads the copy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import h5py
+import numpy as np
+
+from goodnet.errors import InvalidInput, UsageError
+from goodnet.files import atomic_path
+from goodnet.formats import budgets, safe_hdf5, safe_zip
+from goodnet.formats.layouts import to_file
+from goodnet.formats.safe_file import open_regular
+from goodnet.formats.shapes import array_shape
+from goodnet.formats.zip_edit import replace_member
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from goodnet.formats.spec import Array, Origin, Source
+
+__all__ = ["rewrite"]
+
+_WEIGHTS = "model.weights.h5"
+
+
+def rewrite(
+    source: Source, changed: Mapping[str, Array], destination: Path, *, force: bool = False
+) -> None:
+    """Copy the file a network came from, with other numbers in some arrays.
+
+    Args:
+        source: The file, as its reader described it.
+        changed: New arrays by their key in the spec, laid out as there; same shapes as before.
+            Numbers that do not change keep their bits.
+        destination: The file to write, with the suffix of the source's format.
+        force: Replace an existing file.
+
+    Raises:
+        InvalidInput: If the source is not the file any more that was read, an array is not stored
+            in it, has another shape or number type, or shares its place with one that differs.
+        UsageError: If the suffix does not fit, or the file exists and `force` is not given.
+        FileError: If the system refuses to read or write.
+    """
+    _check_suffix(source, destination)
+    for key in changed:
+        if key not in source.origins:
+            raise InvalidInput(
+                f"the array {key!r} is not stored as numbers of its own in {source.path}; it holds "
+                f"{', '.join(source.origins)}"
+            )
+    content = _read(source)
+    if source.format == "keras-h5":
+        patched = _patch(content, source.origins, changed)
+    else:
+        file = io.BytesIO(content)
+        weights = safe_zip.read_member(file, safe_zip.list_members(file)[_WEIGHTS])
+        new = _patch(weights, source.origins, changed)
+        patched = content if new == weights else replace_member(content, _WEIGHTS, new)
+    with atomic_path(destination, force=force) as path:
+        path.write_bytes(patched)
+
+
+def _check_suffix(source: Source, destination: Path) -> None:
+    if (destination.suffix.lower() == ".keras") != (source.format == "keras-zip"):
+        expected = ".keras" if source.format == "keras-zip" else ".h5"
+        raise UsageError(
+            f"a copy of {source.path.name!r} has the same format, so its name ends in {expected}; "
+            f"got {destination.name!r}"
+        )
+
+
+def _read(source: Source) -> bytes:
+    with open_regular(source.path, what="model file", limit=budgets.MODEL_BYTES) as file:
+        content = file.read()
+    if hashlib.sha256(content).hexdigest() != source.sha256:
+        raise InvalidInput(
+            f"the model file has changed since it was read, open it again: {source.path}"
+        )
+    return content
+
+
+def _patch(content: bytes, origins: Mapping[str, Origin], changed: Mapping[str, Array]) -> bytes:
+    """The bytes of an HDF5 file with other numbers in it."""
+    before = _arrays(content, origins)
+    after: dict[str, Array] = {}
+    for key, origin in origins.items():
+        old = before[origin.path]
+        new = _changed(key, old, changed[key], layout=origin.layout) if key in changed else old
+        if not np.array_equal(after.setdefault(origin.path, new), new):
+            raise _shared(origin.path)
+    differing = {path: x for path, x in after.items() if not np.array_equal(x, before[path])}
+    patched = _write_arrays(content, differing)
+    for path, array in _arrays(patched, origins).items():
+        if not np.array_equal(array, after[path]):
+            raise _shared(path)
+    return patched
+
+
+def _arrays(content: bytes, origins: Mapping[str, Origin]) -> dict[str, Array]:
+    """All arrays as the file lays them out, by path."""
+    with safe_hdf5.open_hdf5(content, what="model file") as file:
+        return {
+            origin.path: safe_hdf5.read_dataset(file[origin.path], name=origin.path)
+            for origin in origins.values()
+        }
+
+
+def _changed(key: str, old: Array, new: Array, *, layout: str) -> Array:
+    """The new numbers in the file's layout and type; equal ones keep the file's precision."""
+    expected = array_shape(old.shape, layout)
+    if new.shape != expected:
+        raise InvalidInput(f"the array {key!r} has the shape {expected}, got {new.shape}")
+    wanted = to_file(new, layout, old.shape)
+    with np.errstate(over="ignore"):
+        same = wanted == old.astype(wanted.dtype)
+        found = np.where(same, old, wanted.astype(old.dtype))
+    if not np.isfinite(found).all():
+        raise InvalidInput(
+            f"the array {key!r} is stored as {old.dtype}, which cannot hold its numbers"
+        )
+    return found
+
+
+def _shared(path: str) -> InvalidInput:
+    return InvalidInput(
+        f"the numbers at {path!r} are used by more than one layer of the network, so they cannot "
+        "change for one of them alone; choose another layer"
+    )
+
+
+def _write_arrays(content: bytes, arrays: Mapping[str, Array]) -> bytes:
+    patched = bytearray(content)
+    packed = {}
+    with safe_hdf5.open_hdf5(content, what="model file") as file:
+        for path, array in arrays.items():
+            dataset = file[path]
+            start = None if dataset.chunks else dataset.id.get_offset()
+            if start is None:
+                packed[path] = array
+            else:
+                data = array.astype(dataset.dtype).tobytes()
+                patched[start : start + len(data)] = data
+    return _write_packed(bytes(patched), packed) if packed else bytes(patched)
+
+
+def _write_packed(content: bytes, arrays: Mapping[str, Array]) -> bytes:
+    """Write arrays that do not lie in the file as they are: chunked, packed or very small."""
+    memory = io.BytesIO(content)
+    try:
+        with h5py.File(memory, "r+") as file:
+            for path, array in arrays.items():
+                dataset = file[path]
+                for part in dataset.iter_chunks() if dataset.chunks else [...]:
+                    if not np.array_equal(dataset[part], array[part]):
+                        dataset[part] = array[part]
+    except (OSError, RuntimeError) as error:
+        raise InvalidInput(f"the model file cannot be changed in place: {error}") from error
+    return memory.getvalue()

@@ -1,0 +1,218 @@
+"""Make channels of a layer zero by the numbers of the network alone, without any new layer.
+
+Either the layers that produce a channel are made to produce zero, or, where somebody else needs
+what they produce, the layers that read the channel are made to ignore it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from goodnet.errors import InvalidInput
+from goodnet.formats.activations import is_zero_preserving
+from goodnet.formats.channels import MERGES, MOVES, BlockedError, Channels, Graph, keeps_zero
+from goodnet.formats.silent import silent_channels
+
+if TYPE_CHECKING:
+    from goodnet.formats.spec import Array, Layer, NetworkSpec
+
+__all__ = ["default_layer", "prunable_layers", "silence", "silent_channels"]
+
+_POOLS = frozenset({"max_pool2d", "avg_pool2d", "global_max_pool2d", "global_avg_pool2d"})
+_AFTER_CONVOLUTION = frozenset({"batch_norm", "activation", "prelu"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Zeros:
+    """Numbers to be made zero: `arrays[key][index]`."""
+
+    key: str
+    index: tuple[Any, ...]
+
+
+def silence(spec: NetworkSpec, layer: str, channels: Iterable[int]) -> dict[str, Array]:
+    """The arrays to change so that channels of a layer are exactly zero for all who read them.
+
+    `spec.with_arrays(...)` of the result computes what masking these channels would.
+
+    Args:
+        spec: The network.
+        layer: The layer whose value is meant, neither the input nor the output.
+        channels: Indices along the first axis of that value.
+
+    Returns:
+        The changed arrays by key; empty if there are no channels.
+
+    Raises:
+        InvalidInput: If there is no such layer or channel, or numbers alone cannot do it.
+    """
+    graph = Graph(spec)
+    found = graph.checked(layer, channels)
+    arrays: dict[str, Array] = {}
+    for zeros in _plan(graph, layer, found):
+        arrays.setdefault(zeros.key, np.array(spec.arrays[zeros.key]))[zeros.index] = 0
+    return arrays if found.size else {}
+
+
+def prunable_layers(spec: NetworkSpec) -> list[str]:
+    """The layers with pictures as values, and global pools, whose channels can be silenced."""
+    graph = Graph(spec)
+    return [layer.name for layer in spec.layers if _is_prunable(graph, layer)]
+
+
+def default_layer(spec: NetworkSpec) -> str:
+    """The last pooling layer that can be pruned, or the last convolution where there is none.
+
+    A convolution is taken together with the normalization and activation that follow it.
+
+    Raises:
+        InvalidInput: If no layer of the network can be pruned.
+    """
+    graph = Graph(spec)
+    names = [layer.name for layer in spec.layers if _is_prunable(graph, layer)]
+    pools = [name for name in names if graph.layers[name].op in _POOLS]
+    stages = [_end_of_stage(graph, x.name) for x in spec.layers if x.op == "conv2d"]
+    candidates = pools or [name for name in stages if name in names] or names
+    if not candidates:
+        raise InvalidInput(
+            "the network has no layer whose channels can be silenced; it has "
+            f"{', '.join(x.name for x in spec.layers)}"
+        )
+    return candidates[-1]
+
+
+def _is_prunable(graph: Graph, layer: Layer) -> bool:
+    if not (graph.is_picture(layer.name) or layer.op in _POOLS):
+        return False
+    try:
+        _plan(graph, layer.name, np.arange(graph.channel_count(layer.name)))
+    except (BlockedError, InvalidInput):
+        return False
+    return True
+
+
+def _end_of_stage(graph: Graph, name: str) -> str:
+    """The last of the normalizations and activations that alone read a convolution."""
+    while len(graph.readers[name]) == 1 and graph.readers[name][0].op in _AFTER_CONVOLUTION:
+        name = graph.readers[name][0].name
+    return name
+
+
+def _plan(graph: Graph, layer: str, channels: Channels) -> list[_Zeros]:
+    if graph.layers[layer].op == "input" or layer == graph.spec.output:
+        raise InvalidInput(
+            f"layer {layer!r} is the network's image or its answer; choose one in between"
+        )
+    # The way is the same for all channels of a layer, so that any order of silencing ends the same.
+    everything = np.arange(graph.channel_count(layer))
+    try:
+        _back(graph, layer, everything)
+    except BlockedError as back:
+        try:
+            for some in (everything, everything[:1]):
+                _ahead(graph, layer, some)
+            return _ahead(graph, layer, channels)
+        except BlockedError as ahead:
+            raise InvalidInput(
+                f"channels of layer {layer!r} cannot be silenced by weights alone: where they are "
+                f"made, {back}; where they are read, {ahead}"
+            ) from ahead
+    return _back(graph, layer, channels)
+
+
+def _back(graph: Graph, layer: str, channels: Channels) -> list[_Zeros]:
+    """Make the channels zero where they are made."""
+    plan: list[_Zeros] = []
+    wanted = {layer: channels}
+    while wanted:
+        name, found = wanted.popitem()
+        here = graph.layers[name]
+        zeros, sources = _produce(graph, here, found)
+        plan += zeros
+        for source in sources:
+            graph.check_private(source, here)
+        wanted.update(sources)
+    return plan
+
+
+def _produce(
+    graph: Graph, layer: Layer, channels: Channels
+) -> tuple[list[_Zeros], Mapping[str, Channels]]:
+    """What makes channels of a layer zero: its own numbers, and channels of what it reads."""
+    if layer.op in ("conv2d", "dense"):
+        _check_activation(layer)
+        return _rows(graph, layer, channels, "weight", "bias"), {}
+    if layer.op == "batch_norm":
+        if f"{layer.name}/gamma" in graph.spec.arrays:
+            return _rows(graph, layer, channels, "gamma", "beta"), {}
+        return _rows(graph, layer, channels, "mean", "beta"), {layer.inputs[0]: channels}
+    if layer.op == "concatenate":
+        return [], graph.split(layer, channels)
+    if layer.op in MERGES:
+        graph.check_same_channels(layer, layer.inputs)
+        return [], dict.fromkeys(layer.inputs, channels)
+    if layer.op == "input":
+        raise BlockedError("they come straight from the image")
+    _check_keeps_zero(layer, channels)
+    return [], {layer.inputs[0]: channels}
+
+
+def _rows(graph: Graph, layer: Layer, channels: Channels, *parameters: str) -> list[_Zeros]:
+    keys = [f"{layer.name}/{parameter}" for parameter in parameters]
+    return [_Zeros(key, (channels,)) for key in keys if key in graph.spec.arrays]
+
+
+def _ahead(graph: Graph, layer: str, channels: Channels) -> list[_Zeros]:
+    """Make all layers that read the channels ignore them."""
+    plan: list[_Zeros] = []
+    dead = {layer: channels}
+    waiting = {reader.name for reader in graph.readers[layer]}
+    while waiting:
+        # In running order, so that all a layer reads has been dealt with before it.
+        name = min(waiting, key=graph.position.__getitem__)
+        waiting.remove(name)
+        here = graph.layers[name]
+        found = {source: dead[source] for source in here.inputs if source in dead}
+        if here.op in ("conv2d", "dense"):
+            plan.append(_columns(graph, here, found[here.inputs[0]]))
+            continue
+        dead[name] = _pass_on(graph, here, found)
+        waiting.update(reader.name for reader in graph.readers[name])
+    return plan
+
+
+def _pass_on(graph: Graph, layer: Layer, channels: Mapping[str, Channels]) -> Channels:
+    """The channels of a layer that would be zero if those it reads were."""
+    if layer.name == graph.spec.output:
+        raise BlockedError(f"{layer.name!r} brings them into the network's answer")
+    if layer.op not in MERGES and layer.op not in MOVES:
+        _check_keeps_zero(layer, next(iter(channels.values())))
+    return graph.carry(layer, channels)
+
+
+def _columns(graph: Graph, layer: Layer, channels: Channels) -> _Zeros:
+    """The numbers with which a convolution or dense layer reads channels."""
+    if layer.op == "dense" or layer.attributes["groups"] == 1:
+        return _Zeros(f"{layer.name}/weight", (slice(None), channels))
+    out, per_group, *_ = graph.spec.arrays[f"{layer.name}/weight"].shape
+    rows = out // layer.attributes["groups"]
+    first = channels // per_group * rows
+    index = (first[:, None] + np.arange(rows), (channels % per_group)[:, None])
+    return _Zeros(f"{layer.name}/weight", index)
+
+
+def _check_activation(layer: Layer) -> None:
+    activation = layer.attributes["activation"]
+    if not is_zero_preserving(activation):
+        raise BlockedError(f"the {activation.function} of {layer.name!r} is not 0 at 0")
+
+
+def _check_keeps_zero(layer: Layer, channels: Channels) -> None:
+    if layer.op == "activation":
+        _check_activation(layer)
+    elif not keeps_zero(layer, channels):
+        raise BlockedError(f"{layer.name!r} ({layer.op}) does not leave zero at zero")
