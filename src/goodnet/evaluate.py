@@ -6,20 +6,22 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from goodnet.images import ImageSet
-from goodnet.network import Network
+from goodnet.images import Block, ImageSet
+from goodnet.network import Network, map_blocks
 from goodnet.stats import proportion
 from goodnet.types import Evaluation, Integers, SetResult
 
 __all__ = ["agree", "answer", "evaluate_network", "score"]
 
-_BLOCK = 1024
-
 
 def answer(network: Network, images: ImageSet) -> Integers:
     """The class the network gives each image of a set, shape (images,)."""
-    found = [network.answers(block.images) for block in images.blocks(_BLOCK)]
-    return np.concatenate(found)
+
+    def run(block: Block) -> Integers:
+        return network.answers(block.images)
+
+    blocks = images.blocks(network.block_size)
+    return np.concatenate(list(map_blocks(run, blocks, network.device)))
 
 
 def agree(original: Integers, repaired: Integers, *, num_classes: int) -> Integers:

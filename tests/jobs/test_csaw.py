@@ -19,8 +19,8 @@ from goodnet.jobs.inputs import InputOptions
 from goodnet.jobs.inspect import inspect_file
 from goodnet.jobs.prune import PruneJob, PruneOptions, open_job, prune
 from goodnet.jobs.run_folder import write_run
+from goodnet.repair.activity import ChannelActivity
 from goodnet.repair.prune import pruning_order
-from goodnet.repair.trace import ChannelActivity
 
 STUDENTS = {2: 45, 4: 48, 10: 52, 30: 54}
 # network, scale, of 60 faces right

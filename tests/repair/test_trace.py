@@ -12,7 +12,8 @@ from goodnet.errors import InvalidInput
 from goodnet.formats.build import build
 from goodnet.images import ImageSet, images_from_arrays
 from goodnet.network import Network
-from goodnet.repair.trace import measure_activity, trace_answers
+from goodnet.repair.activity import measure_activity
+from goodnet.repair.trace import trace_answers
 
 LAYERS = {
     "plain": ("pool_2", "conv_1", "flatten"),

@@ -97,7 +97,7 @@ class _Convolution(nn.Module):
         self.bias = nn.Parameter(tensors["bias"]) if "bias" in tensors else None
         self.strides, self.dilation = attributes["strides"], attributes["dilation"]
         self.groups, self.padding = attributes["groups"], attributes["padding"]
-        self.activation = activation_function(attributes["activation"])
+        self.activation = _fused(attributes["activation"])
 
     def forward(self, value: Tensor) -> Tensor:
         pads = (0, 0)
@@ -116,7 +116,7 @@ class _Dense(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(tensors["weight"])
         self.bias = nn.Parameter(tensors["bias"]) if "bias" in tensors else None
-        self.activation = activation_function(attributes["activation"])
+        self.activation = _fused(attributes["activation"])
 
     def forward(self, value: Tensor) -> Tensor:
         return self.activation(F.linear(value, self.weight, self.bias))
@@ -212,6 +212,13 @@ def activation_function(activation: Activation | None) -> Callable[[Tensor], Ten
         return _identity
     options = {**FUNCTIONS[activation.function], **activation.options}
     return _ACTIVATIONS[activation.function](options)
+
+
+def _fused(activation: Activation | None) -> Callable[[Tensor], Tensor]:
+    function = activation_function(activation)
+    # Nobody else reads what comes before a fused activation: writing over it saves the memory,
+    # which costs more than the function itself.
+    return torch.relu_ if function is torch.relu else function
 
 
 def _identity(value: Tensor) -> Tensor:

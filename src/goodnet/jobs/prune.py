@@ -13,9 +13,10 @@ from goodnet.formats import silence
 from goodnet.images import ImageSet
 from goodnet.jobs.inputs import InputOptions, Inputs, open_inputs
 from goodnet.network import Network
+from goodnet.repair.activity import Progress
 from goodnet.repair.layers import default_layer
 from goodnet.repair.prune import Order, prune_curve, trace_backdoor
-from goodnet.repair.trace import Progress, trace_answers
+from goodnet.repair.trace import trace_answers
 from goodnet.stats import proportion
 from goodnet.types import Evaluation, Integers, Proportion, PruneCurve
 

@@ -1,5 +1,7 @@
 """A classifier as a traced graph with named layers."""
 
-from goodnet.network.network import ChannelMask, Cut, Network, Node, batches, channels_last
+from goodnet.network.cut import Cut, batches, channels_last
+from goodnet.network.network import ChannelMask, Network, Node
+from goodnet.network.workers import map_blocks
 
-__all__ = ["ChannelMask", "Cut", "Network", "Node", "batches", "channels_last"]
+__all__ = ["ChannelMask", "Cut", "Network", "Node", "batches", "channels_last", "map_blocks"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from torch import Tensor, fx, nn
 
 from goodnet.errors import InvalidInput
 from goodnet.network import surgery
+from goodnet.network.cut import Cut, batches, channels_last
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,11 +24,14 @@ if TYPE_CHECKING:
 
     from goodnet.formats.spec import NetworkSpec
 
-__all__ = ["ChannelMask", "Cut", "Network", "Node", "batches", "channels_last"]
+__all__ = ["ChannelMask", "Network", "Node"]
 
-# Bytes of activations one batch may hold: about what two cores keep in their caches.
+# Bytes of the largest value of one batch, about what stays in the caches; fewest and most images.
 _CACHE = 6 << 20
 _BATCHES = (16, 2048)
+# Bytes of the images of one block; fewest and most images.
+_BLOCK = 16 << 20
+_BLOCKS = (16, 512)
 
 
 class ChannelMask(nn.Module):
@@ -51,24 +55,6 @@ class Node:
     name: str
     module: nn.Module
     inputs: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Cut:
-    """A network in two parts at a layer.
-
-    Attributes:
-        head: Images -> tuple of the values that cross: the layer's own first, then those of
-            skip connections.
-        tail: Those values -> the network's output.
-        head_batch: Images to give the head at a time.
-        tail_batch: Images to give the tail at a time.
-    """
-
-    head: nn.Module
-    tail: nn.Module
-    head_batch: int
-    tail_batch: int
 
 
 class Network:
@@ -258,6 +244,8 @@ class Network:
             tail=halves.tail,
             head_batch=self.batch_size,
             tail_batch=self._batch([*halves.behind, *halves.crossing]),
+            block=self.block_size,
+            device=self.device,
         )
 
     # -- within ------------------------------------------------------------------------------
@@ -266,6 +254,12 @@ class Network:
     def batch_size(self) -> int:
         """Images per batch such that the largest activations stay in the cache."""
         return self._batch(self.graph.graph.nodes)
+
+    @property
+    def block_size(self) -> int:
+        """Images to hold at a time: many batches, little memory."""
+        fitting = _BLOCK // (4 * math.prod(self.input_shape))
+        return max(_BLOCKS[0], min(_BLOCKS[1], fitting))
 
     def _batch(self, nodes: Iterable[fx.Node]) -> int:
         sizes = [math.prod(self._shapes.get(node.name, ())) for node in nodes]
@@ -304,15 +298,3 @@ class Network:
             raise InvalidInput(
                 f"expected a classifier with outputs (batch, classes), got ({shown})"
             )
-
-
-def batches(images: NDArray[np.float32] | Tensor, size: int) -> Iterator[Tensor]:
-    """Slices of `images` along the first axis as tensors."""
-    tensor = torch.as_tensor(images)
-    for start in range(0, len(tensor), size):
-        yield tensor[start : start + size]
-
-
-def channels_last(images: Tensor) -> Tensor:
-    """Pictures in the memory layout convolutions run fastest in; other values as they are."""
-    return images.contiguous(memory_format=torch.channels_last) if images.ndim == 4 else images

@@ -14,14 +14,9 @@ import numpy as np
 from goodnet.errors import UsageError
 from goodnet.images import ImageSet
 from goodnet.network import Network
+from goodnet.repair.activity import ChannelActivity, Progress, measure_activity
 from goodnet.repair.layers import default_layer
-from goodnet.repair.trace import (
-    ChannelActivity,
-    Progress,
-    Trace,
-    measure_activity,
-    trace_answers,
-)
+from goodnet.repair.trace import Trace, trace_answers
 from goodnet.types import Integers, PruneCurve
 
 __all__ = ["Order", "prune_curve", "pruning_order", "trace_backdoor"]

@@ -2,44 +2,27 @@
 
 Exact and incremental: the network is cut behind the layer, the head runs once per image, and the
 tail runs again only for the images on which a channel that falls silent is not zero. For all
-others nothing can have changed. Images pass in blocks, so memory is one block and the kept answers.
+others nothing can have changed. Images pass in blocks, so memory is a few blocks and the kept
+answers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from goodnet.errors import InvalidInput
-from goodnet.images import ImageSet
-from goodnet.network import Cut, Network, channels_last
+from goodnet.images import Block, ImageSet
+from goodnet.network import Cut, Network, map_blocks
+from goodnet.repair.activity import Progress
 from goodnet.types import Integers
 
-__all__ = ["ChannelActivity", "Progress", "Trace", "measure_activity", "trace_answers"]
+__all__ = ["Trace", "trace_answers"]
 
-Progress = Callable[[int], None]
-
-_BLOCK = 1024
-
-
-@dataclass(frozen=True)
-class ChannelActivity:
-    """How much each channel of a layer does on clean images.
-
-    Attributes:
-        mean: Mean over images and positions, shape (channels,), float64.
-        active_images: Images on which the channel is not zero everywhere, shape (channels,).
-        total: Images seen.
-    """
-
-    mean: NDArray[np.float64]
-    active_images: Integers
-    total: int
+Groups = Sequence[Sequence[int]]
 
 
 @dataclass(frozen=True)
@@ -57,38 +40,14 @@ class Trace:
     total: int
 
 
-def measure_activity(
-    network: Network, images: ImageSet, layer: str, *, progress: Progress | None = None
-) -> ChannelActivity:
-    """Mean activation of each channel of a layer over all images and positions.
-
-    Raises:
-        InvalidInput: If the layer does not exist or does not reach the output.
-    """
-    cut = network.cut(layer)
-    channels = network.channels(layer)
-    total = torch.zeros(channels, dtype=torch.float64)
-    active = torch.zeros(channels, dtype=torch.int64)
-    for block in images.blocks(_BLOCK):
-        for value in _heads(cut, block.images, network.device):
-            positions = value[0].flatten(2) if value[0].ndim > 2 else value[0].unsqueeze(2)
-            total += positions.mean(2).double().sum(0).cpu()
-            active += (positions != 0).any(2).sum(0).cpu()
-        if progress:
-            progress(len(block.images))
-    return ChannelActivity(
-        mean=(total / len(images)).numpy(), active_images=active.numpy(), total=len(images)
-    )
-
-
 def trace_answers(
     network: Network,
     images: ImageSet,
     layer: str,
     *,
-    groups: Sequence[Sequence[int]],
+    groups: Groups,
     keep: Iterable[int] = (),
-    block: int = _BLOCK,
+    block: int | None = None,
     progress: Progress | None = None,
 ) -> Trace:
     """Answers of the network as groups of a layer's channels fall silent one after another.
@@ -99,7 +58,7 @@ def trace_answers(
         layer: The layer whose channels fall silent.
         groups: Channels silenced at each step, added to those before.
         keep: Steps whose answers are wanted image by image; 0 is the untouched network.
-        block: Images held at a time; never changes the result.
+        block: Images held at a time; None to fit the memory. Never changes the result.
         progress: Called with the number of images done.
 
     Raises:
@@ -109,74 +68,46 @@ def trace_answers(
     _check_channels(groups, network.channels(layer), layer)
     correct = np.zeros(len(groups) + 1, dtype=np.int64)
     kept = {step: np.empty(len(images), dtype=np.int64) for step in keep}
-    for part in images.blocks(block):
-        labels = torch.as_tensor(part.labels, device=network.device)
-        span = slice(part.start, part.start + len(part.images))
-        steps = _steps(_Block.run(cut, part.images, network.device), groups)
-        for step, answers in enumerate(steps):
-            correct[step] += int((answers == labels).sum())
-            if step in kept:
-                kept[step][span] = answers.cpu().numpy()
+
+    def trace(part: Block) -> tuple[int, Trace]:
+        return part.start, _trace_block(cut, part, groups, keep=kept.keys())
+
+    blocks = images.blocks(cut.block if block is None else block)
+    for start, part in map_blocks(trace, blocks, cut.device):
+        correct += part.correct
+        for step, answers in part.answers.items():
+            kept[step][start : start + part.total] = answers
         if progress:
-            progress(len(part.images))
+            progress(part.total)
     return Trace(correct=correct, answers=kept, total=len(images))
 
 
-def _steps(block: _Block, groups: Sequence[Sequence[int]]) -> Iterator[Tensor]:
-    yield block.answers
+def _trace_block(cut: Cut, block: Block, groups: Groups, *, keep: Iterable[int]) -> Trace:
+    parts = zip(*cut.crossing(block.images), strict=True)
+    crossing = [torch.cat(values) for values in parts]
+    # The first value is changed in place below; it must not be one of the others.
+    features = crossing[0] = crossing[0].clone()
+    active = (features != 0).reshape(*features.shape[:2], -1).any(2)
+    labels = torch.as_tensor(block.labels, device=cut.device)
+    answers = cut.answers(crossing)
+    steps = [answers.clone()]
     for group in groups:
-        block.silence(group)
-        yield block.answers
+        chosen = list(group)
+        again = active[:, chosen].any(1).nonzero().squeeze(1)
+        features[:, chosen] = 0.0
+        if len(again) == len(answers):
+            answers = cut.answers(crossing)
+        elif len(again):
+            answers[again] = cut.answers([value[again] for value in crossing])
+        steps.append(answers.clone())
+    return Trace(
+        correct=np.array([int((step == labels).sum()) for step in steps], dtype=np.int64),
+        answers={index: steps[index].cpu().numpy() for index in keep},
+        total=len(labels),
+    )
 
 
-class _Block:
-    """One block of images behind the cut: the values that cross it, and the answers so far."""
-
-    def __init__(self, cut: Cut, crossing: list[Tensor]) -> None:
-        self._cut = cut
-        self._crossing = crossing
-        features = crossing[0]
-        self._active = (features != 0).reshape(*features.shape[:2], -1).any(2)
-        self.answers = self._tail(crossing)
-
-    @classmethod
-    def run(cls, cut: Cut, images: NDArray[np.float32], device: torch.device) -> _Block:
-        parts = list(_heads(cut, images, device))
-        return cls(cut, [torch.cat(values) for values in zip(*parts, strict=True)])
-
-    def silence(self, group: Sequence[int]) -> None:
-        if not len(group):
-            return
-        touched = self._active[:, list(group)].any(1)
-        self._crossing[0][:, list(group)] = 0.0
-        count = int(touched.sum())
-        if count == len(touched):
-            self.answers = self._tail(self._crossing)
-        elif count:
-            again = touched.nonzero().squeeze(1)
-            self.answers[again] = self._tail([value[again] for value in self._crossing])
-
-    def _tail(self, crossing: list[Tensor]) -> Tensor:
-        size = self._cut.tail_batch
-        with torch.inference_mode():
-            answers = [
-                self._cut.tail(*[value[start : start + size] for value in crossing]).argmax(1)
-                for start in range(0, len(crossing[0]), size)
-            ]
-        return torch.cat(answers)
-
-
-def _heads(
-    cut: Cut, images: NDArray[np.float32], device: torch.device
-) -> Iterator[tuple[Tensor, ...]]:
-    tensor = torch.from_numpy(images)
-    for start in range(0, len(tensor), cut.head_batch):
-        batch = tensor[start : start + cut.head_batch].to(device)
-        with torch.inference_mode():
-            yield cut.head(channels_last(batch))
-
-
-def _check_channels(groups: Sequence[Sequence[int]], count: int, layer: str) -> None:
+def _check_channels(groups: Groups, count: int, layer: str) -> None:
     seen: set[int] = set()
     for channel in (c for group in groups for c in group):
         if not 0 <= channel < count:

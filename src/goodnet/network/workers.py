@@ -1,0 +1,45 @@
+"""Spread blocks of images over the cores: one block per thread, each thread on one core.
+
+On small networks this beats splitting every single operation over the cores, and by far so on a
+machine that does other work too: there, threads that share an operation wait for the slowest.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+import torch
+
+__all__ = ["map_blocks"]
+
+Block = TypeVar("Block")
+Result = TypeVar("Result")
+
+
+def map_blocks(
+    function: Callable[[Block], Result], blocks: Iterable[Block], device: torch.device
+) -> Iterator[Result]:
+    """Apply a function to each block; results come in order, few blocks are held at a time.
+
+    Uses as many threads as PyTorch is set to on the CPU, and none on another device.
+    """
+    threads = torch.get_num_threads() if device.type == "cpu" else 1
+    if threads == 1:
+        yield from map(function, blocks)
+        return
+    pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+    waiting: deque[Future[Result]] = deque()
+    try:
+        for block in blocks:
+            waiting.append(pool.submit(function, block))
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+        # What a worker sets holds for threads that start later, too: put it back.
+        torch.set_num_threads(threads)

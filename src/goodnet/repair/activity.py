@@ -1,0 +1,69 @@
+"""How much each channel of a layer does on clean images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from goodnet.images import Block, ImageSet
+from goodnet.network import Network, map_blocks
+from goodnet.types import Integers
+
+__all__ = ["ChannelActivity", "Progress", "measure_activity"]
+
+# Called with the number of images done since the last call.
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class ChannelActivity:
+    """How much each channel of a layer does on clean images.
+
+    Attributes:
+        mean: Mean over images and positions, shape (channels,), float64.
+        active_images: Images on which the channel is not zero everywhere, shape (channels,).
+        total: Images seen.
+    """
+
+    mean: NDArray[np.float64]
+    active_images: Integers
+    total: int
+
+
+def measure_activity(
+    network: Network, images: ImageSet, layer: str, *, progress: Progress | None = None
+) -> ChannelActivity:
+    """Mean activation of each channel of a layer over all images and positions.
+
+    Raises:
+        InvalidInput: If the layer does not exist or does not reach the output.
+    """
+    cut = network.cut(layer)
+
+    def measure(block: Block) -> tuple[int, Tensor, Tensor]:
+        parts = [_sums(values[0]) for values in cut.crossing(block.images)]
+        sums, active = (torch.stack(column).sum(0) for column in zip(*parts, strict=True))
+        return len(block.images), sums, active
+
+    total = torch.zeros(network.channels(layer), dtype=torch.float64)
+    active = torch.zeros(network.channels(layer), dtype=torch.int64)
+    for count, sums, counts in map_blocks(measure, images.blocks(cut.block), cut.device):
+        total += sums
+        active += counts
+        if progress:
+            progress(count)
+    return ChannelActivity(
+        mean=(total / len(images)).numpy(), active_images=active.numpy(), total=len(images)
+    )
+
+
+def _sums(value: Tensor) -> tuple[Tensor, Tensor]:
+    """Over images: the mean over positions, summed; and how many are not zero somewhere."""
+    positions = value.reshape(*value.shape[:2], -1)
+    active = (positions != 0).any(2).sum(0)
+    return positions.mean(2).double().sum(0).cpu(), active.cpu()
