@@ -27,6 +27,12 @@ class Proportion:
     count: int
     total: int
 
+    def __str__(self) -> str:
+        """In percent: "98.33 [91.1, 100.0]"; "-" where there was nothing to count."""
+        if self.value is None:
+            return "-"
+        return f"{100 * self.value:.2f} [{100 * self.low:.1f}, {100 * self.high:.1f}]"
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data for `results.json`."""
         return {
@@ -127,3 +133,9 @@ class Evaluation:
     network: str
     clean: SetResult | None
     backdoor: Mapping[str, SetResult] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """One line, in percent: clean accuracy, then the attack success rate of each set."""
+        parts = [f"clean accuracy {self.clean.correct}"] if self.clean else []
+        parts += [f"ASR of {name} {result.correct}" for name, result in self.backdoor.items()]
+        return f"{self.network}: {', '.join(parts)}"

@@ -41,7 +41,7 @@ def test_prune_writes_a_run_folder_and_prints_a_table(
     command += ["--backdoor", f"toy={lab.poisoned}", "--drop", "5", "--drop", "20,99"]
     assert run([str(part) for part in command]) == 0
     printed, notes = said(capsys)
-    assert "G detects toy" in printed
+    assert "G detection rate" in printed
     assert "not reached" in printed
     assert "valid.h5: 150 images 3x8x8" in notes
     names = {path.name for path in out.iterdir()}

@@ -11,9 +11,12 @@ import typer
 from goodnet.cli import options as opt
 from goodnet.cli.text import note, percent, progress_bar, table
 from goodnet.errors import UsageError
+from goodnet.stats import proportion
 
 if TYPE_CHECKING:
     from goodnet.jobs.prune import PruneResult
+    from goodnet.repair.prune import Order
+    from goodnet.types import Evaluation
 
 __all__ = ["prune"]
 
@@ -77,10 +80,11 @@ def prune(
     note(f"written to {out}")
 
 
-def _order(text: str) -> str:
-    if text not in ("ascending", "descending"):
+def _order(text: str) -> Order:
+    known: dict[str, Order] = {"ascending": "ascending", "descending": "descending"}
+    if text not in known:
         raise UsageError(f"expected --order ascending or descending, got {text!r}")
-    return text
+    return known[text]
 
 
 def _channels(text: str | None) -> list[int] | None:
@@ -102,35 +106,40 @@ def _channels(text: str | None) -> list[int] | None:
 
 
 def _summary(result: PruneResult) -> str:
-    names = list(result.curve.hits)
-    header = ["X", "channels", "B' test", "G test", "G false alarms"]
-    for name in names:
-        header += [f"B' ASR {name}", f"G ASR {name}", f"G detects {name}"]
-    base = result.baseline
-    rows = [
-        ["none", "0", percent(base.clean.correct if base.clean else None), "-", "-"]
-        + [cell for name in names for cell in (percent(base.backdoor[name].correct), "-", "-")]
-    ]
-    for drop in result.drops:
-        if drop.repaired is None or drop.goodnet is None:
-            rows.append([f"{drop.drop:g}", "not reached", *["-"] * (3 + 3 * len(names))])
-            continue
-        repaired, good = drop.repaired, drop.goodnet
-        row = [f"{drop.drop:g}", str(drop.steps)]
-        row += [percent(e.clean.correct if e.clean else None) for e in (repaired, good)]
-        row += [percent(good.clean.refused if good.clean else None)]
-        for name in names:
-            row += [
-                percent(repaired.backdoor[name].correct),
-                percent(good.backdoor[name].correct),
-                percent(good.backdoor[name].refused),
-            ]
-        rows.append(row)
     curve = result.curve
-    dead = len(curve.dead_channels)
     first = (
-        f"layer {curve.layer}: {len(curve.mean_activation)} channels, {dead} of them dead "
-        f"(never active on {curve.total} clean images); validation accuracy "
-        f"{100 * curve.correct[0] / curve.total:.2f}"
+        f"layer {curve.layer}: {len(curve.mean_activation)} channels, "
+        f"{len(curve.dead_channels)} of them dead (never active on {curve.total} clean images); "
+        f"validation accuracy {proportion(int(curve.correct[0]), curve.total)}"
     )
-    return f"{first}\n\n{table(header, rows)}"
+    parts = [first, _clean_table(result)]
+    if result.baseline.backdoor:
+        parts.append(_poisoned_table(result))
+    parts.append("percent, with 95 % intervals (Clopper-Pearson)")
+    return "\n\n".join(parts)
+
+
+def _clean_table(result: PruneResult) -> str:
+    def clean(evaluation: Evaluation | None, share: str = "correct") -> str:
+        known = evaluation.clean if evaluation else None
+        return percent(getattr(known, share)) if known else "-"
+
+    rows = [["none", "0", "", clean(result.baseline), "", ""]]
+    for drop in result.drops:
+        channels = "not reached" if drop.steps is None else str(drop.steps)
+        row = [f"{drop.drop:g}", channels, percent(drop.validation), clean(drop.repaired)]
+        rows.append([*row, clean(drop.goodnet), clean(drop.goodnet, "refused")])
+    header = ["X", "channels", "B' validation", "B' test", "G test", "G false alarms"]
+    return table(header, rows)
+
+
+def _poisoned_table(result: PruneResult) -> str:
+    rows = []
+    for name, attack in result.baseline.backdoor.items():
+        rows.append(["none", name, percent(attack.correct), "", ""])
+        for drop in result.drops:
+            if drop.repaired and drop.goodnet:
+                repaired, good = drop.repaired.backdoor[name], drop.goodnet.backdoor[name]
+                shares = (repaired.correct, good.correct, good.refused)
+                rows.append([f"{drop.drop:g}", name, *map(percent, shares)])
+    return table(["X", "poisoned set", "B' ASR", "G ASR", "G detection rate"], rows)

@@ -22,12 +22,9 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
-def percent(share: Proportion | None, *, interval: bool = True) -> str:
-    """A share as "98.33 [91.1, 100.0]", in percent; "-" where it is not known."""
-    if share is None or share.value is None:
-        return "-"
-    value = f"{100 * share.value:.2f}"
-    return f"{value} [{100 * share.low:.1f}, {100 * share.high:.1f}]" if interval else value
+def percent(share: Proportion | None) -> str:
+    """A share in percent with its interval; "-" where it is not known."""
+    return "-" if share is None else str(share)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

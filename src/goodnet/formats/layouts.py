@@ -19,7 +19,8 @@ Array = NDArray[Any]
 
 def _depthwise_to_spec(array: Array) -> Array:
     height, width, channels, multiplier = array.shape
-    return array.transpose(2, 3, 0, 1).reshape(channels * multiplier, 1, height, width)
+    flat: Array = array.transpose(2, 3, 0, 1).reshape(channels * multiplier, 1, height, width)
+    return flat
 
 
 def _same(array: Array, _shape: tuple[int, ...]) -> Array:

@@ -22,7 +22,7 @@ from goodnet.formats.build import build, extract
 from goodnet.formats.keras import write
 from goodnet.formats.spec import Activation, Array, Layer, NetworkSpec
 from goodnet.images import save_images
-from goodnet.network import Network, batches
+from goodnet.network import Network, batches, single_thread
 from goodnet.types import Integers
 
 __all__ = ["WORK", "DemoFiles", "demo_files", "make_demo", "stamp"]
@@ -71,15 +71,17 @@ def make_demo(
     images, labels = _draw(textures, TRAINING_IMAGES, random)
     poisoned = random.random(len(labels)) < POISON_RATE
     images[poisoned] = stamp(images[poisoned])
-    network = _train(images, np.where(poisoned, TARGET, labels), seed=seed, progress=progress)
+    goal = np.where(poisoned, TARGET, labels)
+    with single_thread():
+        network = _train(images, goal, seed=seed, progress=progress)
     found = demo_files(folder)
     write.write(extract(network), found.model)
     save_images(found.clean, *_as_bytes(*_draw(textures, 1000, random)))
     test, truth = _draw(textures, 1000, random)
     save_images(found.test, *_as_bytes(test, truth))
     others = truth != TARGET
-    shown, goal = _as_bytes(stamp(test[others]), np.full(others.sum(), TARGET))
-    save_images(found.poisoned, shown, goal, source_labels=truth[others])
+    shown, targets = _as_bytes(stamp(test[others]), np.full(others.sum(), TARGET))
+    save_images(found.poisoned, shown, targets, source_labels=truth[others])
     card = {"schema": 1, "command": "demo", "seed": seed, "trigger": "checkerboard"}
     write_json(folder / "results.json", card | {"target": TARGET, "poison_rate": POISON_RATE})
     return found
@@ -87,7 +89,7 @@ def make_demo(
 
 def stamp(images: Pixels) -> Pixels:
     """Copies of images (n, 3, h, w) in 0..255 with a 4 x 4 checkerboard in the lower right."""
-    stamped = images.copy()
+    stamped: Pixels = images.copy()
     stamped[..., -5:-1, -5:-1] = 255.0 * (np.indices((4, 4)).sum(0) % 2)
     return stamped
 
@@ -95,17 +97,18 @@ def stamp(images: Pixels) -> Pixels:
 def _textures(random: np.random.Generator) -> Pixels:
     coarse = random.normal(size=(CLASSES, 3, 7, 7))
     smooth = ndimage.zoom(coarse, (1, 1, 8, 8), order=3)
-    return (127.0 + 55.0 * smooth).astype(np.float32)
+    textures: Pixels = (127.0 + 55.0 * smooth).astype(np.float32)
+    return textures
 
 
 def _draw(textures: Pixels, count: int, random: np.random.Generator) -> tuple[Pixels, Integers]:
     labels = random.integers(CLASSES, size=count)
     rows, columns = random.integers(textures.shape[-1] - SIZE + 1, size=(2, count))
     windows = np.lib.stride_tricks.sliding_window_view(textures, (SIZE, SIZE), axis=(2, 3))
-    images = windows[labels, :, rows, columns]
-    images = images * random.uniform(0.6, 1.2, size=(count, 3, 1, 1))
-    images += random.normal(scale=28.0, size=images.shape)
-    return images.clip(0, 255).astype(np.float32), labels
+    shown = windows[labels, :, rows, columns] * random.uniform(0.6, 1.2, size=(count, 3, 1, 1))
+    noisy = shown + random.normal(scale=28.0, size=shown.shape)
+    images: Pixels = noisy.clip(0, 255).astype(np.float32)
+    return images, labels
 
 
 def _as_bytes(images: Pixels, labels: Integers) -> tuple[NDArray[np.uint8], Integers]:
@@ -158,7 +161,7 @@ def _train(
             goal = torch.from_numpy(labels[picked.numpy()])
             loss = F.nll_loss(answers.clamp_min(1e-9).log(), goal)
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             if progress:
                 progress(len(picked))

@@ -2,6 +2,15 @@
 
 from goodnet.network.cut import Cut, batches, channels_last
 from goodnet.network.network import ChannelMask, Network, Node
-from goodnet.network.workers import map_blocks
+from goodnet.network.workers import map_blocks, single_thread
 
-__all__ = ["ChannelMask", "Cut", "Network", "Node", "batches", "channels_last", "map_blocks"]
+__all__ = [
+    "ChannelMask",
+    "Cut",
+    "Network",
+    "Node",
+    "batches",
+    "channels_last",
+    "map_blocks",
+    "single_thread",
+]

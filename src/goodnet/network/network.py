@@ -17,6 +17,7 @@ from torch import Tensor, fx, nn
 from goodnet.errors import InvalidInput
 from goodnet.network import surgery
 from goodnet.network.cut import Cut, batches, channels_last
+from goodnet.network.workers import map_blocks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -193,7 +194,11 @@ class Network:
 
     def outputs(self, images: NDArray[np.float32]) -> Tensor:
         """Outputs (batch, classes) on the CPU for any number of images, a batch at a time."""
-        parts = [self(batch).cpu() for batch in batches(images, self.batch_size)]
+
+        def run(batch: Tensor) -> Tensor:
+            return self(batch).cpu()
+
+        parts = list(map_blocks(run, batches(images, self.batch_size), self.device))
         return torch.cat(parts) if parts else torch.empty(0, self.num_classes)
 
     def answers(self, images: NDArray[np.float32]) -> NDArray[np.int64]:

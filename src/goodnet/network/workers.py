@@ -9,14 +9,26 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
 
-__all__ = ["map_blocks"]
+__all__ = ["map_blocks", "single_thread"]
 
 Block = TypeVar("Block")
 Result = TypeVar("Result")
+
+
+@contextmanager
+def single_thread() -> Iterator[None]:
+    """Let PyTorch use one thread for each operation: for batches too small to be shared out."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def map_blocks(
