@@ -287,7 +287,10 @@ def test_a_reader_that_leaves_early_is_no_error(lab: Lab) -> None:
     assert found.stderr == ""
 
 
-@pytest.mark.parametrize("command", ["", *"inspect prune guard evaluate predict show demo".split()])
+COMMANDS = ["inspect", "prune", "guard", "evaluate", "predict", "show", "demo"]
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*command.split(), "--help"]) == 0
     assert "Usage: " in said(capsys)[0]

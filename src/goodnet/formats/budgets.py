@@ -1,0 +1,75 @@
+"""How much a file may ask for before it is refused. Small classifiers stay far below every line."""
+
+from __future__ import annotations
+
+from goodnet.errors import OverBudget
+
+__all__ = [
+    "DATA_BYTES",
+    "FLOOR_BYTES",
+    "HDF5_EXPANSION",
+    "JSON_BYTES",
+    "JSON_DEPTH",
+    "MAX_DIMENSION",
+    "MAX_LAYERS",
+    "MAX_LINKS",
+    "MAX_MEMBERS",
+    "MAX_NAME",
+    "MAX_OBJECTS",
+    "MAX_RANK",
+    "MODEL_BYTES",
+    "VALUE_NUMBERS",
+    "ZIP_EXPANSION",
+    "check",
+    "readable",
+]
+
+KIB, MIB, GIB = 2**10, 2**20, 2**30
+
+# A model file, and the sum of all arrays it declares.
+MODEL_BYTES = 2 * GIB
+# A data set is streamed, so it may be larger than memory.
+DATA_BYTES = 64 * GIB
+
+# Below the floor nothing is compared; above it, declared bytes over stored bytes.
+FLOOR_BYTES = 64 * MIB
+HDF5_EXPANSION = 1000
+ZIP_EXPANSION = 100
+
+# Numbers one layer may give for one image.
+VALUE_NUMBERS = 2**28
+
+JSON_BYTES = 16 * MIB
+JSON_DEPTH = 64
+MAX_LAYERS = 20_000
+# Everything in a configuration that has a class: layers, initializers, references to values.
+MAX_OBJECTS = 10 * MAX_LAYERS
+MAX_LINKS = 100_000
+MAX_MEMBERS = 1024
+MAX_RANK = 8
+MAX_DIMENSION = 2**31 - 1
+# Characters in the name of a layer.
+MAX_NAME = 256
+
+
+def readable(count: int) -> str:
+    """A number of bytes for a message: "3.0 GiB".
+
+    Example:
+        >>> readable(3 * 2**30)
+        '3.0 GiB'
+    """
+    for unit, size in (("GiB", GIB), ("MiB", MIB), ("KiB", KIB)):
+        if count >= size:
+            return f"{count / size:,.1f} {unit}"
+    return f"{count} bytes"
+
+
+def check(count: int, limit: int, what: str) -> None:
+    """Refuse `count` bytes where at most `limit` are allowed.
+
+    Raises:
+        OverBudget: Naming `what`, the limit and what came.
+    """
+    if count > limit:
+        raise OverBudget(f"{what} may take at most {readable(limit)}, got {readable(count)}")

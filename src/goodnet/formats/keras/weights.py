@@ -1,0 +1,148 @@
+"""Read the weights of an architecture from an open Keras file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+
+from goodnet.errors import InvalidInput
+from goodnet.formats import safe_hdf5
+from goodnet.formats.keras.expected import Slot, expected_groups
+from goodnet.formats.keras.legacy import match_legacy
+from goodnet.formats.keras.native import CONTAINERS, match_native
+from goodnet.formats.keras.stored import Stored, StoredGroup
+from goodnet.formats.layouts import to_spec
+from goodnet.formats.spec import Array, Origin
+
+if TYPE_CHECKING:
+    from goodnet.formats.keras.architecture import Architecture
+    from goodnet.formats.keras.container import Container
+
+__all__ = ["read_weights"]
+
+_FLOATS = {"f2": "float16", "f4": "float32", "f8": "float64"}
+
+
+def read_weights(
+    container: Container, architecture: Architecture
+) -> tuple[dict[str, Array], dict[str, Origin], list[str]]:
+    """Match, check and read every weight.
+
+    Args:
+        container: The open file.
+        architecture: What it must hold.
+
+    Returns:
+        The arrays by their key in the spec, where each lies in the file, and notes.
+
+    Raises:
+        InvalidInput: If weights are missing, left over, of wrong shape or type, NaN or infinite.
+        UnsafeInput: If the file describes two different networks.
+        OverBudget: If an array declares far more than it stores.
+    """
+    pairs, notes = _match(container, architecture)
+    arrays: dict[str, Array] = {}
+    origins: dict[str, Origin] = {}
+    for slot, stored in pairs:
+        if slot.weight.key is None:
+            continue
+        array = _read(container.arrays[stored.path], stored.path, notes)
+        arrays[slot.weight.key] = to_spec(array, slot.weight.layout)
+        origins[slot.weight.key] = Origin(stored.path, slot.weight.layout)
+    return arrays, origins, sorted(set(notes))
+
+
+def _match(
+    container: Container, architecture: Architecture
+) -> tuple[list[tuple[Slot, Stored]], list[str]]:
+    shapes = {path: _shape(item, path) for path, item in container.arrays.items()}
+    if _is_native(container):
+        return match_native(architecture.model, architecture.weights, shapes), []
+    expected = expected_groups(architecture.model, architecture.weights)
+    stored = [group for group in _stored_groups(container, shapes) if group.weights]
+    return match_legacy(expected, stored)
+
+
+def _shape(dataset: h5py.Dataset, path: str) -> tuple[int, ...]:
+    shape = dataset.shape
+    if shape is None:
+        raise InvalidInput(f"data set {path!r} holds no numbers at all")
+    return tuple(int(size) for size in shape)
+
+
+def _is_native(container: Container) -> bool:
+    if container.format == "keras-zip":
+        return True
+    legacy = "model_weights" in container.file or "layer_names" in container.file.attrs
+    starts = tuple(f"{name}{end}" for name in CONTAINERS for end in ("/", "\\"))
+    return not legacy and any(path.startswith(starts) for path in container.arrays)
+
+
+def _stored_groups(
+    container: Container, shapes: Mapping[str, tuple[int, ...]]
+) -> Iterator[StoredGroup]:
+    """The groups of a legacy file as its index lists them, or by path where it has no index."""
+    prefix = "model_weights/" if "model_weights" in container.file else ""
+    root = _group(container.file, prefix or "/")
+    layers = safe_hdf5.names(root, "layer_names", longest=container.longest)
+    if layers is None:
+        yield from _unlisted_groups(prefix, shapes)
+        return
+    # Keras keeps weights of the model itself here; its own models have none.
+    layers += ["top_level_model_weights"] * ("top_level_model_weights" in root)
+    for layer in layers:
+        group = _group(root, layer)
+        listed = safe_hdf5.names(group, "weight_names", longest=container.longest)
+        yield StoredGroup(
+            layer, tuple(_listed(f"{prefix}{layer}/{name}", name, shapes) for name in listed or ())
+        )
+
+
+def _group(parent: h5py.Group, name: str) -> h5py.Group:
+    if name not in parent or parent.get(name, getclass=True) is not h5py.Group:
+        raise InvalidInput(f"expected a group {name!r} with weights in the file, got none")
+    return parent[name]
+
+
+def _listed(path: str, name: str, shapes: Mapping[str, tuple[int, ...]]) -> Stored:
+    if path not in shapes:
+        raise InvalidInput(f"the file lists the weight {path!r} but does not hold it")
+    return Stored(path, name, shapes[path])
+
+
+def _unlisted_groups(prefix: str, shapes: Mapping[str, tuple[int, ...]]) -> Iterator[StoredGroup]:
+    found: dict[str, list[Stored]] = {}
+    for path, shape in shapes.items():
+        layer, _, name = path.removeprefix(prefix).partition("/")
+        if path.startswith(prefix) and name:
+            found.setdefault(layer, []).append(Stored(path, name, shape))
+    for layer, weights in found.items():
+        yield StoredGroup(layer, tuple(weights), ordered=False)
+
+
+def _read(dataset: h5py.Dataset, path: str, notes: list[str]) -> Array:
+    dtype = safe_hdf5.check_dataset(dataset, name=path)
+    name = _FLOATS.get(dtype.str[1:])
+    if name is None:
+        raise InvalidInput(f"expected floating-point weights in {path!r}, got {dtype}")
+    if name != "float32":
+        notes.append(f"{name} weights converted to float32")
+    raw = safe_hdf5.read_dataset(dataset, name=path)
+    _check_finite(raw, path)
+    with np.errstate(over="ignore"):
+        array = raw.astype(np.float32)
+    _check_finite(array, path)
+    return array
+
+
+def _check_finite(array: np.ndarray[Any, Any], path: str) -> None:
+    bad = math.prod(array.shape) - int(np.isfinite(array).sum())
+    if bad:
+        raise InvalidInput(
+            f"{bad} of the {array.size} numbers in the weight {path!r} are NaN or infinite in "
+            "float32; a network with such weights cannot be judged"
+        )

@@ -1,0 +1,99 @@
+"""Open a path once, as a regular file, so that what is hashed is what is read."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from typing import TYPE_CHECKING, BinaryIO
+
+from goodnet.errors import FileError, GoodnetError, InvalidInput, UsageError
+from goodnet.formats import budgets
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["open_regular", "sha256", "size"]
+
+_KINDS = (
+    (stat.S_ISDIR, "a directory"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+# Without O_NONBLOCK, opening a named pipe waits for a writer for ever.
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+def open_regular(
+    path: Path | str, *, what: str = "file", limit: int = budgets.DATA_BYTES
+) -> BinaryIO:
+    """Open a regular, non-empty file for reading; the caller closes it.
+
+    Args:
+        path: A local path; symbolic links are followed.
+        what: What the file is to the user, for the message: "model file".
+        limit: Most bytes it may have.
+
+    Returns:
+        The open file at its start.
+
+    Raises:
+        FileError: If there is no such path or it may not be read.
+        InvalidInput: If it is a directory, pipe, socket or device, or empty.
+        OverBudget: If it is longer than `limit`.
+        UsageError: If it is a URL.
+    """
+    try:
+        descriptor = os.open(path, _FLAGS)
+    except (OSError, ValueError) as error:
+        raise _cannot_open(path, what, error) from error
+    try:
+        _check_regular(os.fstat(descriptor), path, what=what, limit=limit)
+    except GoodnetError:
+        os.close(descriptor)
+        raise
+    return os.fdopen(descriptor, "rb")
+
+
+def sha256(file: BinaryIO) -> str:
+    """Hash of the whole file, in hexadecimal; the position is back at the start."""
+    file.seek(0)
+    digest = hashlib.sha256()
+    while block := file.read(budgets.MIB):
+        digest.update(block)
+    file.seek(0)
+    return digest.hexdigest()
+
+
+def size(file: BinaryIO) -> int:
+    """Length of the file in bytes; the position is back at the start."""
+    length = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    return length
+
+
+def _check_regular(status: os.stat_result, path: Path | str, *, what: str, limit: int) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        kind = next((name for test, name in _KINDS if test(status.st_mode)), "something else")
+        raise InvalidInput(f"expected a {what}, got {kind}: {str(path)!r}")
+    if status.st_size == 0:
+        raise InvalidInput(f"the {what} is empty: {str(path)!r}")
+    budgets.check(status.st_size, limit, f"the {what} {str(path)!r}")
+
+
+def _cannot_open(path: Path | str, what: str, error: OSError | ValueError) -> GoodnetError:
+    shown = repr(str(path))
+    code = error.errno if isinstance(error, OSError) else None
+    if "://" in str(path) or str(path).startswith(("http:/", "https:/", "s3:/")):
+        return UsageError(f"only local files are read, got the address {shown}; download it first")
+    if code == errno.ENOENT:
+        return FileError(f"there is no {what} at {shown}")
+    if code == errno.ENXIO:
+        return InvalidInput(f"expected a {what}, got a socket: {shown}")
+    if code == errno.ELOOP:
+        return InvalidInput(f"the path of the {what} is a loop of symbolic links: {shown}")
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    return FileError(f"the {what} {shown} cannot be opened: {reason}")

@@ -1,0 +1,19 @@
+"""HDF5 without its doors: no links out of the file, no foreign storage, no plugins, no bombs."""
+
+from goodnet.formats.safe_hdf5.attributes import names, text
+from goodnet.formats.safe_hdf5.dataset import check_dataset, declared_bytes, read_dataset
+from goodnet.formats.safe_hdf5.heap import longest_text
+from goodnet.formats.safe_hdf5.opening import SIGNATURE, open_hdf5
+from goodnet.formats.safe_hdf5.walk import datasets
+
+__all__ = [
+    "SIGNATURE",
+    "check_dataset",
+    "datasets",
+    "declared_bytes",
+    "longest_text",
+    "names",
+    "open_hdf5",
+    "read_dataset",
+    "text",
+]

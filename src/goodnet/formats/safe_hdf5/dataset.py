@@ -1,0 +1,190 @@
+"""Check one data set before a byte of it is read: where it is stored, its type, its size."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import h5py
+import numpy as np
+from h5py import h5d, h5z
+
+from goodnet.errors import InvalidInput, OverBudget, UnsafeInput
+from goodnet.formats import budgets
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["check_dataset", "check_storage", "declared_bytes", "read_dataset"]
+
+_FILTERS = {h5z.FILTER_DEFLATE, h5z.FILTER_SHUFFLE, h5z.FILTER_FLETCHER32, h5z.FILTER_LZF}
+_PACKERS = {h5z.FILTER_DEFLATE, h5z.FILTER_LZF}
+_TYPES = frozenset({"b1", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8"})
+_CHUNK_BYTES = budgets.GIB
+# Deflate expands at most 1032 times: a smaller stored chunk cannot unpack to much.
+_PROBED_CHUNK_BYTES = budgets.MIB // 2
+
+
+class _Chunk(NamedTuple):
+    offset: tuple[int, ...]
+    stored: int
+    filters_skipped: int
+
+
+def check_storage(dataset: h5py.Dataset, *, name: str) -> None:
+    """Refuse a data set whose numbers lie outside the file or need foreign code to unpack.
+
+    Raises:
+        UnsafeInput: Naming the data set and what it asks for.
+    """
+    plan = dataset.id.get_create_plist()
+    if plan.get_layout() == h5d.VIRTUAL:
+        raise UnsafeInput(f"{name!r} is a virtual data set, which reads other files; not followed")
+    if plan.get_external_count():
+        raise UnsafeInput(f"{name!r} keeps its numbers in another file; external storage not read")
+    codes = _filters(dataset)
+    for code in codes:
+        if code not in _FILTERS:
+            raise UnsafeInput(
+                f"{name!r} is packed with the HDF5 filter {code}; only deflate, shuffle, "
+                "fletcher32 and lzf are unpacked, as others may load native code"
+            )
+    if sum(code in _PACKERS for code in codes) > 1:
+        raise UnsafeInput(f"{name!r} is packed twice, as only files made to explode are")
+
+
+def check_dataset(
+    dataset: h5py.Dataset, *, name: str, limit: int = budgets.DATA_BYTES
+) -> np.dtype[Any]:
+    """Make sure a data set can be read, whole or in slices, without surprise.
+
+    Args:
+        dataset: As found by `datasets`.
+        name: What to call it in messages.
+        limit: Most bytes it may declare.
+
+    Returns:
+        The type of its numbers as stored (perhaps big-endian).
+
+    Raises:
+        UnsafeInput: If it is virtual, external, or packed with an unknown filter.
+        InvalidInput: If it does not hold plain numbers, has too many axes, or stores less than it
+            declares.
+        OverBudget: If it declares more than `limit`, or 1000 times what is stored.
+    """
+    check_storage(dataset, name=name)
+    dtype = _number_type(dataset, name)
+    shape = _shape(dataset, name)
+    declared = math.prod(shape) * dtype.itemsize
+    budgets.check(declared, limit, f"data set {name!r}")
+    stored = min(dataset.id.get_storage_size(), dataset.file.id.get_filesize())
+    if declared > max(budgets.FLOOR_BYTES, budgets.HDF5_EXPANSION * stored):
+        raise OverBudget(
+            f"data set {name!r} declares {budgets.readable(declared)} but stores only "
+            f"{budgets.readable(stored)}; a file that grows so much on reading is refused"
+        )
+    if dataset.chunks:
+        _check_chunks(dataset, name, declared=declared, itemsize=dtype.itemsize)
+    elif declared > stored:
+        raise InvalidInput(
+            f"data set {name!r} declares {budgets.readable(declared)} but stores only "
+            f"{budgets.readable(stored)}: the file ends early or is damaged"
+        )
+    return dtype
+
+
+def declared_bytes(dataset: h5py.Dataset, *, name: str) -> int:
+    """Bytes a data set would take in memory, as it declares; nothing is read.
+
+    Raises:
+        InvalidInput: If it does not hold plain numbers or has too many axes.
+    """
+    return math.prod(_shape(dataset, name)) * _number_type(dataset, name).itemsize
+
+
+def read_dataset(
+    dataset: h5py.Dataset, *, name: str, limit: int = budgets.MODEL_BYTES
+) -> NDArray[Any]:
+    """Read a whole data set after `check_dataset`, in this machine's byte order.
+
+    Raises:
+        GoodnetError: As `check_dataset`.
+    """
+    dtype = check_dataset(dataset, name=name, limit=limit)
+    return np.asarray(dataset[()], dtype=dtype.newbyteorder("="))
+
+
+def _filters(dataset: h5py.Dataset) -> list[int]:
+    plan = dataset.id.get_create_plist()
+    return [int(plan.get_filter(index)[0]) for index in range(plan.get_nfilters())]
+
+
+def _number_type(dataset: h5py.Dataset, name: str) -> np.dtype[Any]:
+    try:
+        dtype: np.dtype[Any] = dataset.dtype
+    except TypeError as error:
+        raise InvalidInput(f"data set {name!r} does not hold plain numbers: {error}") from error
+    enumeration = h5py.check_enum_dtype(dtype) is not None
+    if enumeration or dtype.str[1:] not in _TYPES or dtype.subdtype:
+        kind = "an enumeration" if enumeration else str(dtype)
+        raise InvalidInput(
+            f"expected plain integers or floats in data set {name!r}, got the type {kind}"
+        )
+    return dtype
+
+
+def _shape(dataset: h5py.Dataset, name: str) -> tuple[int, ...]:
+    shape = dataset.shape
+    if shape is None:
+        raise InvalidInput(f"data set {name!r} holds no numbers at all (a null data space)")
+    if len(shape) > budgets.MAX_RANK:
+        raise InvalidInput(
+            f"data set {name!r} may have at most {budgets.MAX_RANK} axes, got {len(shape)}"
+        )
+    return tuple(int(length) for length in shape)
+
+
+def _check_chunks(dataset: h5py.Dataset, name: str, *, declared: int, itemsize: int) -> None:
+    chunk = math.prod(dataset.chunks) * itemsize
+    limit = min(_CHUNK_BYTES, max(budgets.FLOOR_BYTES, declared))
+    budgets.check(chunk, limit, f"one chunk of data set {name!r}")
+    for entry in _large_chunks(dataset):
+        _check_unpacked(dataset, entry, name=name, limit=chunk)
+
+
+def _large_chunks(dataset: h5py.Dataset) -> list[_Chunk]:
+    """Chunks whose stored form is large enough to hide a bomb."""
+    large: list[_Chunk] = []
+
+    def keep(info: Any) -> None:
+        if info.size > _PROBED_CHUNK_BYTES:
+            large.append(_Chunk(info.chunk_offset, info.size, info.filter_mask))
+
+    if dataset.id.get_num_chunks():
+        dataset.id.chunk_iter(keep)
+    return large
+
+
+def _check_unpacked(dataset: h5py.Dataset, chunk: _Chunk, *, name: str, limit: int) -> None:
+    """Unpack a large deflated chunk with a hard stop: HDF5 itself would unpack it to the end."""
+    codes = _filters(dataset)
+    if h5z.FILTER_DEFLATE not in codes:
+        return
+    if chunk.filters_skipped >> codes.index(h5z.FILTER_DEFLATE) & 1:
+        return
+    budgets.check(chunk.stored, 2 * limit + budgets.MIB, f"one stored chunk of {name!r}")
+    packed = dataset.id.read_direct_chunk(chunk.offset)[1]
+    unpacker = zlib.decompressobj()
+    room = limit + 4 * len(codes)  # a checksum applied before packing adds four bytes
+    try:
+        while room >= 0 and packed and not unpacker.eof:
+            room -= len(unpacker.decompress(packed, min(budgets.MIB, room + 1)))
+            packed = unpacker.unconsumed_tail
+    except zlib.error as error:
+        raise InvalidInput(f"data set {name!r} is damaged: {error}") from error
+    if room < 0:
+        raise OverBudget(
+            f"a chunk of data set {name!r} unpacks to more than the {budgets.readable(limit)} "
+            "it declares"
+        )

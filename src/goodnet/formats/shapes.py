@@ -1,0 +1,92 @@
+"""The shape of every value of a network, from plain data, before a single number is allocated.
+
+A shape leaves out the batch axis: (channels, height, width) for a picture, (features,) for a
+vector. None stands for a size that is left open.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from goodnet.errors import InvalidInput, OverBudget
+from goodnet.formats import budgets
+from goodnet.formats.shape_rules import RULES, Parameters, Shape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from goodnet.formats.spec import Layer, NetworkSpec
+
+__all__ = ["Shape", "array_shape", "infer", "layer_shapes"]
+
+
+def infer(layer: Layer, inputs: Sequence[Shape], parameters: Parameters) -> Shape:
+    """The shape of a layer's value.
+
+    Args:
+        layer: One layer of a spec.
+        inputs: Shapes of the values it reads, in order.
+        parameters: Shapes of its arrays by parameter name, as the spec lays them out.
+
+    Returns:
+        The shape, None where it depends on an open size.
+
+    Raises:
+        InvalidInput: If the layer cannot be applied to such values, or its arrays do not fit them.
+        OverBudget: If the value would take more numbers per image than the budget allows.
+    """
+    try:
+        shape = RULES[layer.op](layer.attributes, tuple(inputs), parameters)
+    except InvalidInput as error:
+        raise InvalidInput(f"layer {layer.name!r}: {error}") from error
+    _check_size(layer.name, shape)
+    return shape
+
+
+def layer_shapes(spec: NetworkSpec) -> dict[str, Shape]:
+    """The shape of the value of every layer of a network, by layer name.
+
+    Raises:
+        InvalidInput: As `infer`.
+        OverBudget: As `infer`.
+    """
+    shapes: dict[str, Shape] = {}
+    for layer in spec.layers:
+        parameters = {name: np.shape(a) for name, a in spec.parameters(layer.name).items()}
+        shapes[layer.name] = infer(layer, [shapes[name] for name in layer.inputs], parameters)
+    return shapes
+
+
+def array_shape(shape: tuple[int, ...], layout: str) -> tuple[int, ...]:
+    """The shape an array of the file takes in the spec (see `formats.layouts`).
+
+    Example:
+        >>> array_shape((3, 3, 16, 32), "hwio")
+        (32, 16, 3, 3)
+    """
+    return _ARRAY_SHAPES[layout](shape)
+
+
+_ARRAY_SHAPES: dict[str, Callable[[tuple[int, ...]], tuple[int, ...]]] = {
+    "as-is": lambda s: s,
+    "hwio": lambda s: (s[3], s[2], s[0], s[1]),
+    "io": lambda s: (s[1], s[0]),
+    "io-1x1": lambda s: (s[1], s[0], 1, 1),
+    "hwim": lambda s: (s[2] * s[3], 1, s[0], s[1]),
+    "hwc": lambda s: (s[2], s[0], s[1]),
+    "channels": lambda s: (math.prod(s), 1, 1),
+}
+
+
+def _check_size(name: str, shape: Shape) -> None:
+    known = [size for size in shape if size is not None]
+    if any(size < 0 or size > budgets.MAX_DIMENSION for size in known):
+        raise InvalidInput(f"layer {name!r} would give a value of shape {shape}")
+    if math.prod(known) > budgets.VALUE_NUMBERS:
+        raise OverBudget(
+            f"the value of layer {name!r} may hold at most {budgets.VALUE_NUMBERS:,} numbers for "
+            f"each image, got the shape {shape}"
+        )

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from goodnet.errors import FileError, InvalidInput, OverBudget, UsageError
+from goodnet.formats.safe_file import open_regular, sha256, size
+
+
+def test_hash_and_bytes_come_from_one_descriptor(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"before" * 10**6)
+    with open_regular(path) as file:
+        path.unlink()
+        path.write_bytes(b"after")
+        assert sha256(file) == hashlib.sha256(b"before" * 10**6).hexdigest()
+        assert size(file) == 6 * 10**6
+        assert file.read(6) == b"before"
+
+
+def test_links_to_files_are_followed(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"x")
+    (tmp_path / "b").symlink_to("a")
+    with open_regular(str(tmp_path / "b")) as file:
+        assert file.read() == b"x"
+
+
+def test_missing_path(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match=r"there is no model file at '.*nothing'"):
+        open_regular(tmp_path / "nothing", what="model file")
+    (tmp_path / "a").write_bytes(b"x")
+    with pytest.raises(FileError, match="cannot be opened: Not a directory"):
+        open_regular(tmp_path / "a" / "b")
+    with pytest.raises(FileError, match=r"cannot be opened: .*null"):
+        open_regular("a\0b")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_unreadable_path(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"x")
+    path.chmod(0)
+    with pytest.raises(FileError, match="Permission denied"):
+        open_regular(path)
+
+
+def test_empty_file(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    with pytest.raises(InvalidInput, match="the model file is empty"):
+        open_regular(tmp_path / "a", what="model file")
+
+
+def test_directory(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="expected a file, got a directory"):
+        open_regular(tmp_path)
+
+
+def test_named_pipe_does_not_hang(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InvalidInput, match="got a named pipe"):
+        open_regular(tmp_path / "pipe")
+
+
+def test_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("s")
+        with pytest.raises(InvalidInput, match="got a socket"):
+            open_regular("s")
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/dev/null"])
+def test_device(path: str) -> None:
+    if not Path(path).exists():
+        pytest.skip(f"there is no {path}")
+    with pytest.raises(InvalidInput, match="got a device"):
+        open_regular(path)
+
+
+def test_loop_of_links(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(InvalidInput, match="loop of symbolic links"):
+        open_regular(tmp_path / "a")
+
+
+@pytest.mark.parametrize("path", ["https://example.org/model.h5", "s3://bucket/model.h5"])
+@pytest.mark.parametrize("kind", [str, Path])
+def test_address(path: str, kind: type[str | Path]) -> None:
+    with pytest.raises(UsageError, match="only local files are read"):
+        open_regular(kind(path))
+
+
+def test_file_with_holes_over_the_limit(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    with path.open("wb") as file:
+        file.truncate(2**31 + 1)
+    with pytest.raises(OverBudget, match=r"may take at most 1.0 KiB, got 2.0 GiB"):
+        open_regular(path, limit=1024)
