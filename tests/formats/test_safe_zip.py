@@ -18,7 +18,16 @@ from goodnet.formats.safe_zip import list_members, read_member
 
 CONTENT = {"config.json": b"{}", "model.weights.h5": b"weights" * 100}
 # Where fields lie in a local header and in a directory entry.
-LOCAL = {"version": 4, "flags": 6, "method": 8, "crc": 14, "packed": 18, "size": 22, "name": 26, "extra": 28}
+LOCAL = {
+    "version": 4,
+    "flags": 6,
+    "method": 8,
+    "crc": 14,
+    "packed": 18,
+    "size": 22,
+    "name": 26,
+    "extra": 28,
+}
 ENTRY = {
     "version": 6,
     "flags": 8,
