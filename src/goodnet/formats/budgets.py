@@ -17,6 +17,7 @@ __all__ = [
     "MAX_NAME",
     "MAX_OBJECTS",
     "MAX_RANK",
+    "MAX_STRINGS",
     "MODEL_BYTES",
     "VALUE_NUMBERS",
     "ZIP_EXPANSION",
@@ -46,6 +47,7 @@ MAX_LAYERS = 20_000
 MAX_OBJECTS = 10 * MAX_LAYERS
 MAX_LINKS = 100_000
 MAX_MEMBERS = 1024
+MAX_STRINGS = 1_000_000
 MAX_RANK = 8
 MAX_DIMENSION = 2**31 - 1
 # Characters in the name of a layer.

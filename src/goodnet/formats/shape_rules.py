@@ -45,13 +45,12 @@ def _window(size: int | None, attributes: tuple[int, int, int], padding: str) ->
     return count
 
 
-def _windows(
-    shape: Shape, windows: Shape, strides: Sequence[int], dilation: Sequence[int], padding: str
-) -> Shape:
-    triples = zip(windows, strides, dilation, strict=True)
+def _windows(size: Shape, windows: Shape, attributes: Attributes) -> Shape:
+    """How often windows fit along height and width."""
+    steps = zip(windows, attributes["strides"], attributes.get("dilation", (1, 1)), strict=True)
     return tuple(
-        _window(size, (window or 1, stride, step), padding)
-        for size, (window, stride, step) in zip(shape, triples, strict=True)
+        _window(length, (window or 1, stride, dilation), attributes["padding"])
+        for length, (window, stride, dilation) in zip(size, steps, strict=True)
     )
 
 
@@ -78,11 +77,7 @@ def _conv2d(attributes: Attributes, inputs: tuple[Shape, ...], parameters: Param
             f"{channels} channels"
         )
     _vectors(parameters, ("bias",), out)
-    strides, dilation = attributes["strides"], attributes["dilation"]
-    return (
-        out,
-        *_windows(tuple(size), tuple(kernel), strides, dilation, padding=attributes["padding"]),
-    )
+    return (out, *_windows(tuple(size), tuple(kernel), attributes))
 
 
 def _dense(_: Attributes, inputs: tuple[Shape, ...], parameters: Parameters) -> Shape:
@@ -120,8 +115,7 @@ def _activation(attributes: Attributes, inputs: tuple[Shape, ...], _: Parameters
 
 def _pool(attributes: Attributes, inputs: tuple[Shape, ...], _: Parameters) -> Shape:
     channels, *size = _picture(inputs)
-    windows, strides = tuple(attributes["pool"]), attributes["strides"]
-    return (channels, *_windows(tuple(size), windows, strides, (1, 1), attributes["padding"]))
+    return (channels, *_windows(tuple(size), tuple(attributes["pool"]), attributes))
 
 
 def _global_pool(attributes: Attributes, inputs: tuple[Shape, ...], _: Parameters) -> Shape:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ class Container:
         notes: What was left unread.
         file: The HDF5 file, or the one inside the archive.
         arrays: Its data sets by path; not yet checked one by one.
-        longest: Upper bound for the length of a text in it.
+        raw: The bytes `file` was opened from.
     """
 
     format: Literal["keras-h5", "keras-zip"]
@@ -44,7 +45,7 @@ class Container:
     notes: tuple[str, ...]
     file: h5py.File
     arrays: Mapping[str, h5py.Dataset]
-    longest: int
+    raw: BinaryIO
 
 
 @contextmanager
@@ -88,12 +89,11 @@ def read_configuration(path: Path | str) -> tuple[Mapping[str, Any], str]:
 
 @contextmanager
 def _open_h5(file: BinaryIO, digest: str) -> Iterator[Container]:
-    longest = safe_hdf5.longest_text(file)
     with safe_hdf5.open_hdf5(file, what=_WHAT) as h5:
         arrays = safe_hdf5.datasets(h5)
-        text = safe_hdf5.text(h5, "model_config")
+        text = safe_hdf5.text(h5, "model_config", file=file)
         weights = h5.get("model_weights", h5)
-        version = safe_hdf5.text(h5, "keras_version") or safe_hdf5.text(weights, "keras_version")
+        versions = [safe_hdf5.text(item, "keras_version", file=file) for item in (h5, weights)]
         notes = []
         if "training_config" in h5.attrs:
             notes.append("training configuration not read")
@@ -104,11 +104,11 @@ def _open_h5(file: BinaryIO, digest: str) -> Iterator[Container]:
             "keras-h5",
             digest,
             config,
-            version or "",
+            next(filter(None, versions), ""),
             tuple(notes),
             file=h5,
             arrays=arrays,
-            longest=longest,
+            raw=file,
         )
 
 
@@ -123,11 +123,11 @@ def _open_zip(file: BinaryIO, digest: str) -> Iterator[Container]:
         )
     config = _read_json(file, members[_CONFIG])
     metadata = _read_json(file, members[_METADATA]) if _METADATA in members else {}
-    data = safe_zip.read_member(file, members[_WEIGHTS])
+    memory = io.BytesIO(safe_zip.read_member(file, members[_WEIGHTS]))
     notes = ["training configuration not read"] if config.get("compile_config") else []
     if any(name.startswith("assets/") for name in members):
         notes.append("assets not read")
-    with safe_hdf5.open_hdf5(data, what=f"{_WEIGHTS} in the .keras archive") as h5:
+    with safe_hdf5.open_hdf5(memory, what=f"{_WEIGHTS} in the .keras archive") as h5:
         arrays = safe_hdf5.datasets(h5)
         if any(path.startswith("optimizer/") for path in arrays):
             notes.append("optimizer weights not read")
@@ -139,7 +139,7 @@ def _open_zip(file: BinaryIO, digest: str) -> Iterator[Container]:
             tuple(notes),
             file=h5,
             arrays=arrays,
-            longest=0,
+            raw=memory,
         )
 
 

@@ -43,7 +43,7 @@ def match_native(
     """
     pairs: list[tuple[Slot, Stored]] = []
     problems: list[str] = []
-    for path, group in _groups(model, (), _tree(stored), weights):
+    for path, group in _groups(model, (), _tree(stored), weights=weights):
         slots = [Slot(path[-1], weight, first=weight.trained) for weight in weights.get(path, ())]
         for index, slot in enumerate(slots):
             place = group.pop(str(index), None)
@@ -73,7 +73,7 @@ def _tree(paths: Mapping[str, object]) -> Tree:
 
 
 def _groups(
-    model: Model, prefix: Path, tree: Tree, weights: Mapping[Path, tuple[Weight, ...]]
+    model: Model, prefix: Path, tree: Tree, *, weights: Mapping[Path, tuple[Weight, ...]]
 ) -> Iterator[tuple[Path, Tree]]:
     """The group of each layer with weights; left-over groups stand under their class."""
     container: Tree = next(
@@ -84,7 +84,7 @@ def _groups(
         for member in members:
             path, child = (*prefix, member.name), children.pop(0) if children else {}
             if member.model is not None:
-                yield from _groups(member.model, path, child, weights)
+                yield from _groups(member.model, path, child, weights=weights)
             else:
                 yield path, child.get("vars", {})
         for child in children:

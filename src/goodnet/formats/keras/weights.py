@@ -88,7 +88,7 @@ def _stored_groups(
     """The groups of a legacy file as its index lists them, or by path where it has no index."""
     prefix = "model_weights/" if "model_weights" in container.file else ""
     root = _group(container.file, prefix or "/")
-    layers = safe_hdf5.names(root, "layer_names", longest=container.longest)
+    layers = safe_hdf5.names(root, "layer_names", file=container.raw)
     if layers is None:
         yield from _unlisted_groups(prefix, shapes)
         return
@@ -96,7 +96,7 @@ def _stored_groups(
     layers += ["top_level_model_weights"] * ("top_level_model_weights" in root)
     for layer in layers:
         group = _group(root, layer)
-        listed = safe_hdf5.names(group, "weight_names", longest=container.longest)
+        listed = safe_hdf5.names(group, "weight_names", file=container.raw)
         yield StoredGroup(
             layer, tuple(_listed(f"{prefix}{layer}/{name}", name, shapes) for name in listed or ())
         )

@@ -2,7 +2,6 @@
 
 from goodnet.formats.safe_hdf5.attributes import names, text
 from goodnet.formats.safe_hdf5.dataset import check_dataset, declared_bytes, read_dataset
-from goodnet.formats.safe_hdf5.heap import longest_text
 from goodnet.formats.safe_hdf5.opening import SIGNATURE, open_hdf5
 from goodnet.formats.safe_hdf5.walk import datasets
 
@@ -11,7 +10,6 @@ __all__ = [
     "check_dataset",
     "datasets",
     "declared_bytes",
-    "longest_text",
     "names",
     "open_hdf5",
     "read_dataset",

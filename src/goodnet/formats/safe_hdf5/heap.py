@@ -1,52 +1,104 @@
-"""How long the longest text of a file can be, found without asking HDF5 to read any.
+"""Global heap collections, where HDF5 keeps strings of variable length, read without HDF5.
 
-A list of strings stores references to texts kept in "global heap collections". Many references may
-share one long text, so a small file can unfold into gigabytes; HDF5 offers no way to ask first.
-Format: HDF5 File Format Specification 3.0, section III.E.
+HDF5 2.0 loops for ever in a broken collection, and sets aside as much memory as a reference claims
+before it looks at the string. So collections are checked before HDF5 sees the file, and strings are
+fetched here. Format: HDF5 File Format Specification 3.0, section III.E.
 """
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import struct
+from typing import TYPE_CHECKING, BinaryIO
 
+from goodnet.errors import InvalidInput, OverBudget
 from goodnet.formats import budgets
 
 if TYPE_CHECKING:
-    from typing import BinaryIO
+    from collections.abc import Iterator
 
-__all__ = ["longest_text"]
+__all__ = ["REFERENCE", "check_heaps", "heap_text"]
 
-# Signature, version 1, three reserved bytes; the size of the collection follows.
-_COLLECTION = b"GCOL\x01\0\0\0"
-_SIZE_BYTES = 8
+# Length of the string, address of its collection, number of the object in it.
+REFERENCE = struct.Struct("<IQI")
+
+_SIGNATURE = b"GCOL\x01"
+_HEADER = struct.Struct("<4sB3xQ")
+_OBJECT = struct.Struct("<HH4xQ")
 _BLOCK = 4 * budgets.MIB
 
 
-def longest_text(file: BinaryIO) -> int:
-    """An upper bound, in bytes, for any one string of variable length in an HDF5 file.
+def check_heaps(file: BinaryIO) -> None:
+    """Walk every collection in the file as HDF5 would.
 
     Args:
         file: The open file; the position is back at the start.
 
-    Returns:
-        The size of the largest global heap collection; 0 where there is none.
+    Raises:
+        InvalidInput: If a collection is broken, or two overlap.
+        OverBudget: If there are more than a million strings.
     """
     length = file.seek(0, os.SEEK_END)
-    found = 0
-    overlap = len(_COLLECTION) + _SIZE_BYTES
+    end = objects = 0
+    for address in _addresses(file, length):
+        size = _size(file, address)
+        # What claims to go beyond the end is not a collection, and HDF5 refuses it.
+        if address + size > length:
+            continue
+        if address < end:
+            raise InvalidInput("two lists of texts in the HDF5 file overlap: it is damaged")
+        end = address + size
+        for _ in _objects(file, address):
+            objects += 1
+            if objects > budgets.MAX_STRINGS:
+                raise OverBudget(f"an HDF5 file may hold at most {budgets.MAX_STRINGS} texts")
+    file.seek(0)
+
+
+def heap_text(file: BinaryIO, reference: tuple[int, int, int]) -> bytes:
+    """The string a reference stands for.
+
+    Raises:
+        InvalidInput: If the reference leads to no such string.
+    """
+    wanted, address, number = reference
+    if not wanted:
+        return b""
+    length = file.seek(0, os.SEEK_END)
+    if address + _HEADER.size <= length and address + _size(file, address) <= length:
+        for index, place, size in _objects(file, address):
+            if index == number and size == wanted:
+                file.seek(place)
+                return file.read(size)
+    raise InvalidInput("a text in the HDF5 file is not where it should be: the file is damaged")
+
+
+def _addresses(file: BinaryIO, length: int) -> Iterator[int]:
     for start in range(0, length, _BLOCK):
         file.seek(start)
-        found = max(found, _largest(file.read(_BLOCK + overlap)))
-    file.seek(0)
-    return min(found, length)
+        block = file.read(_BLOCK + len(_SIGNATURE) - 1)
+        at = block.find(_SIGNATURE)
+        while at >= 0:
+            if start + at + _HEADER.size <= length:
+                yield start + at
+            at = block.find(_SIGNATURE, at + 1)
 
 
-def _largest(block: bytes) -> int:
-    found = 0
-    at = block.find(_COLLECTION)
-    while at >= 0:
-        size = block[at + len(_COLLECTION) : at + len(_COLLECTION) + _SIZE_BYTES]
-        found = max(found, int.from_bytes(size, "little"))
-        at = block.find(_COLLECTION, at + 1)
-    return found
+def _size(file: BinaryIO, address: int) -> int:
+    file.seek(address)
+    return int(_HEADER.unpack(file.read(_HEADER.size))[2])
+
+
+def _objects(file: BinaryIO, address: int) -> Iterator[tuple[int, int, int]]:
+    """Number, place and size of each object of a collection that lies within the file."""
+    end = address + _size(file, address)
+    place = address + _HEADER.size
+    while place + _OBJECT.size <= end:
+        file.seek(place)
+        number, _, size = _OBJECT.unpack(file.read(_OBJECT.size))
+        yield number, place + _OBJECT.size, size
+        # Number 0 is the free space, whose size counts its own header.
+        step = _OBJECT.size + -(-size // 8) * 8 if number else size
+        if step < _OBJECT.size or place + step > end:
+            raise InvalidInput("a list of texts in the HDF5 file is damaged; copy the file again")
+        place += step

@@ -12,6 +12,7 @@ import h5py
 from goodnet.errors import GoodnetError, InvalidInput, UnsafeInput
 from goodnet.formats import budgets
 from goodnet.formats.safe_file import open_regular, size
+from goodnet.formats.safe_hdf5.heap import check_heaps
 from goodnet.formats.safe_hdf5.plugins import plugins_off
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ def open_hdf5(
             file: BinaryIO = stack.enter_context(open_regular(source, what=what, limit=limit))
         else:
             file = io.BytesIO(source) if isinstance(source, bytes) else source
-        _check_one_file(file, what)
+        if _check_one_file(file, what) <= budgets.MODEL_BYTES:
+            check_heaps(file)
         stack.enter_context(plugins_off())
         try:
             yield stack.enter_context(h5py.File(file, "r"))
@@ -67,7 +69,8 @@ def open_hdf5(
             raise InvalidInput(_damaged(what, error)) from error
 
 
-def _check_one_file(file: BinaryIO, what: str) -> None:
+def _check_one_file(file: BinaryIO, what: str) -> int:
+    """The length of the file, if it is HDF5 and nothing else."""
     length = size(file)
     head = file.read(len(SIGNATURE))
     if head != SIGNATURE[: len(head)] or not head:
@@ -81,6 +84,7 @@ def _check_one_file(file: BinaryIO, what: str) -> None:
             "different things; unpack it first"
         )
     file.seek(0)
+    return length
 
 
 def _ends_as_zip(tail: bytes) -> bool:
