@@ -14,15 +14,15 @@ from keras_samples import Config, conv, dense, functional, layer, sequential, sm
 from goodnet.errors import InvalidInput, OverBudget, UnsafeInput
 from goodnet.formats import budgets
 from goodnet.formats.activations import FUNCTIONS
-from goodnet.formats.keras.activations import read_activation
-from goodnet.formats.keras.architecture import Architecture, read_architecture
-from goodnet.formats.keras.axes import Axes
-from goodnet.formats.keras.calls import Reference, read_calls, read_single
-from goodnet.formats.keras.fields import Fields
-from goodnet.formats.keras.layers import LAYERS
-from goodnet.formats.keras.order import keras_order
-from goodnet.formats.keras.screen import screen
-from goodnet.formats.keras.strict_json import parse_json
+from goodnet.formats.keras.config.activations import read_activation
+from goodnet.formats.keras.config.architecture import Architecture, read_architecture
+from goodnet.formats.keras.config.axes import Axes
+from goodnet.formats.keras.config.calls import Reference, read_calls, read_single
+from goodnet.formats.keras.config.fields import Fields
+from goodnet.formats.keras.config.layers import LAYERS
+from goodnet.formats.keras.config.order import keras_order
+from goodnet.formats.keras.config.screen import screen
+from goodnet.formats.keras.config.strict_json import parse_json
 from goodnet.formats.spec import Activation
 
 

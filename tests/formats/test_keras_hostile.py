@@ -41,7 +41,7 @@ from keras_samples import (
 
 from goodnet.errors import FileError, GoodnetError, InvalidInput, OverBudget, UnsafeInput
 from goodnet.formats.keras import read
-from goodnet.formats.keras.architecture import read_architecture
+from goodnet.formats.keras.config.architecture import read_architecture
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from goodnet.errors import InvalidInput
 from goodnet.formats import budgets, safe_hdf5, safe_zip
-from goodnet.formats.keras.strict_json import parse_json
+from goodnet.formats.keras.config.strict_json import parse_json
 from goodnet.formats.safe_file import open_regular, sha256
 
 if TYPE_CHECKING:

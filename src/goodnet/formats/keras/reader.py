@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from goodnet.errors import InvalidInput
-from goodnet.formats.keras.architecture import read_architecture
+from goodnet.formats.keras.config.architecture import read_architecture
 from goodnet.formats.keras.container import Container, open_container, read_configuration
-from goodnet.formats.keras.weights import read_weights
+from goodnet.formats.keras.weights.reader import read_weights
 from goodnet.formats.spec import NetworkSpec, Source
 
 __all__ = ["read"]

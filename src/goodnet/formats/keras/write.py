@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from goodnet.errors import UsageError
 from goodnet.files import atomic_path
-from goodnet.formats.keras.write_config import h5_config, keras_config
-from goodnet.formats.keras.write_graph import keras_graph
-from goodnet.formats.keras.write_hdf5 import legacy_file, weights_file
+from goodnet.formats.keras.writing.config import h5_config, keras_config
+from goodnet.formats.keras.writing.graph import keras_graph
+from goodnet.formats.keras.writing.hdf5 import legacy_file, weights_file
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from goodnet.errors import UnsafeInput
-from goodnet.formats.keras.stored import Stored, StoredGroup, raise_mismatches
+from goodnet.formats.keras.weights.stored import Stored, StoredGroup, raise_mismatches
 
 if TYPE_CHECKING:
-    from goodnet.formats.keras.expected import ExpectedGroup, Slot
+    from goodnet.formats.keras.weights.expected import ExpectedGroup, Slot
 
 __all__ = ["BY_NAME", "BY_ORDER", "match_legacy"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from goodnet.formats.keras.write_graph import KerasGraph, KerasLayer
+    from goodnet.formats.keras.writing.graph import KerasGraph, KerasLayer
 
 __all__ = ["h5_config", "keras_config"]
 

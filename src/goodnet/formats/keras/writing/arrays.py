@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from goodnet.errors import InvalidInput
-from goodnet.formats.keras.write_activations import activation_steps, plain_name
-from goodnet.formats.keras.write_steps import PICTURE, Part, Step, file_shape
+from goodnet.formats.keras.writing.activations import activation_steps, plain_name
+from goodnet.formats.keras.writing.steps import PICTURE, Part, Step, file_shape
 from goodnet.formats.layouts import to_file
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from goodnet.formats.keras.model import Model
-from goodnet.formats.keras.reading import Weight
+from goodnet.formats.keras.config.model import Model
+from goodnet.formats.keras.config.reading import Weight
 
 __all__ = ["ExpectedGroup", "Slot", "expected_groups"]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from goodnet.errors import InvalidInput, OverBudget
 from goodnet.formats import budgets
-from goodnet.formats.keras.calls import Reference, read_calls, read_single
-from goodnet.formats.keras.order import Node, keras_order
+from goodnet.formats.keras.config.calls import Reference, read_calls, read_single
+from goodnet.formats.keras.config.order import Node, keras_order
 
 __all__ = ["MODELS", "Member", "Model", "read_model"]
 

@@ -13,7 +13,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from goodnet.formats.keras.write_graph import KerasGraph
+    from goodnet.formats.keras.writing.graph import KerasGraph
     from goodnet.formats.spec import Array
 
 __all__ = ["legacy_file", "weights_file"]

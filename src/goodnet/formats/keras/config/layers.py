@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from goodnet.errors import InvalidInput
-from goodnet.formats.keras import convolutions, pictures, statistics
-from goodnet.formats.keras.activations import ACTIVATION_LAYERS, read_activation_layer
-from goodnet.formats.keras.reading import Applied, Reading
+from goodnet.formats.keras.config import convolutions, pictures, statistics
+from goodnet.formats.keras.config.activations import ACTIVATION_LAYERS, read_activation_layer
+from goodnet.formats.keras.config.reading import Applied, Reading
 from goodnet.formats.spec import Activation
 
 __all__ = ["LAYERS", "ORDERED", "read_layer"]

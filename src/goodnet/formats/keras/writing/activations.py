@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from goodnet.errors import InvalidInput
 from goodnet.formats.activations import FUNCTIONS
-from goodnet.formats.keras.write_steps import Dialect, Step, keras_axis
+from goodnet.formats.keras.writing.steps import Dialect, Step, keras_axis
 
 if TYPE_CHECKING:
     from goodnet.formats.spec import Activation

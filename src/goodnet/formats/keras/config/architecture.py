@@ -9,13 +9,13 @@ from typing import Any, Literal
 
 from goodnet.errors import InvalidInput
 from goodnet.formats import budgets
-from goodnet.formats.keras.axes import Axes
-from goodnet.formats.keras.fields import Fields
-from goodnet.formats.keras.flat import Step, flatten
-from goodnet.formats.keras.layers import ORDERED, read_layer
-from goodnet.formats.keras.model import Model, read_model
-from goodnet.formats.keras.reading import Applied, Reading, Weight
-from goodnet.formats.keras.screen import screen
+from goodnet.formats.keras.config.axes import Axes
+from goodnet.formats.keras.config.fields import Fields
+from goodnet.formats.keras.config.flat import Step, flatten
+from goodnet.formats.keras.config.layers import ORDERED, read_layer
+from goodnet.formats.keras.config.model import Model, read_model
+from goodnet.formats.keras.config.reading import Applied, Reading, Weight
+from goodnet.formats.keras.config.screen import screen
 from goodnet.formats.shapes import Shape, array_shape, infer
 from goodnet.formats.spec import Array, Layer
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from goodnet.formats.activations import FUNCTIONS
-from goodnet.formats.keras.fields import Fields
+from goodnet.formats.keras.config.fields import Fields
 from goodnet.formats.spec import Activation
 
 if TYPE_CHECKING:
-    from goodnet.formats.keras.axes import Axes
+    from goodnet.formats.keras.config.axes import Axes
 
 __all__ = ["ACTIVATION_LAYERS", "read_activation", "read_activation_layer"]
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from goodnet.errors import InvalidInput
-from goodnet.formats.keras.reading import Applied, Reading, Weight
+from goodnet.formats.keras.config.reading import Applied, Reading, Weight
 from goodnet.formats.layouts import to_spec
 from goodnet.formats.spec import Array
 

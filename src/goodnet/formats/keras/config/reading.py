@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from goodnet.errors import InvalidInput
-from goodnet.formats.keras.activations import read_activation
+from goodnet.formats.keras.config.activations import read_activation
 from goodnet.formats.spec import Activation, Array, Layer
 
 if TYPE_CHECKING:
-    from goodnet.formats.keras.axes import Axes
-    from goodnet.formats.keras.fields import Fields
+    from goodnet.formats.keras.config.axes import Axes
+    from goodnet.formats.keras.config.fields import Fields
     from goodnet.formats.shapes import Shape
 
 __all__ = ["Applied", "Reading", "Weight"]

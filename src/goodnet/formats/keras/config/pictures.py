@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from goodnet.errors import InvalidInput
-from goodnet.formats.keras.reading import Applied, Reading
+from goodnet.formats.keras.config.reading import Applied, Reading
 
 __all__ = [
     "border",

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from goodnet.formats.keras import write_arrays
-from goodnet.formats.keras.write_activations import activation_steps
-from goodnet.formats.keras.write_steps import PICTURE, Part, Step, file_shape, keras_axis
+from goodnet.formats.keras.writing import arrays as write_arrays
+from goodnet.formats.keras.writing.activations import activation_steps
+from goodnet.formats.keras.writing.steps import PICTURE, Part, Step, file_shape, keras_axis
 
 __all__ = ["keras_steps"]
 

@@ -11,12 +11,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from goodnet.formats.keras.expected import Slot
-from goodnet.formats.keras.stored import Stored, raise_mismatches
+from goodnet.formats.keras.weights.expected import Slot
+from goodnet.formats.keras.weights.stored import Stored, raise_mismatches
 
 if TYPE_CHECKING:
-    from goodnet.formats.keras.model import Member, Model
-    from goodnet.formats.keras.reading import Weight
+    from goodnet.formats.keras.config.model import Member, Model
+    from goodnet.formats.keras.config.reading import Weight
 
 __all__ = ["CONTAINERS", "match_native"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from goodnet.errors import InvalidInput
-from goodnet.formats.keras.reading import Applied, Reading, Weight
+from goodnet.formats.keras.config.reading import Applied, Reading, Weight
 from goodnet.formats.spec import Layer
 
 __all__ = ["conv2d", "dense", "depthwise_conv2d", "separable_conv2d"]

@@ -10,15 +10,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from goodnet.formats.keras.order import keras_order
-from goodnet.formats.keras.write_layers import keras_steps
-from goodnet.formats.keras.write_steps import Part
+from goodnet.formats.keras.config.order import keras_order
+from goodnet.formats.keras.writing.layers import keras_steps
+from goodnet.formats.keras.writing.steps import Part
 from goodnet.formats.shapes import layer_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from goodnet.formats.keras.write_steps import Dialect, Step
+    from goodnet.formats.keras.writing.steps import Dialect, Step
     from goodnet.formats.shapes import Shape
     from goodnet.formats.spec import Layer, NetworkSpec
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from goodnet.formats.keras.model import Member, Model
+from goodnet.formats.keras.config.model import Member, Model
 
 __all__ = ["Step", "flatten"]
 

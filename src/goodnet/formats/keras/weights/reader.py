@@ -11,15 +11,15 @@ import numpy as np
 
 from goodnet.errors import InvalidInput
 from goodnet.formats import safe_hdf5
-from goodnet.formats.keras.expected import Slot, expected_groups
-from goodnet.formats.keras.legacy import match_legacy
-from goodnet.formats.keras.native import CONTAINERS, match_native
-from goodnet.formats.keras.stored import Stored, StoredGroup
+from goodnet.formats.keras.weights.expected import Slot, expected_groups
+from goodnet.formats.keras.weights.legacy import match_legacy
+from goodnet.formats.keras.weights.native import CONTAINERS, match_native
+from goodnet.formats.keras.weights.stored import Stored, StoredGroup
 from goodnet.formats.layouts import to_spec
 from goodnet.formats.spec import Array, Origin
 
 if TYPE_CHECKING:
-    from goodnet.formats.keras.architecture import Architecture
+    from goodnet.formats.keras.config.architecture import Architecture
     from goodnet.formats.keras.container import Container
 
 __all__ = ["read_weights"]

@@ -1,0 +1,1 @@
+"""Which array of a Keras file belongs to which weight of its layers."""

@@ -1,0 +1,1 @@
+"""From plain data to Keras layers: what `goodnet.formats.keras.write` is made of."""
