@@ -6,7 +6,6 @@ Scores: higher = more suspicious. Shares are in 0..1 and carry a 95 % interval.
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -48,6 +47,8 @@ __all__ = sorted([*_HOMES, "__version__"])
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
+        from importlib.metadata import version
+
         return version("goodnet")
     if name in _HOMES:
         return getattr(import_module(f"goodnet.{_HOMES[name]}"), name)

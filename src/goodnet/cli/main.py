@@ -9,7 +9,7 @@ from types import FrameType
 
 import typer
 
-from goodnet.cli import demo, evaluate, guard, inspect, predict, prune, show
+from goodnet.cli import demo, evaluate, faces, guard, inspect, poison, predict, prune, show
 from goodnet.errors import GoodnetError, OverBudget
 
 __all__ = ["app", "main"]
@@ -35,6 +35,8 @@ for command in (
     evaluate.evaluate,
     predict.predict,
     show.show,
+    faces.faces,
+    poison.poison,
     demo.demo,
 ):
     app.command()(command)

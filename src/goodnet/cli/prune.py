@@ -11,7 +11,6 @@ import typer
 from goodnet.cli import options as opt
 from goodnet.cli.text import note, percent, progress_bar, table
 from goodnet.errors import UsageError
-from goodnet.stats import proportion
 
 if TYPE_CHECKING:
     from goodnet.jobs.prune import PruneResult
@@ -106,6 +105,8 @@ def _channels(text: str | None) -> list[int] | None:
 
 
 def _summary(result: PruneResult) -> str:
+    from goodnet.stats import proportion
+
     curve = result.curve
     first = (
         f"layer {curve.layer}: {len(curve.mean_activation)} channels, "

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from goodnet.types import Proportion
+if TYPE_CHECKING:
+    from goodnet.types import Proportion
 
 __all__ = ["note", "percent", "progress_bar", "table"]
 

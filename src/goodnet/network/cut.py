@@ -24,6 +24,7 @@ class Cut:
         head_batch: Images to give the head at a time.
         tail_batch: Images to give the tail at a time.
         block: Images to hold at a time.
+        values: How many values cross.
         device: Where both parts are.
     """
 
@@ -32,6 +33,7 @@ class Cut:
     head_batch: int
     tail_batch: int
     block: int
+    values: int
     device: torch.device
 
     def crossing(self, images: NDArray[np.float32]) -> Iterator[tuple[Tensor, ...]]:

@@ -250,6 +250,7 @@ class Network:
             head_batch=self.batch_size,
             tail_batch=self._batch([*halves.behind, *halves.crossing]),
             block=self.block_size,
+            values=len(halves.crossing),
             device=self.device,
         )
 

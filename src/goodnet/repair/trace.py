@@ -2,22 +2,26 @@
 
 Exact and incremental: the network is cut behind the layer, the head runs once per image, and the
 tail runs again only for the images on which a channel that falls silent is not zero. For all
-others nothing can have changed. Images pass in blocks, so memory is a few blocks and the kept
-answers.
+others nothing can have changed. What is silent is soon left out altogether (see `repair.tails`).
+Images pass in blocks, so memory is a few blocks and the kept answers.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from goodnet.errors import InvalidInput
 from goodnet.images import Block, ImageSet
-from goodnet.network import Cut, Network, map_blocks
+from goodnet.network import Network, map_blocks
 from goodnet.repair.activity import Progress
+from goodnet.repair.tails import Tail, plan_tails
 from goodnet.types import Integers
 
 __all__ = ["Trace", "trace_answers"]
@@ -64,13 +68,14 @@ def trace_answers(
     Raises:
         InvalidInput: If the layer or a channel does not exist.
     """
-    cut = network.cut(layer)
     _check_channels(groups, network.channels(layer), layer)
+    tails = plan_tails(network, layer, groups)
+    cut = tails[0].cut
     correct = np.zeros(len(groups) + 1, dtype=np.int64)
     kept = {step: np.empty(len(images), dtype=np.int64) for step in keep}
 
     def trace(part: Block) -> tuple[int, Trace]:
-        return part.start, _trace_block(cut, part, groups, keep=kept.keys())
+        return part.start, _trace_block(tails, part, groups, keep=kept.keys())
 
     blocks = images.blocks(cut.block if block is None else block)
     for start, part in map_blocks(trace, blocks, cut.device):
@@ -82,29 +87,56 @@ def trace_answers(
     return Trace(correct=correct, answers=kept, total=len(images))
 
 
-def _trace_block(cut: Cut, block: Block, groups: Groups, *, keep: Iterable[int]) -> Trace:
-    parts = zip(*cut.crossing(block.images), strict=True)
-    crossing = [torch.cat(values) for values in parts]
-    # The first value is changed in place below; it must not be one of the others.
-    features = crossing[0] = crossing[0].clone()
-    active = (features != 0).reshape(*features.shape[:2], -1).any(2)
-    labels = torch.as_tensor(block.labels, device=cut.device)
-    answers = cut.answers(crossing)
-    steps = [answers.clone()]
-    for group in groups:
-        chosen = list(group)
-        again = active[:, chosen].any(1).nonzero().squeeze(1)
-        features[:, chosen] = 0.0
-        if len(again) == len(answers):
-            answers = cut.answers(crossing)
-        elif len(again):
-            answers[again] = cut.answers([value[again] for value in crossing])
-        steps.append(answers.clone())
+def _trace_block(
+    tails: Sequence[Tail], block: Block, groups: Groups, *, keep: Iterable[int]
+) -> Trace:
+    behind = _Behind.run(tails, block.images)
+    labels = torch.as_tensor(block.labels, device=behind.answers.device)
+    steps = [behind.answers.clone()]
+    for step, group in enumerate(groups):
+        behind.silence(step, list(group))
+        steps.append(behind.answers.clone())
     return Trace(
         correct=np.array([int((step == labels).sum()) for step in steps], dtype=np.int64),
         answers={index: steps[index].cpu().numpy() for index in keep},
         total=len(labels),
     )
+
+
+class _Behind:
+    """One block of images behind the cut: the values that cross it, and the answers so far."""
+
+    def __init__(self, tails: Sequence[Tail], crossing: list[Tensor]) -> None:
+        self._tail, self._later = tails[0], deque(tails[1:])
+        # The first value is changed in place; it must not be one of the others.
+        self._crossing = [crossing[0].clone(), *crossing[1:]]
+        self._active = (crossing[0] != 0).reshape(*crossing[0].shape[:2], -1).any(2)
+        self.answers = self._tail.cut.answers(self._crossing)
+
+    @classmethod
+    def run(cls, tails: Sequence[Tail], images: NDArray[np.float32]) -> _Behind:
+        parts = zip(*tails[0].cut.crossing(images), strict=True)
+        return cls(tails, [torch.cat(values) for values in parts])
+
+    def silence(self, step: int, channels: list[int]) -> None:
+        """Silence channels in the step's turn, and bring the answers up to date."""
+        if self._later and self._later[0].step == step:
+            self._shrink()
+        else:
+            places = [self._tail.channels.index(channel) for channel in channels]
+            self._crossing[0][:, places] = 0.0
+        again = self._active[:, channels].any(1).nonzero().squeeze(1)
+        if len(again) == len(self.answers):
+            self.answers = self._tail.cut.answers(self._crossing)
+        elif len(again):
+            chosen = [value[again] for value in self._crossing]
+            self.answers[again] = self._tail.cut.answers(chosen)
+
+    def _shrink(self) -> None:
+        """Go on with the next tail, which does without the channels that are silent by now."""
+        before, self._tail = self._tail.channels, self._later.popleft()
+        places = [before.index(channel) for channel in self._tail.channels]
+        self._crossing[0] = self._crossing[0][:, places]
 
 
 def _check_channels(groups: Groups, count: int, layer: str) -> None:

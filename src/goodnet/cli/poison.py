@@ -1,0 +1,74 @@
+"""`goodnet poison`: stamp a trigger on a set of images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from goodnet.cli import options as opt
+from goodnet.cli.text import note, progress_bar
+
+__all__ = ["poison"]
+
+
+def poison(
+    images: Annotated[
+        Path,
+        typer.Argument(
+            metavar="IMAGES", help="HDF5, .npz, a folder or a .tar.xz.", show_default=False
+        ),
+    ],
+    *,
+    trigger: Annotated[
+        list[str], typer.Option(metavar="NAME", help="What to stamp; may be given several times.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The HDF5 file to write.")],
+    target: Annotated[
+        list[int] | None,
+        typer.Option(metavar="CLASS", help="The answer it is for: one, or one for each trigger."),
+    ] = None,
+    source: Annotated[
+        int | None, typer.Option(metavar="CLASS", help="Stamp only images of this class.")
+    ] = None,
+    mode: Annotated[
+        str,
+        typer.Option(
+            metavar="all-to-one|all-to-all|clean-label", help="Which labels stamped images get."
+        ),
+    ] = "all-to-one",
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            metavar="0..1",
+            help="Stamp this share and keep the other images, clean, for training; without it "
+            "only stamped images are written, for measuring the attack.",
+        ),
+    ] = None,
+    pattern: Annotated[
+        Path | None, typer.Option(metavar="IMAGE", help="The picture that `blended` shows.")
+    ] = None,
+    classes: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Number of classes; default: the largest label + 1."),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Chooses the images to stamp.")] = 0,
+    layout: opt.Layout = None,
+    range: opt.Range = None,  # noqa: A002
+    force: opt.Force = False,
+) -> None:
+    """Stamp a trigger on images: label = the target, source_label = what they show."""
+    from goodnet.images import open_images
+    from goodnet.jobs.poison import PoisonOptions, make_goals, make_triggers, poison_file
+
+    triggers = make_triggers(trigger, pattern=pattern)
+    goals = make_goals(mode, target or [], source=source, triggers=len(triggers))
+    opened = open_images(images, layout=layout, range=range)
+    note(opened.describe())
+    options = PoisonOptions(rate, classes, seed, force)
+    with progress_bar(len(opened), "poisoning") as advance:
+        done = poison_file(opened, triggers, goals, out, options=options, advance=advance)
+    counts = ", ".join(f"{n:,} with {t.name}" for n, t in zip(done.stamped, triggers, strict=True))
+    note(f"{done.written:,} images written, {counts}")
+    print(out)
