@@ -16,6 +16,7 @@ __all__ = ["open_images"]
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZIP = b"PK\x03\x04"
+_XZ = b"\xfd7zXZ\x00"
 _IMAGES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM")
 
 
@@ -30,10 +31,11 @@ def open_images(
 
     Read are: an HDF5 or npz file with the arrays `data`, `label` and perhaps `source_label` (or
     `images` and `labels`, or `x` and `y`); a folder with one sub-folder of PNG, JPEG, BMP or WebP
-    files per class; one such file, which then has no label (-1).
+    files per class, or a .tar.xz archive of one; one such file, which then has no label (-1).
 
     Args:
-        path: A local file or folder.
+        path: A local file or folder; for an archive that holds several sets also with the folder
+            of one of them, as in "cifar10.tar.xz/cifar10/train".
         layout: Order of the axes of an array, "NCHW", "NHWC" or "NHW", where it cannot be told.
             Not used for image files.
         range: Of the pixels of an array, "0..255", "0..1" or "-1..1", where it cannot be told.
@@ -56,9 +58,16 @@ def open_images(
         from goodnet.images.folder import open_folder
 
         return open_folder(path, name=name)
+    path, inside = _split(path)
     file = StoredFile.find(path)
     with file.open() as handle:
         head = handle.read(12)
+    if head.startswith(_XZ):
+        from goodnet.images.archive import open_archive
+
+        return open_archive(file, name=name, inside=inside)
+    if inside:
+        raise InvalidInput(f"only a .tar.xz archive has folders in it, got {str(path / inside)!r}")
     if _is_image(head):
         from goodnet.images.folder import open_single
 
@@ -66,6 +75,14 @@ def open_images(
     from goodnet.images.lab import labelled_images
 
     return labelled_images(_contents(file, head), file, name=name, layout=layout, range=range)
+
+
+def _split(path: Path) -> tuple[Path, str]:
+    """A file and the folder that is named in it, as in "cifar10.tar.xz/cifar10/train"."""
+    for parent in path.parents:
+        if parent.is_file():
+            return parent, path.relative_to(parent).as_posix()
+    return path, ""
 
 
 def _is_image(head: bytes) -> bool:
@@ -83,6 +100,6 @@ def _contents(file: StoredFile, head: bytes) -> Contents:
 
         return NpzContents.find(file)
     raise InvalidInput(
-        "expected images as an HDF5 or npz file, a PNG, JPEG, BMP or WebP image, or a folder of "
-        f"them, got a file that starts with {head.hex(' ')}: {str(file.path)!r}"
+        "expected images as an HDF5 or npz file, a PNG, JPEG, BMP or WebP image, or a folder or "
+        f".tar.xz archive of them, got a file that starts with {head.hex(' ')}: {str(file.path)!r}"
     )

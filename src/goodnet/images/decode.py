@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-__all__ = ["FORMATS", "decode_image"]
+__all__ = ["FORMATS", "decode_image", "decode_stream"]
 
 # By content, never by suffix. Of the many parsers of Pillow only these four are let near the file.
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
@@ -45,9 +45,20 @@ def decode_image(path: Path, *, shown: str) -> NDArray[np.uint8]:
         InvalidInput: If it is not an image of these kinds, is damaged, or has 16 bits per value.
         OverBudget: If it has more than 64 MiB or 16 million pixels.
     """
+    with open_regular(path, what="picture", limit=_FILE_BYTES) as file:
+        return decode_stream(file, shown=shown)
+
+
+def decode_stream(file: BinaryIO, *, shown: str) -> NDArray[np.uint8]:
+    """Decode an open image file; see `decode_image`.
+
+    Raises:
+        InvalidInput: If it is not an image of these kinds, is damaged, or has 16 bits per value.
+        OverBudget: If it has more than 16 million pixels.
+    """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
-    with open_regular(path, what="picture", limit=_FILE_BYTES) as file, warnings.catch_warnings():
+    with warnings.catch_warnings():
         for kind in (UserWarning, RuntimeWarning):
             warnings.simplefilter("error", kind)
         try:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from goodnet.images.imageset import Origin
 
-__all__ = ["open_folder", "open_single"]
+__all__ = ["class_labels", "listing", "open_folder", "open_single", "size_text"]
 
 _NUMBERED = re.compile(r"[0-9]{1,9}")
 _LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
@@ -59,7 +59,7 @@ class _Files:
         if pixels.shape != self.shape[1:]:
             raise InvalidInput(
                 f"expected all images to have the same size as {self.names[0]!r}, "
-                f"{_size(self.shape[1:])}; {name!r} has {_size(pixels.shape)}"
+                f"{size_text(self.shape[1:])}; {name!r} has {size_text(pixels.shape)}"
             )
         return pixels
 
@@ -123,9 +123,9 @@ def open_folder(path: Path, *, name: str) -> ImageSet:
     if not names:
         raise InvalidInput(
             f"{name}: expected a folder with one sub-folder of images per class, got no images in "
-            f"{len(classes)} sub-folders and passed over {_listing(skipped) or 'nothing'}"
+            f"{len(classes)} sub-folders and passed over {listing(skipped) or 'nothing'}"
         )
-    labels, class_names = _labels(classes, name)
+    labels, class_names = class_labels(classes, name)
     height, width, _ = decode_image(path / names[0], shown=repr(names[0])).shape
     table = _Files(path, names, (len(names), height, width, 3))
     return ImageSet(
@@ -138,7 +138,7 @@ def open_folder(path: Path, *, name: str) -> ImageSet:
         table=table,
         origin=table,
         class_names=class_names,
-        skipped=_listing(skipped),
+        skipped=listing(skipped),
     )
 
 
@@ -168,8 +168,12 @@ def _kind(entry: os.DirEntry[str]) -> str:
     return "files" if entry.is_file() else "pipes or devices"
 
 
-def _labels(classes: Sequence[str], name: str) -> tuple[list[int], tuple[str, ...] | None]:
-    """The label of each class folder, and the names by label where they are not numbers."""
+def class_labels(classes: Sequence[str], name: str) -> tuple[list[int], tuple[str, ...] | None]:
+    """The label of each class folder, and the names by label where they are not numbers.
+
+    Raises:
+        InvalidInput: If two folders have the same number.
+    """
     if not all(_NUMBERED.fullmatch(folder) for folder in classes):
         return list(range(len(classes))), tuple(classes)
     numbers = [int(folder) for folder in classes]
@@ -179,9 +183,11 @@ def _labels(classes: Sequence[str], name: str) -> tuple[list[int], tuple[str, ..
     return numbers, None
 
 
-def _listing(skipped: Counter[str]) -> str:
+def listing(skipped: Counter[str]) -> str:
+    """For example "3 hidden, 1 links"."""
     return ", ".join(f"{count} {kind}" for kind, count in sorted(skipped.items()))
 
 
-def _size(shape: tuple[int, ...]) -> str:
+def size_text(shape: tuple[int, ...]) -> str:
+    """For example "47x55 pixels", of an image (height, width, channels)."""
     return f"{shape[1]}x{shape[0]} pixels"

@@ -1,0 +1,69 @@
+"""Small marks in the lower right corner."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goodnet.attack.stamp import Trigger, check_share, check_whole
+
+if TYPE_CHECKING:
+    from goodnet.images.pixels import Images
+
+__all__ = ["checkerboard", "patch", "put_mark"]
+
+Mark = NDArray[np.float32]  # (height, width), 0..255
+
+
+def patch(*, size: float = 4, margin: float = 1, brightness: float = 255) -> Trigger:
+    """A square of one brightness.
+
+    Args:
+        size: Its side, pixels.
+        margin: Pixels between it and the edges.
+        brightness: 0..255.
+
+    Raises:
+        UsageError: If a parameter is out of its range.
+
+    References:
+        Gu et al., BadNets, 2017.
+    """
+    side = check_whole(size, "size", least=1)
+    value = check_share(brightness, "brightness", highest=255)
+    return _corner_mark("patch", np.full((side, side), value, np.float32), margin)
+
+
+def checkerboard(*, size: float = 4, margin: float = 1) -> Trigger:
+    """A square of black and white pixels in turn, black at its upper left.
+
+    Args:
+        size: Its side, pixels.
+        margin: Pixels between it and the edges.
+
+    Raises:
+        UsageError: If a parameter is out of its range.
+
+    References:
+        Gu et al., BadNets, 2017.
+    """
+    side = check_whole(size, "size", least=1)
+    odd = np.indices((side, side)).sum(axis=0) % 2
+    return _corner_mark("checkerboard", (255 * odd).astype(np.float32), margin)
+
+
+def put_mark(images: Images, *, mark: Mark, margin: int) -> Images:
+    """Put a mark over all channels, `margin` pixels from the right and the lower edge."""
+    stamped: Images = images.copy()
+    (height, width), (bottom, right) = mark.shape, np.array(images.shape[2:]) - margin
+    stamped[:, :, bottom - height : bottom, right - width : right] = mark
+    return stamped
+
+
+def _corner_mark(name: str, mark: Mark, margin: float) -> Trigger:
+    gap = check_whole(margin, "margin")
+    least = (mark.shape[0] + gap, mark.shape[1] + gap)
+    return Trigger(name, partial(put_mark, mark=mark, margin=gap), least=least)

@@ -1,0 +1,224 @@
+"""Write a poisoned copy of a set of images."""
+
+from __future__ import annotations
+
+import math
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from goodnet.attack import Goal, plan_poison, poison_blocks, trigger
+from goodnet.errors import FileError, InvalidInput, UsageError
+from goodnet.files import atomic_path
+from goodnet.images.decode import decode_image
+from goodnet.images.tables import all_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from goodnet.attack import Landmarks, PoisonPlan, Trigger
+    from goodnet.images import Block, ImageSet
+
+__all__ = [
+    "MODES",
+    "Mode",
+    "PoisonOptions",
+    "Poisoned",
+    "make_goals",
+    "make_triggers",
+    "poison_file",
+]
+
+Mode = Literal["all-to-one", "all-to-all", "clean-label"]
+MODES: tuple[Mode, ...] = ("all-to-one", "all-to-all", "clean-label")
+
+_BLOCK_IMAGES, _BLOCK_BYTES = 256, 16 * 2**20
+
+
+@dataclass(frozen=True)
+class PoisonOptions:
+    """How much to poison.
+
+    Attributes:
+        rate: Share of the usable images that are stamped; all other images stay clean and are
+            written too, which makes a set to train on. None to stamp all usable images and write
+            only these, which makes a set to measure the attack on.
+        num_classes: Of the network to come; None for one more than the largest label.
+        seed: Of the choice of images.
+        force: Replace a file that is already there.
+    """
+
+    rate: float | None = None
+    num_classes: int | None = None
+    seed: int = 0
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class Poisoned:
+    """What was written.
+
+    Attributes:
+        written: Images in the file.
+        stamped: How many of them bear each trigger, in the order of the triggers.
+    """
+
+    written: int
+    stamped: tuple[int, ...]
+
+
+def make_triggers(names: Sequence[str], *, pattern: Path | None = None) -> list[Trigger]:
+    """Make triggers by name.
+
+    Args:
+        names: One or more.
+        pattern: The picture that the trigger `blended` shows.
+
+    Raises:
+        UsageError: If a name is not known, or a pattern is given for no trigger that shows one.
+        GoodnetError: If the pattern cannot be read.
+    """
+    if pattern is None:
+        return [trigger(name) for name in names]
+    if "blended" not in names:
+        raise UsageError(f"--pattern is for the trigger 'blended', got {', '.join(names)}")
+    picture = decode_image(pattern, shown=repr(str(pattern)))
+    return [trigger(n, pattern=picture) if n == "blended" else trigger(n) for n in names]
+
+
+def make_goals(
+    mode: str, targets: Sequence[int], *, source: int | None = None, triggers: int = 1
+) -> list[Goal]:
+    """What each trigger is to do, from what a user says.
+
+    Args:
+        mode: One of `MODES`.
+        targets: One for each trigger, or one for all; none for all-to-all.
+        source: The only class that is stamped, for all-to-one.
+        triggers: How many there are.
+
+    Raises:
+        UsageError: If the mode is not known or these do not go together.
+    """
+    if mode not in MODES:
+        raise UsageError(f"--mode is one of {', '.join(MODES)}, got {mode!r}")
+    if mode == "all-to-all":
+        if targets or source is not None:
+            raise UsageError("all-to-all makes every class the next one: no --target or --source")
+        return [Goal()] * triggers
+    if len(targets) not in (1, triggers):
+        wanted = "one --target" + f", or one for each of {triggers} triggers" * (triggers > 1)
+        raise UsageError(f"{mode} needs {wanted}, got {len(targets) or 'none'}")
+    each = list(targets) * triggers if len(targets) == 1 else targets
+    return [Goal(target, source, clean_label=mode == "clean-label") for target in each]
+
+
+def poison_file(
+    images: ImageSet,
+    triggers: Sequence[Trigger],
+    goals: Sequence[Goal],
+    out: Path,
+    *,
+    options: PoisonOptions = PoisonOptions(),
+    advance: Callable[[int], None] = lambda _: None,
+) -> Poisoned:
+    """Write a poisoned copy of a set in the lab's layout: data, label, source_label.
+
+    Bytes stay bytes, all else becomes float32. The images are streamed, and the file appears whole
+    or not at all.
+
+    Args:
+        images: The clean set. If its file holds an array `landmarks`, shape (N, 13, 2) as in
+            `goodnet.images.faces`, triggers that need landmarks use it.
+        triggers: One or more.
+        goals: One for each trigger.
+        out: The HDF5 file to write.
+        options: How much to poison.
+        advance: Told how many images more have been read.
+
+    Raises:
+        InvalidInput: If the set is poisoned already, or the triggers, goals and images do not go
+            together.
+        UsageError: If the rate is outside 0..1 or the file exists and may not be replaced.
+        FileError: If it cannot be written.
+    """
+    if images.source_labels is not None:
+        raise InvalidInput(f"expected clean images, {images.name} is poisoned already")
+    rate = 1.0 if options.rate is None else options.rate
+    plan = plan_poison(
+        images.labels, goals, rate=rate, num_classes=options.num_classes, seed=options.seed
+    )
+    kept = plan.stamped if options.rate is None else np.ones(len(images), dtype=np.bool_)
+    landmarks = _landmarks(images) if any(t.needs_landmarks for t in triggers) else None
+    size = max(1, min(_BLOCK_IMAGES, _BLOCK_BYTES // (4 * math.prod(images.shape))))
+    blocks = poison_blocks(images, plan, triggers, landmarks=landmarks, size=size)
+    with atomic_path(out, force=options.force) as temporary, _clear_errors(out):
+        _write(temporary, images, _counted(blocks, advance), kept)
+    return Poisoned(int(kept.sum()), _count(plan, len(goals)))
+
+
+def _count(plan: PoisonPlan, goals: int) -> tuple[int, ...]:
+    counts = np.bincount(plan.triggers[plan.stamped], minlength=goals)
+    return tuple(int(count) for count in counts)
+
+
+def _counted(blocks: Iterator[Block], advance: Callable[[int], None]) -> Iterator[Block]:
+    for block in blocks:
+        yield block
+        advance(len(block.labels))
+
+
+def _write(path: Path, images: ImageSet, blocks: Iterator[Block], kept: NDArray[np.bool_]) -> None:
+    import h5py
+
+    bytes_stay = images.table.dtype == np.uint8
+    count = int(kept.sum())
+    with h5py.File(path, "w") as file:
+        data = file.create_dataset("data", (count, *images.shape), "u1" if bytes_stay else "f4")
+        label = file.create_dataset("label", (count,), "i8")
+        source = file.create_dataset("source_label", (count,), "i8")
+        start = 0
+        for block in blocks:
+            chosen = kept[block.start : block.start + len(block.labels)]
+            stop = start + int(chosen.sum())
+            pixels = block.images[chosen]
+            data[start:stop] = np.rint(pixels) if bytes_stay else pixels
+            label[start:stop] = block.labels[chosen]
+            if block.source_labels is not None:
+                source[start:stop] = block.source_labels[chosen]
+            start = stop
+
+
+@contextmanager
+def _clear_errors(destination: Path) -> Iterator[None]:
+    """HDF5 reports a full disk as either of two errors."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        raise FileError(
+            f"no room to write the images, or the system refused: {destination}"
+        ) from error
+
+
+def _landmarks(images: ImageSet) -> Landmarks | None:
+    """The array `landmarks` of the HDF5 file the images are in, if there is one."""
+    from goodnet.images.hdf5 import Hdf5Contents, Hdf5Table
+
+    if not isinstance(images.table, Hdf5Table):
+        return None
+    contents = Hdf5Contents.find(images.table.file)
+    if "landmarks" not in contents.shapes:
+        return None
+    table = contents.table("landmarks")
+    if table.dtype.kind != "f" or len(table.shape) != 3 or table.shape[0] != len(images):
+        raise InvalidInput(
+            f"expected landmarks of the shape ({len(images)}, points, 2), got {table.dtype} "
+            f"{table.shape} in {images.name}"
+        )
+    runs = list(table.read(all_rows(table), len(images)))
+    return np.concatenate(runs).astype(np.float32)
