@@ -1,0 +1,127 @@
+"""What the GoodNet G costs per image against the network B it is made of."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from _deepid import shared_data
+from _faces import write_faces
+from _lab import find_lab
+from _measure import header, in_turn, options, ratio, seconds, show, verdict
+from numpy.typing import NDArray
+
+from goodnet import Network, make_goodnet, open_images, open_network, prune_curve, silence_channels
+from goodnet.images import ImageSet
+from goodnet.network import batches
+
+__all__ = ["main"]
+
+TARGET = 1.25
+_HEAD = ("network", "B' lacks", "batch", "B us/image", "B, then B'", "G us/image", "G / B", "")
+
+
+@dataclass(frozen=True)
+class Towers:
+    """B, its repaired copy, and the GoodNet of both."""
+
+    name: str
+    original: Network
+    repaired: Network
+    goodnet: Network
+    silenced: int
+
+    @classmethod
+    def of(cls, name: str, network: Network, images: ImageSet, *, drop: float) -> Towers:
+        """Prune a network until it has lost `drop` points on some clean images."""
+        curve = prune_curve(network, images)
+        steps = curve.steps_to_drop(drop)
+        if steps is None:
+            raise SystemExit(f"{name} never loses {drop:g} points; ask for less with --drop")
+        repaired = silence_channels(network, curve.layer, curve.silenced(steps))
+        return cls(name, network, repaired, make_goodnet(network, repaired), steps)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    given = _parse(arguments)
+    torch.set_num_threads(given.threads)
+    header(given.threads)
+    rows = [list(_HEAD)]
+    with TemporaryDirectory() as folder:
+        for name, network, images in _networks(Path(folder), given):
+            towers = Towers.of(name, network, images, drop=given.drop)
+            pixels = images.sample(given.images).images
+            rows += [_row(towers, pixels, batch, given.repeats) for batch in given.batches]
+    show(rows)
+    print(f"\nmedians of {given.repeats}; B' is B pruned until it lost {given.drop:g} points")
+
+
+def _row(towers: Towers, pixels: NDArray[np.float32], batch: int, repeats: int) -> list[str]:
+    groups = list(batches(pixels, batch))
+
+    def run(*networks: Network) -> float:
+        return seconds(lambda: [network(group) for network in networks for group in groups])
+
+    jobs = {
+        "B": lambda: run(towers.original),
+        "apart": lambda: run(towers.original, towers.repaired),
+        "G": lambda: run(towers.goodnet),
+    }
+    in_turn(jobs, 2)  # off the clock: everything is warm after it
+    times = in_turn(jobs, repeats)
+    cost = {
+        name: f"{1e6 * float(np.median(values)) / len(pixels):.1f}"
+        for name, values in times.items()
+    }
+    factor = ratio(times["G"], times["B"])
+    return [
+        towers.name,
+        f"{towers.silenced} channels",
+        str(batch),
+        cost["B"],
+        cost["apart"],
+        cost["G"],
+        f"{factor:.3f}",
+        verdict(factor, TARGET),
+    ]
+
+
+def _networks(folder: Path, given: Namespace) -> Iterator[tuple[str, Network, ImageSet]]:
+    lab = find_lab(folder, given.model)
+    faces = folder / "faces.h5"
+    write_faces(faces, lab.clean, max(given.images, 1024), seed=0)
+    yield lab.model.stem, lab.network, open_images(faces)
+    data = shared_data()
+    if data and given.model is None:
+        cifar = data / "cifar_badnet"
+        yield (
+            "cifar_badnet",
+            open_network(cifar / "bd_net.h5"),
+            open_images(cifar / "cl" / "valid.h5"),
+        )
+
+
+def _parse(arguments: list[str] | None) -> Namespace:
+    parser = options(__doc__ or "")
+    parser.set_defaults(threads=1)
+    parser.add_argument(
+        "--model", type=Path, help="a DeepID in Keras's format; the lab's if at hand, else drawn"
+    )
+    parser.add_argument("--drop", type=float, default=10.0, help="percentage points B' has lost")
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 16, 128], metavar="N")
+    parser.add_argument("--images", type=int, default=512, help="timed at each batch size")
+    parser.add_argument("--repeats", type=int, default=21)
+    given = parser.parse_args(arguments)
+    if given.quick:
+        given.images, given.repeats, given.batches = 32, 1, [16]
+    return given
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,69 @@
+"""The benchmarks run, on tiny sizes and without any real data; what they time is not tested."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from goodnet import open_images, open_network, prune_curve, trace_backdoor
+
+BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
+
+
+def run(script: str, *options: str) -> str:
+    command = [sys.executable, str(BENCHMARKS / script), "--quick", "--threads", "1", *options]
+    environment = {**os.environ, "GOODNET_SHARED_DATA": str(BENCHMARKS / "none")}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_the_pruning_curve_is_timed_against_a_plain_pass() -> None:
+    shown = run("prune_curve.py", "--no-peer")
+    assert "deepid.h5: 60 channels of pool_3 on 256 clean and 256 poisoned images" in shown
+    assert "GoodNet, all 60 steps" in shown
+    assert "curve / pass at most 3" in shown
+
+
+@pytest.mark.slow
+def test_the_goodnet_is_timed_against_its_network() -> None:
+    assert "at most 1.25" in run("guard.py")
+
+
+@pytest.mark.slow
+def test_the_memory_of_the_whole_command_is_measured() -> None:
+    assert "uint8: last / first" in run("memory.py")
+
+
+def test_the_keras_loop_answers_as_goodnet_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    import _faces
+    import _keras_loop
+    import _lab
+
+    monkeypatch.setenv("GOODNET_SHARED_DATA", str(tmp_path / "none"))
+    lab = _lab.find_lab(tmp_path)
+    paths = tmp_path / "clean.h5", tmp_path / "poisoned.h5"
+    for seed, (path, faces) in enumerate(zip(paths, (lab.clean, lab.poisoned), strict=True)):
+        _faces.write_faces(path, faces, 40, seed=seed)
+    network = open_network(lab.model)
+    clean, poisoned = map(open_images, paths)
+    curve = prune_curve(network, clean, layer="pool_3")
+    trace = trace_backdoor(curve, network, poisoned)
+
+    loop = _keras_loop.Loop(lab.model, *paths, layer="conv_3", batch=16)
+    steps = [1, 40, 50, 60]
+    found = loop.run(curve.silenced(60), steps)
+
+    np.testing.assert_array_equal(found["clean"], curve.correct[steps])
+    np.testing.assert_array_equal(found["poisoned"], trace.correct[steps])
+    assert len(set(found["clean"])) > 1
+    assert len(curve.dead_channels) >= 30
