@@ -110,7 +110,7 @@ def write_faces(
         with temporary.open("r+b") as file:
             start = 0
             for faces in face_blocks(request):
-                arrays = (faces.images, faces.labels, faces.landmarks)
+                arrays: tuple[NDArray[Any], ...] = (faces.images, faces.labels, faces.landmarks)
                 for place, rows in zip(places, arrays, strict=True):
                     place.write(file, start, rows)
                 start += len(faces.labels)
