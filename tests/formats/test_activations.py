@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from goodnet.formats.activation_functions import activation_function
 from goodnet.formats.activations import FUNCTIONS, is_zero_preserving
-from goodnet.formats.build import activation_function
 from goodnet.formats.spec import Activation
 
 CASES = [Activation(name) for name in FUNCTIONS] + [

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from goodnet.errors import InvalidInput
-from goodnet.formats.activations import FUNCTIONS
-from goodnet.formats.spec import Activation, Array, Layer, NetworkSpec
+from goodnet.formats.activation_functions import activation_function, fused_function, identity
+from goodnet.formats.spec import Array, Layer, NetworkSpec
 from goodnet.network import Network, Node
 
 __all__ = ["build", "extract"]
@@ -97,7 +97,7 @@ class _Convolution(nn.Module):
         self.bias = nn.Parameter(tensors["bias"]) if "bias" in tensors else None
         self.strides, self.dilation = attributes["strides"], attributes["dilation"]
         self.groups, self.padding = attributes["groups"], attributes["padding"]
-        self.activation = _fused(attributes["activation"])
+        self.activation = fused_function(attributes["activation"])
 
     def forward(self, value: Tensor) -> Tensor:
         pads = (0, 0)
@@ -116,7 +116,7 @@ class _Dense(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(tensors["weight"])
         self.bias = nn.Parameter(tensors["bias"]) if "bias" in tensors else None
-        self.activation = _fused(attributes["activation"])
+        self.activation = fused_function(attributes["activation"])
 
     def forward(self, value: Tensor) -> Tensor:
         return self.activation(F.linear(value, self.weight, self.bias))
@@ -204,77 +204,6 @@ def _pad_same(
         return value, (total[0] // 2, total[1] // 2)
     top, left = total[0] // 2, total[1] // 2
     return F.pad(value, (left, total[1] - left, top, total[0] - top), value=fill), (0, 0)
-
-
-def activation_function(activation: Activation | None) -> Callable[[Tensor], Tensor]:
-    """The torch function of an activation; None is the identity."""
-    if activation is None:
-        return _identity
-    options = {**FUNCTIONS[activation.function], **activation.options}
-    return _ACTIVATIONS[activation.function](options)
-
-
-def _fused(activation: Activation | None) -> Callable[[Tensor], Tensor]:
-    function = activation_function(activation)
-    # Nobody else reads what comes before a fused activation: writing over it saves the memory,
-    # which costs more than the function itself.
-    return torch.relu_ if function is torch.relu else function
-
-
-def _identity(value: Tensor) -> Tensor:
-    return value
-
-
-def _relu(options: Mapping[str, float]) -> Callable[[Tensor], Tensor]:
-    top, slope = options["max_value"], options["negative_slope"]
-    threshold = options["threshold"]
-    if slope == 0.0 and threshold == 0.0:
-        return torch.relu if top == float("inf") else partial(torch.clamp, min=0.0, max=top)
-
-    def function(value: Tensor) -> Tensor:
-        above = torch.where(value >= threshold, value, torch.zeros_like(value)).clamp(max=top)
-        return torch.where(value < threshold, slope * (value - threshold), above)
-
-    return function
-
-
-def _hard_sigmoid(options: Mapping[str, float]) -> Callable[[Tensor], Tensor]:
-    slope = options["slope"]
-    return lambda value: (value * slope + 0.5).clamp(0.0, 1.0)
-
-
-def _softmax(options: Mapping[str, float]) -> Callable[[Tensor], Tensor]:
-    return partial(torch.softmax, dim=int(options["axis"]))
-
-
-def _log_softmax(options: Mapping[str, float]) -> Callable[[Tensor], Tensor]:
-    return partial(torch.log_softmax, dim=int(options["axis"]))
-
-
-_ACTIVATIONS: dict[str, Callable[[Mapping[str, float]], Callable[[Tensor], Tensor]]] = {
-    "linear": lambda _: _identity,
-    "relu": _relu,
-    "relu6": lambda _: partial(torch.clamp, min=0.0, max=6.0),
-    "leaky_relu": lambda o: partial(F.leaky_relu, negative_slope=o["negative_slope"]),
-    "elu": lambda o: partial(F.elu, alpha=o["alpha"]),
-    "celu": lambda o: partial(F.celu, alpha=o["alpha"]),
-    "selu": lambda _: torch.selu,
-    "sigmoid": lambda _: torch.sigmoid,
-    "hard_sigmoid": _hard_sigmoid,
-    "log_sigmoid": lambda _: F.logsigmoid,
-    "tanh": lambda _: torch.tanh,
-    "hard_tanh": lambda _: F.hardtanh,
-    "tanh_shrink": lambda _: F.tanhshrink,
-    "softplus": lambda _: partial(F.softplus, threshold=30.0),
-    "softsign": lambda _: F.softsign,
-    "silu": lambda _: F.silu,
-    "hard_silu": lambda _: F.hardswish,
-    "mish": lambda _: F.mish,
-    "gelu": lambda o: partial(F.gelu, approximate="tanh" if o["approximate"] else "none"),
-    "exponential": lambda _: torch.exp,
-    "softmax": _softmax,
-    "log_softmax": _log_softmax,
-}
 
 
 def _max_pool(attributes: Mapping[str, Any]) -> Callable[[Tensor], Tensor]:
@@ -396,7 +325,7 @@ _FUNCTIONS: dict[str, Callable[[Mapping[str, Any]], Callable[..., Tensor]]] = {
     "maximum": _fold(torch.maximum),
     "minimum": _fold(torch.minimum),
     "concatenate": _concatenate,
-    "identity": lambda _: _identity,
+    "identity": lambda _: identity,
     "zero_pad2d": _zero_pad,
     "crop2d": _crop,
     "upsample2d": _upsample,
