@@ -31,8 +31,8 @@ __all__ = ["ChannelMask", "Network", "Node"]
 _CACHE = 6 << 20
 _BATCHES = (16, 2048)
 # Bytes of the images of one block; fewest and most images.
-_BLOCK = 8 << 20
-_BLOCKS = (16, 256)
+_BLOCK = 16 << 20
+_BLOCKS = (16, 512)
 
 
 class ChannelMask(nn.Module):
