@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from statistics import median
 
-__all__ = ["header", "in_turn", "options", "ratio", "seconds", "show", "spread", "verdict"]
+__all__ = ["header", "in_turn", "options", "ratios", "seconds", "show", "spread", "verdict"]
 
 Job = Callable[[], float]
 
@@ -52,9 +52,9 @@ def in_turn(
     return times
 
 
-def ratio(above: Sequence[float], below: Sequence[float]) -> float:
-    """Median of the ratios within each turn."""
-    return median(a / b for a, b in zip(above, below, strict=True))
+def ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
+    """The ratio within each turn."""
+    return [a / b for a, b in zip(above, below, strict=True)]
 
 
 def spread(values: Sequence[float], pattern: str = "{:.2f}") -> str:

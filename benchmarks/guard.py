@@ -7,6 +7,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch
 from _deepid import shared_data
 from _faces import write_faces
 from _lab import find_lab
-from _measure import header, in_turn, options, ratio, seconds, show, verdict
+from _measure import header, in_turn, options, ratios, seconds, show, verdict
 from numpy.typing import NDArray
 
 from goodnet import Network, make_goodnet, open_images, open_network, prune_curve, silence_channels
@@ -75,11 +76,8 @@ def _row(towers: Towers, pixels: NDArray[np.float32], batch: int, repeats: int) 
     }
     in_turn(jobs, 2)  # off the clock: everything is warm after it
     times = in_turn(jobs, repeats)
-    cost = {
-        name: f"{1e6 * float(np.median(values)) / len(pixels):.1f}"
-        for name, values in times.items()
-    }
-    factor = ratio(times["G"], times["B"])
+    cost = {name: f"{1e6 * median(values) / len(pixels):.1f}" for name, values in times.items()}
+    factor = median(ratios(times["G"], times["B"]))
     return [
         towers.name,
         f"{towers.silenced} channels",

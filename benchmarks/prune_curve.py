@@ -11,7 +11,7 @@ from argparse import Namespace
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean
+from statistics import mean, median
 from tempfile import TemporaryDirectory
 
 import numpy as np
@@ -19,7 +19,7 @@ import torch
 from _deepid import CONVOLUTION, POOL
 from _faces import write_faces
 from _lab import find_lab
-from _measure import header, in_turn, options, ratio, seconds, show, spread, verdict
+from _measure import header, in_turn, options, ratios, seconds, show, spread, verdict
 from _peer import KerasLoop, Steps
 
 from goodnet import Network, open_images, prune_curve, trace_backdoor
@@ -102,18 +102,19 @@ def _compare(case: Case, peer: KerasLoop | None, given: Namespace) -> None:
 
 
 def _report(times: dict[str, list[float]], count: int) -> None:
-    names = {"curve": f"GoodNet, all {count} steps", "plain": "GoodNet, one plain pass"}
-    names["keras"] = f"Keras loop, all {count} steps"
-    rows = [["median of " + str(len(times["curve"])), "seconds", "to GoodNet's curve", "target"]]
-    for name, values in times.items():
-        target, factor = "", 1.0
-        if name == "keras":
-            factor = ratio(values, times["curve"])
-            target = verdict(factor, AGAINST_KERAS, at_least=True)
-        elif name == "plain":
-            factor = ratio(values, times["curve"])
-            target = "curve / pass " + verdict(ratio(times["curve"], values), AGAINST_PLAIN)
-        rows.append([names[name], spread(values), f"{factor:.2f}", target])
+    curve, plain = times["curve"], times["plain"]
+    rows = [
+        [f"medians of {len(curve)}", "seconds", "ratio", "", "target"],
+        [f"GoodNet, all {count} steps", spread(curve), "", "", ""],
+    ]
+    against = ratios(curve, plain)
+    found = verdict(median(against), AGAINST_PLAIN)
+    rows.append(["GoodNet, one plain pass", spread(plain), "curve / pass", spread(against), found])
+    if "keras" in times:
+        against = ratios(times["keras"], curve)
+        found = verdict(median(against), AGAINST_KERAS, at_least=True)
+        cells = [spread(times["keras"]), "Keras / curve", spread(against), found]
+        rows.append([f"Keras loop, all {count} steps", *cells])
     show(rows)
 
 

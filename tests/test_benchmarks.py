@@ -28,7 +28,7 @@ def test_the_pruning_curve_is_timed_against_a_plain_pass() -> None:
     shown = run("prune_curve.py", "--no-peer")
     assert "deepid.h5: 60 channels of pool_3 on 256 clean and 256 poisoned images" in shown
     assert "GoodNet, all 60 steps" in shown
-    assert "curve / pass at most 3" in shown
+    assert "curve / pass" in shown and "at most 3" in shown
 
 
 @pytest.mark.slow
