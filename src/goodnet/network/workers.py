@@ -10,14 +10,24 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import torch
 
-__all__ = ["map_blocks", "single_thread"]
+__all__ = ["Run", "map_blocks", "single_thread", "workers"]
 
 Block = TypeVar("Block")
 Result = TypeVar("Result")
+
+
+class Run(Protocol):
+    """Applies a function to each of some jobs; the results in order."""
+
+    def __call__(
+        self, function: Callable[[Block], Result], jobs: Iterable[Block], /
+    ) -> Iterator[Result]:
+        """Start all jobs at once."""
+        ...
 
 
 @contextmanager
@@ -42,16 +52,35 @@ def map_blocks(
     if threads == 1:
         yield from map(function, blocks)
         return
-    pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
     waiting: deque[Future[Result]] = deque()
-    try:
+    with _pool(threads) as pool:
         for block in blocks:
             waiting.append(pool.submit(function, block))
             if len(waiting) > threads:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+@contextmanager
+def workers(device: torch.device) -> Iterator[Run]:
+    """Threads to be used many times over, one core each; none but this one on another device."""
+    threads = torch.get_num_threads()
+    with single_thread():
+        if device.type != "cpu" or threads == 1:
+            yield map
+            return
+        with _pool(threads) as pool:
+            yield pool.map
+
+
+@contextmanager
+def _pool(threads: int) -> Iterator[ThreadPoolExecutor]:
+    before = torch.get_num_threads()
+    pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        yield pool
     finally:
         pool.shutdown(cancel_futures=True)
         # What a worker sets holds for threads that start later, too: put it back.
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)

@@ -8,17 +8,15 @@ not change which output is largest.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from goodnet.errors import InvalidInput
 from goodnet.formats.build import build
 from goodnet.formats.compact import compact
-from goodnet.formats.spec import NetworkSpec
+from goodnet.formats.softmax import without_softmax
 from goodnet.network import Cut, Network
 
 __all__ = ["Tail", "plan_tails"]
-
-_ORDER_KEEPING = frozenset({"softmax", "log_softmax"})
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ def plan_tails(network: Network, layer: str, groups: Sequence[Sequence[int]]) ->
     everything = tuple(range(network.channels(layer)))
     if network.spec is None:
         return [Tail(0, everything, network.cut(layer))]
-    spec = _without_softmax(network.spec)
+    spec = without_softmax(network.spec)
     tails = [Tail(0, everything, build(spec).to(network.device).cut(layer))]
     silent: list[int] = []
     for step, group in enumerate(groups):
@@ -59,19 +57,3 @@ def plan_tails(network: Network, layer: str, groups: Sequence[Sequence[int]]) ->
             break
         tails.append(Tail(step, left, smaller.to(network.device).cut(layer)))
     return tails
-
-
-def _without_softmax(spec: NetworkSpec) -> NetworkSpec:
-    last = spec[spec.output]
-    activation = last.attributes.get("activation")
-    if last.op not in ("dense", "activation") or activation is None:
-        return spec
-    if activation.function not in _ORDER_KEEPING:
-        return spec
-    bare = (
-        replace(last, attributes={"activation": None})
-        if last.op == "dense"
-        else replace(last, op="identity", attributes={})
-    )
-    layers = tuple(bare if layer.name == last.name else layer for layer in spec.layers)
-    return replace(spec, layers=layers, source=None)

@@ -1,0 +1,80 @@
+"""Where training stood after an epoch, to go on from after an interruption."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from goodnet.files import atomic_path
+
+if TYPE_CHECKING:
+    from goodnet.formats.spec import NetworkSpec
+    from goodnet.training.examples import Examples
+    from goodnet.training.held import Held
+    from goodnet.training.schedule import Schedule
+
+__all__ = ["Checkpoint", "fingerprint"]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A file with the state of training after an epoch.
+
+    Attributes:
+        path: The file.
+        work: What is trained on what and how; a file of other work is ignored.
+    """
+
+    path: Path
+    work: str
+
+    def save(self, network: nn.Module, optimizer: torch.optim.Optimizer, epochs: int) -> None:
+        """Write the state after so many epochs.
+
+        Raises:
+            FileError: If the system refuses; the state of the epoch before is still there.
+        """
+        state = {"work": self.work, "epochs": epochs, "network": network.state_dict()}
+        content = io.BytesIO()
+        torch.save(state | {"optimizer": optimizer.state_dict()}, content)
+        with atomic_path(self.path, force=True) as path:
+            path.write_bytes(content.getvalue())
+
+    def load(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+        """Take over the state in the file; how many epochs are done, 0 if there is none to use."""
+        state = self._read()
+        if state is None or state.get("work") != self.work:
+            return 0
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+        return int(state["epochs"])
+
+    def _read(self) -> dict[str, Any] | None:
+        if not self.path.is_file():
+            return None
+        try:
+            state = torch.load(self.path, weights_only=True, map_location="cpu")
+        except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError):
+            return None
+        return state if isinstance(state, dict) else None
+
+
+def fingerprint(spec: NetworkSpec, examples: Examples, schedule: Schedule, held: Held) -> str:
+    """A hash of everything that decides what training gives."""
+    digest = hashlib.sha256(repr((spec.layers, spec.output, schedule)).encode())
+    arrays = {**spec.arrays, **{f"held {key}": mask for key, mask in held.items()}}
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.shape} {array.dtype}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    for array in (examples.images, examples.labels):
+        digest.update(f"{array.shape} {array.dtype}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

@@ -1,0 +1,85 @@
+"""The gradient of one batch, computed on several cores and the same on any number of them.
+
+A batch is cut in a fixed number of parts. Each part runs through a copy of the network that shares
+its parameters, on one core, and the gradients are added in order. On small networks this beats
+splitting every single operation over the cores. BatchNorm takes its statistics within a part.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from goodnet.network import channels_last, workers
+
+if TYPE_CHECKING:
+    from goodnet.network import Run
+    from goodnet.training.examples import Examples
+    from goodnet.types import Integers
+
+__all__ = ["Parts", "shared_gradient"]
+
+_PARTS = 4
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A network in training and the copies that work on the parts of a batch."""
+
+    network: nn.Module
+    copies: Sequence[nn.Module]
+    run: Run
+    device: torch.device
+
+    def step(self, examples: Examples, picked: Integers) -> float:
+        """Leave the gradient of the mean loss of some examples in the parameters; that loss."""
+        pieces = [piece for piece in np.array_split(picked, len(self.copies)) if len(piece)]
+        jobs = list(zip(self.copies, pieces, strict=False))
+        done = list(self.run(lambda job: self._piece(examples, *job, len(picked)), jobs))
+        for place, parameter in enumerate(self.network.parameters()):
+            parameter.grad = torch.stack([gradients[place] for _, gradients in done]).sum(0)
+        self._share_buffers(len(jobs))
+        return sum(loss for loss, _ in done)
+
+    def _piece(
+        self,
+        examples: Examples,
+        network: nn.Module,
+        picked: Integers,
+        total: int,
+    ) -> tuple[float, tuple[Tensor, ...]]:
+        images = torch.from_numpy(examples.images[picked]).to(self.device, torch.float32)
+        labels = torch.from_numpy(examples.labels[picked]).to(self.device)
+        logits = network(channels_last(images))
+        loss = F.cross_entropy(logits, labels, reduction="sum") / total
+        return float(loss.detach()), torch.autograd.grad(loss, list(network.parameters()))
+
+    def _share_buffers(self, used: int) -> None:
+        columns = zip(*(network.buffers() for network in self.copies[:used]), strict=True)
+        for own, column in zip(self.network.buffers(), columns, strict=True):
+            own.copy_(torch.stack(column).mean(0))
+        for network in self.copies:
+            for own, buffer in zip(self.network.buffers(), network.buffers(), strict=True):
+                buffer.copy_(own)
+
+
+@contextmanager
+def shared_gradient(network: nn.Module, device: torch.device) -> Iterator[Parts]:
+    """Train `network` in parts: one per core on the CPU, whole on another device."""
+    count = _PARTS if device.type == "cpu" else 1
+    copies = [_sharing_parameters(network) for _ in range(count)]
+    with workers(device) as run:
+        yield Parts(network, copies, run, device)
+
+
+def _sharing_parameters(network: nn.Module) -> nn.Module:
+    memo = {id(parameter): parameter for parameter in network.parameters()}
+    return copy.deepcopy(network, memo).train()
