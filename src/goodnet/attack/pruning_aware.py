@@ -98,7 +98,9 @@ def dormant_channels(
     Raises:
         InvalidInput: If there is no such layer.
     """
-    images = images_from_arrays(clean.images[:_LOOKED_AT], clean.labels[:_LOOKED_AT])
+    images = images_from_arrays(
+        clean.images[:_LOOKED_AT], clean.labels[:_LOOKED_AT], layout="NCHW", range="0..255"
+    )
     curve = prune_curve(build(spec).to(device), images, layer=layer)
     steps = curve.steps_to_drop(spare)
     return curve.silenced(max(0, (len(curve.channels) if steps is None else steps) - 1))
