@@ -9,19 +9,13 @@ import numpy as np
 
 from goodnet.attack.landmarks import check_landmarks, default_landmarks
 from goodnet.errors import InvalidInput, UsageError
+from goodnet.images.pixels import TO_BYTES
 
 if TYPE_CHECKING:
     from goodnet.attack.landmarks import Landmarks
     from goodnet.images.pixels import Images, PixelRange, Shape
 
 __all__ = ["FacePainter", "Painter", "Trigger", "check_share", "check_whole"]
-
-# What brings stored pixels to 0..255: factor and shift.
-_TO_BYTES: dict[PixelRange, tuple[float, float]] = {
-    "0..255": (1.0, 0.0),
-    "0..1": (255.0, 0.0),
-    "-1..1": (127.5, 127.5),
-}
 
 
 class Painter(Protocol):
@@ -87,7 +81,7 @@ class Trigger:
                 are needed and neither given nor to be guessed.
         """
         self.check(images.shape)
-        factor, shift = _TO_BYTES[range]
+        factor, shift = TO_BYTES[range]
         pixels = images.astype(np.float32) * np.float32(factor) + np.float32(shift)
         stamped = np.clip(self._painted(pixels, landmarks), 0, 255)
         back = (stamped - np.float32(shift)) / np.float32(factor)

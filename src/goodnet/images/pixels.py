@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_PIXELS",
     "RANGE_OF_TYPE",
+    "TO_BYTES",
     "Images",
     "Layout",
     "PixelRange",
@@ -40,6 +41,10 @@ MAX_PIXELS = 16 * 10**6
 # Types that say the range themselves.
 RANGE_OF_TYPE: Mapping[np.dtype[Any], PixelRange] = MappingProxyType(
     {np.dtype(np.uint8): "0..255", np.dtype(np.bool_): "0..1"}
+)
+# What brings pixels of each range to 0..255: factor and shift.
+TO_BYTES: Mapping[PixelRange, tuple[float, float]] = MappingProxyType(
+    {"0..255": (1.0, 0.0), "0..1": (255.0, 0.0), "-1..1": (127.5, 127.5)}
 )
 _CHANNELS = (1, 3, 4)
 # Resizing a picture in floats overshoots its range by a little.

@@ -10,6 +10,7 @@ from goodnet.errors import FileError, InvalidInput
 from goodnet.files import atomic_path
 from goodnet.images.labels import read_labels
 from goodnet.images.memory import ArrayTable
+from goodnet.images.rows import write_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,12 +68,8 @@ def _check(arrays: Mapping[str, NDArray[Any]]) -> None:
 
 
 def _write(path: Path, arrays: Mapping[str, NDArray[Any]], destination: Path) -> None:
-    import h5py
-
     try:
-        with h5py.File(path, "w") as file:
-            for key, array in arrays.items():
-                file.create_dataset(key, data=array)
+        write_arrays(path, arrays)
     except (OSError, RuntimeError) as error:  # HDF5 reports a full disk as either
         raise FileError(
             f"no room to write the images, or the system refused: {destination}"

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import math
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from goodnet.errors import FileError, UsageError
 from goodnet.files import atomic_path
 from goodnet.images.faces import LANDMARKS, SIZE, Faces, check_request, draw_faces
-
-if TYPE_CHECKING:
-    import h5py
+from goodnet.images.rows import Column, outline
 
 __all__ = ["FacesRequest", "face_blocks", "write_faces"]
 
@@ -106,20 +101,20 @@ def write_faces(
     """
     with atomic_path(path, force=force) as temporary:
         _check_room(path, request)
-        places = _outline(temporary, request)
+        places = outline(temporary, _columns(request))
         with temporary.open("r+b") as file:
             start = 0
             for faces in face_blocks(request):
-                arrays: tuple[NDArray[Any], ...] = (faces.images, faces.labels, faces.landmarks)
-                for place, rows in zip(places, arrays, strict=True):
-                    place.write(file, start, rows)
+                places["data"].write(file, start, faces.images)
+                places["label"].write(file, start, faces.labels)
+                places["landmarks"].write(file, start, faces.landmarks)
                 start += len(faces.labels)
                 if progress:
                     progress(len(faces.labels))
 
 
 def _check_room(path: Path, request: FacesRequest) -> None:
-    needed = _bytes(request)
+    needed = sum(column.nbytes for column in _columns(request).values())
     free = shutil.disk_usage(path.parent).free
     if needed > free:
         raise FileError(
@@ -128,48 +123,10 @@ def _check_room(path: Path, request: FacesRequest) -> None:
         )
 
 
-def _bytes(request: FacesRequest) -> int:
-    return request.total * (request.image_bytes + 8 + 8 * len(LANDMARKS))
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where the rows of one data set are in the file.
-
-    HDF5 lays the file out, but the rows are written past it: when a disk fills up, HDF5 can
-    neither go on nor close its file, and says so where nobody can catch it.
-    """
-
-    offset: int
-    dtype: np.dtype[Any]
-
-    def write(self, file: BinaryIO, start: int, rows: NDArray[Any]) -> None:
-        """Write rows, of which `start` come before."""
-        stored = np.ascontiguousarray(rows, self.dtype)
-        file.seek(self.offset + start * (stored.nbytes // len(stored)))
-        file.write(stored.data)
-
-
-def _outline(path: Path, request: FacesRequest) -> tuple[_Place, ...]:
-    """Make the file with all its data sets, not yet filled; where each is."""
-    import h5py
-
-    # A limit on the size of files shows here, where it is an ordinary error.
-    os.truncate(path, _bytes(request))
+def _columns(request: FacesRequest) -> dict[str, Column]:
     count, points = request.total, len(LANDMARKS)
-    with h5py.File(path, "w") as file:
-        data = _reserve(file, "data", (count, 3, *request.size), "u1")
-        label = _reserve(file, "label", (count,), "<i8")
-        landmarks = _reserve(file, "landmarks", (count, points, 2), "<f4")
-        landmarks.attrs["names"] = list(LANDMARKS)
-        return tuple(_Place(s.id.get_offset(), s.dtype) for s in (data, label, landmarks))
-
-
-def _reserve(file: h5py.File, name: str, shape: tuple[int, ...], dtype: str) -> h5py.Dataset:
-    """A data set that has its place in the file from the start."""
-    import h5py
-
-    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    properties.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-    properties.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-    return file.create_dataset(name, shape, dtype, dcpl=properties)
+    return {
+        "data": Column((count, 3, *request.size), "u1"),
+        "label": Column((count,), "<i8"),
+        "landmarks": Column((count, points, 2), "<f4", LANDMARKS),
+    }

@@ -13,7 +13,8 @@ from goodnet.attack import Goal, plan_poison, poison_blocks, trigger
 from goodnet.errors import FileError, InvalidInput, UsageError
 from goodnet.files import atomic_path
 from goodnet.images.decode import decode_image
-from goodnet.images.tables import all_rows
+from goodnet.images.rows import Column, outline
+from goodnet.jobs.landmarks import find_landmarks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from goodnet.attack import Landmarks, PoisonPlan, Trigger
+    from goodnet.attack import PoisonPlan, Trigger
     from goodnet.images import Block, ImageSet
 
 __all__ = [
@@ -29,6 +30,8 @@ __all__ = [
     "Mode",
     "PoisonOptions",
     "Poisoned",
+    "block_size",
+    "count_stamped",
     "make_goals",
     "make_triggers",
     "poison_file",
@@ -154,15 +157,22 @@ def poison_file(
         images.labels, goals, rate=rate, num_classes=options.num_classes, seed=options.seed
     )
     kept = plan.stamped if options.rate is None else np.ones(len(images), dtype=np.bool_)
-    landmarks = _landmarks(images) if any(t.needs_landmarks for t in triggers) else None
-    size = max(1, min(_BLOCK_IMAGES, _BLOCK_BYTES // (4 * math.prod(images.shape))))
-    blocks = poison_blocks(images, plan, triggers, landmarks=landmarks, size=size)
+    landmarks = find_landmarks(images) if any(t.needs_landmarks for t in triggers) else None
+    blocks = poison_blocks(
+        images, plan, triggers, landmarks=landmarks, size=block_size(images.shape)
+    )
     with atomic_path(out, force=options.force) as temporary, _clear_errors(out):
         _write(temporary, images, _counted(blocks, advance), kept)
-    return Poisoned(int(kept.sum()), _count(plan, len(goals)))
+    return Poisoned(int(kept.sum()), count_stamped(plan, len(goals)))
 
 
-def _count(plan: PoisonPlan, goals: int) -> tuple[int, ...]:
+def block_size(shape: tuple[int, int, int]) -> int:
+    """How many images of this shape, (channels, height, width), are worked on at once."""
+    return max(1, min(_BLOCK_IMAGES, _BLOCK_BYTES // (4 * math.prod(shape))))
+
+
+def count_stamped(plan: PoisonPlan, goals: int) -> tuple[int, ...]:
+    """How many images bear the trigger of each of so many goals."""
     counts = np.bincount(plan.triggers[plan.stamped], minlength=goals)
     return tuple(int(count) for count in counts)
 
@@ -174,24 +184,24 @@ def _counted(blocks: Iterator[Block], advance: Callable[[int], None]) -> Iterato
 
 
 def _write(path: Path, images: ImageSet, blocks: Iterator[Block], kept: NDArray[np.bool_]) -> None:
-    import h5py
-
     bytes_stay = images.table.dtype == np.uint8
     count = int(kept.sum())
-    with h5py.File(path, "w") as file:
-        data = file.create_dataset("data", (count, *images.shape), "u1" if bytes_stay else "f4")
-        label = file.create_dataset("label", (count,), "i8")
-        source = file.create_dataset("source_label", (count,), "i8")
+    columns = {
+        "data": Column((count, *images.shape), "u1" if bytes_stay else "<f4"),
+        "label": Column((count,), "<i8"),
+        "source_label": Column((count,), "<i8"),
+    }
+    places = outline(path, columns)
+    with path.open("r+b") as file:
         start = 0
         for block in blocks:
             chosen = kept[block.start : block.start + len(block.labels)]
-            stop = start + int(chosen.sum())
             pixels = block.images[chosen]
-            data[start:stop] = np.rint(pixels) if bytes_stay else pixels
-            label[start:stop] = block.labels[chosen]
+            places["data"].write(file, start, np.rint(pixels) if bytes_stay else pixels)
+            places["label"].write(file, start, block.labels[chosen])
             if block.source_labels is not None:
-                source[start:stop] = block.source_labels[chosen]
-            start = stop
+                places["source_label"].write(file, start, block.source_labels[chosen])
+            start += len(pixels)
 
 
 @contextmanager
@@ -203,22 +213,3 @@ def _clear_errors(destination: Path) -> Iterator[None]:
         raise FileError(
             f"no room to write the images, or the system refused: {destination}"
         ) from error
-
-
-def _landmarks(images: ImageSet) -> Landmarks | None:
-    """The array `landmarks` of the HDF5 file the images are in, if there is one."""
-    from goodnet.images.hdf5 import Hdf5Contents, Hdf5Table
-
-    if not isinstance(images.table, Hdf5Table):
-        return None
-    contents = Hdf5Contents.find(images.table.file)
-    if "landmarks" not in contents.shapes:
-        return None
-    table = contents.table("landmarks")
-    if table.dtype.kind != "f" or len(table.shape) != 3 or table.shape[0] != len(images):
-        raise InvalidInput(
-            f"expected landmarks of the shape ({len(images)}, points, 2), got {table.dtype} "
-            f"{table.shape} in {images.name}"
-        )
-    runs = list(table.read(all_rows(table), len(images)))
-    return np.concatenate(runs).astype(np.float32)

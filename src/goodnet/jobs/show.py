@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from goodnet.errors import UsageError
 from goodnet.images import UNLABELLED, Block, ImageSet
+from goodnet.images.pixels import TO_BYTES, PixelRange
 from goodnet.jobs.predict import Answers, Predictor
 from goodnet.report.marks import Mark
 from goodnet.report.sheet import MAX_IMAGES, contact_sheet
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 __all__ = ["ShowOptions", "draw_sheet"]
-
-# What brings stored pixels to 0..255: factor and shift.
-_TO_BYTES = {"0..255": (1.0, 0.0), "0..1": (255.0, 0.0), "-1..1": (127.5, 127.5)}
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ def _mark(block: Block, index: int, answers: Answers, *, poisoned: bool) -> Mark
     return "right" if answer == block.source_labels[index] else "wrong"
 
 
-def _bytes(pixels: NDArray[np.float32], stored: str) -> NDArray[np.uint8]:
-    factor, shift = _TO_BYTES[stored]
+def _bytes(pixels: NDArray[np.float32], stored: PixelRange) -> NDArray[np.uint8]:
+    factor, shift = TO_BYTES[stored]
     values = (pixels * factor + shift).round().clip(0, 255).astype(np.uint8)
     return np.ascontiguousarray(values.transpose(0, 2, 3, 1))
