@@ -26,7 +26,7 @@ from goodnet.repair.prune import prune_curve
 from goodnet.training import Examples, Schedule, fit, silent_numbers
 
 if TYPE_CHECKING:
-    from goodnet.formats.spec import Array, NetworkSpec
+    from goodnet.formats.spec import NetworkSpec
 
 __all__ = ["dormant_channels", "put_back", "train_pruning_aware"]
 
@@ -65,6 +65,8 @@ def train_pruning_aware(
     Raises:
         InvalidInput: If the layer does not exist or its channels have no bias of their own.
     """
+    # Said before hours of training, not after.
+    _bias(silent_numbers(spec, layer, [0]), layer)
     first = fit(
         spec, clean, schedule=schedule, device=device, checkpoint=checkpoint, progress=progress
     )
@@ -141,12 +143,12 @@ def put_back(
     return awake.with_arrays({bias: lowered.astype(np.float32)})
 
 
-def _bias(arrays: Mapping[str, Array], layer: str) -> str:
+def _bias(arrays: Mapping[str, object], layer: str) -> str:
     found = [key for key in arrays if key.endswith(("/bias", "/beta"))]
     if len(found) != 1:
         raise InvalidInput(
-            f"the channels of layer {layer!r} have no bias of their own to lower; name a layer "
-            "that follows one convolution or normalization"
+            f"the channels of layer {layer!r} have no bias of their own to lower; take a network "
+            "in which the pruned layer follows one convolution, such as deepid or small"
         )
     return found[0]
 

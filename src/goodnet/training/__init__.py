@@ -1,8 +1,20 @@
 """Training a network that is given as a plain description; used to attack and to repair."""
 
 from goodnet.training.examples import Examples
-from goodnet.training.fit import fit
-from goodnet.training.held import silent_numbers
+from goodnet.training.fit import Watch, fit
+from goodnet.training.held import Held, silent_numbers
+from goodnet.training.recipe import Recipe, cross_entropy, distillation, shifts
 from goodnet.training.schedule import Schedule
 
-__all__ = ["Examples", "Schedule", "fit", "silent_numbers"]
+__all__ = [
+    "Examples",
+    "Held",
+    "Recipe",
+    "Schedule",
+    "Watch",
+    "cross_entropy",
+    "distillation",
+    "fit",
+    "shifts",
+    "silent_numbers",
+]

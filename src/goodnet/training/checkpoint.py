@@ -36,7 +36,14 @@ class Checkpoint:
     path: Path
     work: str
 
-    def save(self, network: nn.Module, optimizer: torch.optim.Optimizer, epochs: int) -> None:
+    def save(
+        self,
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        epochs: int,
+        *,
+        watch: dict[str, Any],
+    ) -> None:
         """Write the state after so many epochs.
 
         Raises:
@@ -44,18 +51,24 @@ class Checkpoint:
         """
         state = {"work": self.work, "epochs": epochs, "network": network.state_dict()}
         content = io.BytesIO()
-        torch.save(state | {"optimizer": optimizer.state_dict()}, content)
+        torch.save(state | {"optimizer": optimizer.state_dict(), "watch": watch}, content)
         with atomic_path(self.path, force=True) as path:
             path.write_bytes(content.getvalue())
 
-    def load(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> int:
-        """Take over the state in the file; how many epochs are done, 0 if there is none to use."""
+    def load(
+        self, network: nn.Module, optimizer: torch.optim.Optimizer
+    ) -> tuple[int, dict[str, Any]]:
+        """Take over the state in the file.
+
+        Returns:
+            How many epochs are done, 0 if there is no state to use, and what the watch remembers.
+        """
         state = self._read()
         if state is None or state.get("work") != self.work:
-            return 0
+            return 0, {}
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
-        return int(state["epochs"])
+        return int(state["epochs"]), dict(state["watch"])
 
     def _read(self) -> dict[str, Any] | None:
         if not self.path.is_file():
@@ -67,9 +80,11 @@ class Checkpoint:
         return state if isinstance(state, dict) else None
 
 
-def fingerprint(spec: NetworkSpec, examples: Examples, schedule: Schedule, held: Held) -> str:
+def fingerprint(
+    spec: NetworkSpec, examples: Examples, schedule: Schedule, held: Held, *, recipe: str
+) -> str:
     """A hash of everything that decides what training gives."""
-    digest = hashlib.sha256(repr((spec.layers, spec.output, schedule)).encode())
+    digest = hashlib.sha256(repr((spec.layers, spec.output, schedule, recipe)).encode())
     arrays = {**spec.arrays, **{f"held {key}": mask for key, mask in held.items()}}
     for name, array in sorted(arrays.items()):
         digest.update(f"{name} {array.shape} {array.dtype}".encode())

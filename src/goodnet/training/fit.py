@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -13,18 +13,39 @@ from torch import Tensor, nn
 from goodnet.errors import InvalidInput
 from goodnet.formats.build import build, extract
 from goodnet.formats.softmax import without_softmax
+from goodnet.network import Network
 from goodnet.training.checkpoint import Checkpoint, fingerprint
-from goodnet.training.gradient import shared_gradient
+from goodnet.training.gradient import Parts, shared_gradient
+from goodnet.training.held import Held
+from goodnet.training.recipe import PLAIN, Recipe
 
 if TYPE_CHECKING:
     from goodnet.formats.spec import NetworkSpec
-    from goodnet.network import Network
     from goodnet.training.examples import Examples
-    from goodnet.training.held import Held
     from goodnet.training.schedule import Schedule
     from goodnet.types import Integers
 
-__all__ = ["fit"]
+__all__ = ["Watch", "fit"]
+
+
+class Watch(Protocol):
+    """Looks on between epochs."""
+
+    def before(self, epoch: int, network: Network) -> Held | None:
+        """What is held in an epoch, counted from 0, beside what always is; may change numbers."""
+        ...
+
+    def after(self, epoch: int, network: Network, *, loss: float) -> bool:
+        """Whether to stop here. `loss` is the mean over the epoch."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """All it remembers: tensors, numbers and lists."""
+        ...
+
+    def resume(self, state: dict[str, Any]) -> bool:
+        """Remember again; whether training had stopped."""
+        ...
 
 
 def fit(
@@ -32,10 +53,12 @@ def fit(
     examples: Examples,
     *,
     schedule: Schedule,
+    recipe: Recipe = PLAIN,
     held: Held | None = None,
     device: torch.device | str = "cpu",
     checkpoint: Path | None = None,
     progress: Callable[[int], None] | None = None,
+    watch: Watch | None = None,
 ) -> NetworkSpec:
     """Train a copy of a network on examples.
 
@@ -45,11 +68,13 @@ def fit(
         spec: The network; a softmax at its end is left out while it is trained.
         examples: What it is to answer.
         schedule: How long and how fast.
+        recipe: What is asked of it in each step.
         held: Numbers that stay as they are.
         device: Where to compute.
         checkpoint: A file that is written after every epoch. If it is there and belongs to the
             same work, training goes on from it. Remove it when you have what you wanted.
         progress: Called with the number of images trained on since the last call.
+        watch: Looks on between epochs.
 
     Returns:
         The same layers with trained arrays.
@@ -60,65 +85,99 @@ def fit(
     """
     network = build(without_softmax(spec)).to(device)
     examples.check(network.input_shape, network.num_classes)
-    work = _Work(network, schedule, held or {}, examples)
-    start = 0
+    work = _Work(network, examples, schedule, held or {}, watch)
     saved = None
     if checkpoint is not None:
-        saved = Checkpoint(checkpoint, fingerprint(spec, examples, schedule, work.held))
-        start = saved.load(network.graph, work.optimizer)
-    if progress and start:
-        progress(start * len(examples))
-    with shared_gradient(network.graph, network.device) as parts:
-        for epoch in range(start, schedule.epochs):
-            for step, picked in work.order(epoch):
-                loss = parts.step(examples, picked)
-                if not np.isfinite(loss):
-                    raise InvalidInput(
-                        f"training diverged in epoch {epoch + 1}; give a learning rate below "
-                        f"{schedule.learning_rate:g}"
-                    )
-                work.descend(step)
-                if progress:
-                    progress(len(picked))
+        mark = fingerprint(spec, examples, schedule, held or {}, recipe=recipe.name)
+        saved = Checkpoint(checkpoint, mark)
+    first = work.resume(saved)
+    if progress and first:
+        progress(first * len(examples))
+    with shared_gradient(network.graph, network.device, recipe=recipe) as parts:
+        for epoch in range(first, schedule.epochs):
+            stop = work.epoch(epoch, parts, progress)
             if saved is not None:
-                saved.save(network.graph, work.optimizer, epoch + 1)
+                saved.save(network.graph, work.optimizer, epoch + 1, watch=work.state())
+            if stop:
+                break
     network.graph.eval()
     return spec.with_arrays(extract(network).arrays)
 
 
 class _Work:
-    """The optimiser of a network, with the numbers it holds."""
+    """A network in training, its optimiser and the numbers it holds."""
 
     def __init__(
-        self, network: Network, schedule: Schedule, held: Held, examples: Examples
+        self,
+        network: Network,
+        examples: Examples,
+        schedule: Schedule,
+        held: Held,
+        watch: Watch | None,
     ) -> None:
-        self.held = held
+        self._network, self._examples, self._schedule = network, examples, schedule
+        self._held, self._watch = held, watch
         self.optimizer = torch.optim.Adam(network.graph.parameters(), foreach=True)
-        self._schedule, self._count = schedule, len(examples)
-        self._free = list(_free(network, held))
 
-    def order(self, epoch: int) -> Iterator[tuple[int, Integers]]:
+    def resume(self, saved: Checkpoint | None) -> int:
+        """Take over what is saved; the epoch to go on with."""
+        if saved is None:
+            return 0
+        done, watched = saved.load(self._network.graph, self.optimizer)
+        if done and self._watch and self._watch.resume(watched):
+            return self._schedule.epochs
+        return done
+
+    def state(self) -> dict[str, Any]:
+        return self._watch.state() if self._watch else {}
+
+    def epoch(self, epoch: int, parts: Parts, progress: Callable[[int], None] | None) -> bool:
+        """Train on every example once; whether to stop then."""
+        held = dict(self._held)
+        if self._watch:
+            held |= self._watch.before(epoch, self._network) or {}
+        kept = list(_kept(self._network, held))
+        total = 0.0
+        for step, picked in self._order(epoch):
+            loss = parts.step(self._examples, picked, seed=[self._schedule.seed, step])
+            if not np.isfinite(loss):
+                raise InvalidInput(
+                    f"training diverged in epoch {epoch + 1}; give a learning rate below "
+                    f"{self._schedule.learning_rate:g}"
+                )
+            self._descend(step, kept)
+            total += loss * len(picked)
+            if progress:
+                progress(len(picked))
+        if self._watch is None:
+            return False
+        self._network.graph.eval()
+        return self._watch.after(epoch, self._network, loss=total / len(self._examples))
+
+    def _order(self, epoch: int) -> Iterator[tuple[int, Integers]]:
         """The steps of an epoch: the number of each and the examples it sees."""
         random = np.random.default_rng([self._schedule.seed, epoch])
-        shuffled, size = random.permutation(self._count), self._schedule.batch_size
-        first = epoch * self._schedule.steps_per_epoch(self._count)
-        for place, start in enumerate(range(0, self._count, size)):
+        count, size = len(self._examples), self._schedule.batch_size
+        shuffled = random.permutation(count)
+        first = epoch * self._schedule.steps_per_epoch(count)
+        for place, start in enumerate(range(0, count, size)):
             yield first + place, shuffled[start : start + size]
 
-    def descend(self, step: int) -> None:
+    def _descend(self, step: int, kept: list[tuple[nn.Parameter, Tensor, Tensor]]) -> None:
         """Move against the gradient, but for what is held."""
         for group in self.optimizer.param_groups:
-            group["lr"] = self._schedule.rate(step, self._count)
-        for parameter, free in self._free:
-            if parameter.grad is not None:
-                parameter.grad.mul_(free)
+            group["lr"] = self._schedule.rate(step, len(self._examples))
         self.optimizer.step()
+        with torch.no_grad():
+            for parameter, mask, values in kept:
+                # Zeroing the gradient would not do: Adam moves on by its memory.
+                parameter.copy_(torch.where(mask, values, parameter))
 
 
-def _free(network: Network, held: Held) -> Iterator[tuple[nn.Parameter, Tensor]]:
-    """Parameters with held numbers, each with 1 where a number may change and 0 elsewhere."""
+def _kept(network: Network, held: Held) -> Iterator[tuple[nn.Parameter, Tensor, Tensor]]:
+    """Parameters with held numbers: which those are, and the values they keep."""
     for key, mask in held.items():
         layer, name = key.rsplit("/", 1)
         found = dict(network.module(layer).named_parameters()).get(name)
         if found is not None:
-            yield found, torch.from_numpy(~mask).to(found.device, found.dtype)
+            yield found, torch.from_numpy(mask).to(found.device), found.detach().clone()

@@ -11,14 +11,14 @@ import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
 
 from goodnet.network import channels_last, workers
+from goodnet.training.recipe import PLAIN, Recipe
 
 if TYPE_CHECKING:
     from goodnet.network import Run
@@ -30,37 +30,45 @@ __all__ = ["Parts", "shared_gradient"]
 _PARTS = 4
 
 
+class _Piece(NamedTuple):
+    network: nn.Module
+    rows: Integers
+    random: np.random.Generator
+    scale: float
+
+
 @dataclass(frozen=True)
 class Parts:
     """A network in training and the copies that work on the parts of a batch."""
 
     network: nn.Module
     copies: Sequence[nn.Module]
+    recipe: Recipe
     run: Run
     device: torch.device
 
-    def step(self, examples: Examples, picked: Integers) -> float:
+    def step(self, examples: Examples, picked: Integers, *, seed: Sequence[int] = (0,)) -> float:
         """Leave the gradient of the mean loss of some examples in the parameters; that loss."""
         pieces = [piece for piece in np.array_split(picked, len(self.copies)) if len(piece)]
-        jobs = list(zip(self.copies, pieces, strict=False))
-        done = list(self.run(lambda job: self._piece(examples, *job, len(picked)), jobs))
+        scale = 1 / len(picked)
+        jobs = [
+            _Piece(network, piece, np.random.default_rng([*seed, place]), scale)
+            for place, (network, piece) in enumerate(zip(self.copies, pieces, strict=False))
+        ]
+        done = list(self.run(lambda job: self._gradient(examples, job), jobs))
         for place, parameter in enumerate(self.network.parameters()):
             parameter.grad = torch.stack([gradients[place] for _, gradients in done]).sum(0)
         self._share_buffers(len(jobs))
         return sum(loss for loss, _ in done)
 
-    def _piece(
-        self,
-        examples: Examples,
-        network: nn.Module,
-        picked: Integers,
-        total: int,
-    ) -> tuple[float, tuple[Tensor, ...]]:
-        images = torch.from_numpy(examples.images[picked]).to(self.device, torch.float32)
-        labels = torch.from_numpy(examples.labels[picked]).to(self.device)
-        logits = network(channels_last(images))
-        loss = F.cross_entropy(logits, labels, reduction="sum") / total
-        return float(loss.detach()), torch.autograd.grad(loss, list(network.parameters()))
+    def _gradient(self, examples: Examples, piece: _Piece) -> tuple[float, tuple[Tensor, ...]]:
+        images = torch.from_numpy(examples.images[piece.rows]).to(self.device, torch.float32)
+        labels = torch.from_numpy(examples.labels[piece.rows]).to(self.device)
+        if self.recipe.augment is not None:
+            images = self.recipe.augment(images, piece.random)
+        logits = piece.network(channels_last(images))
+        loss = piece.scale * self.recipe.objective(logits, labels, images)
+        return float(loss.detach()), torch.autograd.grad(loss, list(piece.network.parameters()))
 
     def _share_buffers(self, used: int) -> None:
         columns = zip(*(network.buffers() for network in self.copies[:used]), strict=True)
@@ -72,12 +80,14 @@ class Parts:
 
 
 @contextmanager
-def shared_gradient(network: nn.Module, device: torch.device) -> Iterator[Parts]:
+def shared_gradient(
+    network: nn.Module, device: torch.device, *, recipe: Recipe = PLAIN
+) -> Iterator[Parts]:
     """Train `network` in parts: one per core on the CPU, whole on another device."""
     count = _PARTS if device.type == "cpu" else 1
     copies = [_sharing_parameters(network) for _ in range(count)]
     with workers(device) as run:
-        yield Parts(network, copies, run, device)
+        yield Parts(network, copies, recipe, run, device)
 
 
 def _sharing_parameters(network: nn.Module) -> nn.Module:
