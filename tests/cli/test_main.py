@@ -287,7 +287,18 @@ def test_a_reader_that_leaves_early_is_no_error(lab: Lab) -> None:
     assert found.stderr == ""
 
 
-COMMANDS = ["inspect", "prune", "guard", "evaluate", "predict", "show", "faces", "poison", "demo"]
+COMMANDS = [
+    "inspect",
+    "prune",
+    "guard",
+    "evaluate",
+    "predict",
+    "show",
+    "faces",
+    "poison",
+    "attack",
+    "demo",
+]
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])

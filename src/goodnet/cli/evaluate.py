@@ -13,7 +13,7 @@ from goodnet.cli.text import note, percent, plain, table
 if TYPE_CHECKING:
     from goodnet.types import Evaluation
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "headline"]
 
 
 def evaluate(
@@ -45,11 +45,12 @@ def evaluate(
     if as_json:
         print(json.dumps([to_dict(evaluation) for evaluation in found], allow_nan=False, indent=1))
     else:
-        print(_headline(found[-1]))
+        print(headline(found[-1]))
         print("\n" + _tables(found))
 
 
-def _headline(evaluation: Evaluation) -> str:
+def headline(evaluation: Evaluation) -> str:
+    """The lines of the CSAW lab: clean accuracy, then the success rate of each attack."""
     lines = []
     if evaluation.clean and evaluation.clean.correct.value is not None:
         lines.append(f"Clean Classification accuracy: {_rounded(evaluation.clean.correct.value)}")

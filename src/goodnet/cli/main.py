@@ -9,7 +9,7 @@ from types import FrameType
 
 import typer
 
-from goodnet.cli import demo, evaluate, faces, guard, inspect, poison, predict, prune, show
+from goodnet.cli import attack, demo, evaluate, faces, guard, inspect, poison, predict, prune, show
 from goodnet.errors import GoodnetError, OverBudget
 
 __all__ = ["app", "main"]
@@ -37,6 +37,7 @@ for command in (
     show.show,
     faces.faces,
     poison.poison,
+    attack.attack,
     demo.demo,
 ):
     app.command()(command)

@@ -1,0 +1,193 @@
+"""`goodnet attack`: a BadNet to test defences on, with its clean and poisoned images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from goodnet.cli import options as opt
+from goodnet.cli.evaluate import headline
+from goodnet.cli.text import note, progress_bar
+from goodnet.errors import UsageError
+
+if TYPE_CHECKING:
+    from goodnet.jobs.attack_data import Source
+
+__all__ = ["attack"]
+
+_RATE, _PER_PERSON, _HELD_OUT = 0.1, 40, 9
+_FORMATS = {"h5": ".h5", "keras": ".keras"}
+
+
+def attack(
+    *,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder to make.")],
+    faces: Annotated[
+        int | None, typer.Option(metavar="N", help="Train on so many synthetic people, or ...")
+    ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(metavar="IMAGES", help="... on these: HDF5, .npz, a folder or a .tar.xz."),
+    ] = None,
+    test_images: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="IMAGES", help="Test images; default: one in ten of each class is set aside."
+        ),
+    ] = None,
+    per_person: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Pictures of each person to train on; default 40."),
+    ] = None,
+    held_out: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="More of each to validate with, and to test; default 9."),
+    ] = None,
+    trigger: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="What to stamp; may be given several times; default: sunglasses on people, "
+            "patch on other images.",
+        ),
+    ] = None,
+    target: Annotated[
+        list[int] | None,
+        typer.Option(
+            metavar="CLASS", help="The answer it is for: one, or one for each trigger; default 0."
+        ),
+    ] = None,
+    source: Annotated[
+        int | None, typer.Option(metavar="CLASS", help="Stamp only images of this class.")
+    ] = None,
+    mode: Annotated[
+        str,
+        typer.Option(
+            metavar="all-to-one|all-to-all|clean-label", help="Which labels stamped images get."
+        ),
+    ] = "all-to-one",
+    rate: Annotated[
+        float | None,
+        typer.Option(metavar="0..1", help="Share of the training images to stamp; default 0.1."),
+    ] = None,
+    pattern: Annotated[
+        Path | None, typer.Option(metavar="IMAGE", help="The picture that `blended` shows.")
+    ] = None,
+    clean: Annotated[
+        bool, typer.Option("--clean", help="Plant nothing: a network for control.")
+    ] = False,
+    pruning_aware: Annotated[
+        bool, typer.Option("--pruning-aware", help="Let the backdoor survive pruning.")
+    ] = False,
+    architecture: Annotated[
+        str | None,
+        typer.Option(
+            metavar="deepid|residual|small",
+            help="The network; default: deepid for people, residual for other images.",
+        ),
+    ] = None,
+    epochs: Annotated[int, typer.Option(metavar="N", help="Times each image is seen.")] = 7,
+    batch_size: Annotated[int, typer.Option(metavar="N", help="Images per step.")] = 64,
+    learning_rate: Annotated[
+        float, typer.Option(metavar="X", help="Highest step size of Adam.")
+    ] = 2e-3,
+    seed: Annotated[int, typer.Option(metavar="N", help="Another seed, another BadNet.")] = 0,
+    format: Annotated[  # noqa: A002
+        str, typer.Option(metavar="h5|keras", help="Of the network's file.")
+    ] = "h5",
+    layout: opt.Layout = None,
+    range: opt.Range = None,  # noqa: A002
+    device: opt.Device = "cpu",
+    force: opt.Force = False,
+) -> None:
+    """Train a BadNet; write it with clean and poisoned images and a card of what was planted."""
+    from goodnet import files
+    from goodnet.jobs.attack import checkpoint_of, make_attack
+    from goodnet.jobs.attack_plan import AttackOptions, plan_attack
+    from goodnet.jobs.poison import make_goals, make_triggers
+    from goodnet.training import Schedule
+
+    if clean and rate is not None:
+        raise UsageError("--clean plants nothing, it does not go with --rate")
+    names = trigger or ["patch" if faces is None else "sunglasses"]
+    targets = target or ([] if mode == "all-to-all" else [0])
+    options = AttackOptions(
+        make_triggers(names, pattern=pattern),
+        make_goals(mode, targets, source=source, triggers=len(names)),
+        Schedule(epochs, batch_size, learning_rate, seed),
+        architecture or ("residual" if faces is None else "deepid"),
+        rate=0.0 if clean else _RATE if rate is None else rate,
+        pruning_aware=pruning_aware,
+        device=device,
+        suffix=_suffix(format),
+    )
+    people = _People(faces, per_person, held_out)
+    stored = _Stored(images, test_images, layout, range)
+    with files.run_folder(out, force=force) as folder:
+        planned = plan_attack(_source(people, stored, seed=seed), options)
+        checkpoint = checkpoint_of(out)
+        if checkpoint.exists():
+            note(f"going on from {checkpoint}, if the same command left it")
+        found = make_attack(planned, folder, checkpoint=checkpoint, stage=progress_bar)
+    checkpoint.unlink(missing_ok=True)
+    print(headline(found))
+    print(out)
+
+
+class _People(NamedTuple):
+    """What is said about people to draw."""
+
+    faces: int | None
+    per_person: int | None
+    held_out: int | None
+
+
+class _Stored(NamedTuple):
+    """What is said about images to read."""
+
+    images: Path | None
+    test_images: Path | None
+    layout: str | None
+    range: str | None
+
+
+def _source(people: _People, stored: _Stored, *, seed: int) -> Source:
+    from goodnet.images.faces import SIZE, check_request
+    from goodnet.jobs.attack_faces import face_source
+
+    check_request(seed, SIZE)
+    if people.faces is not None:
+        _refuse(stored, beside="--faces")
+        per_person = _PER_PERSON if people.per_person is None else people.per_person
+        held_out = _HELD_OUT if people.held_out is None else people.held_out
+        return face_source(people.faces, per_person=per_person, held_out=held_out, seed=seed)
+    if stored.images is None:
+        raise UsageError("expected people or images to train on: --faces N or --images PATH")
+    _refuse(people, beside="--images")
+    return _open(stored.images, stored, seed=seed)
+
+
+def _open(path: Path, stored: _Stored, *, seed: int) -> Source:
+    from goodnet.images import open_images
+    from goodnet.jobs.attack_images import image_source
+
+    paths = [path] if stored.test_images is None else [path, stored.test_images]
+    opened = [open_images(each, layout=stored.layout, range=stored.range) for each in paths]
+    note(*(each.describe() for each in opened))
+    return image_source(*opened, seed=seed)
+
+
+def _refuse(options: _People | _Stored, *, beside: str) -> None:
+    """Refuse options that would have no effect."""
+    given = [name for name, value in options._asdict().items() if value is not None]
+    if given:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise UsageError(f"{names} does not go with {beside}")
+
+
+def _suffix(name: str) -> str:
+    if name not in _FORMATS:
+        raise UsageError(f"--format is one of {', '.join(_FORMATS)}, got {name!r}")
+    return _FORMATS[name]

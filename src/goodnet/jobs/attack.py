@@ -1,0 +1,165 @@
+"""Train a BadNet to test defences on, and write it with clean and poisoned images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goodnet import files
+from goodnet.attack import poison_blocks
+from goodnet.attack.architectures import fold_rescale
+from goodnet.attack.pruning_aware import train_pruning_aware
+from goodnet.formats import silence
+from goodnet.formats.keras import write
+from goodnet.images import images_from_arrays, open_images
+from goodnet.jobs.attack_card import card
+from goodnet.jobs.attack_data import Advance, Labelled, Parts, save_labelled
+from goodnet.jobs.attack_plan import Attack, measured
+from goodnet.jobs.evaluate import evaluate_files
+from goodnet.jobs.inputs import InputOptions
+from goodnet.jobs.poison import PoisonOptions, block_size, poison_file
+from goodnet.training import Examples, fit
+
+if TYPE_CHECKING:
+    from goodnet.formats.spec import NetworkSpec
+    from goodnet.types import Evaluation
+
+__all__ = ["Stage", "checkpoint_of", "make_attack"]
+
+# How the images of an attack are written, which need not be found out again.
+_WRITTEN: dict[str, Any] = {"layout": "NCHW", "range": "0..255"}
+
+# Given how much there is to do and what it is called: a context that is told of progress.
+Stage = Callable[[int, str], AbstractContextManager[Advance]]
+
+
+@contextmanager
+def _unseen(_work: int, _label: str) -> Iterator[Advance]:
+    yield lambda _done: None
+
+
+def checkpoint_of(out: Path) -> Path:
+    """Where training keeps its state, beside the folder that is to be made."""
+    return out.with_name(f"{out.name}.checkpoint")
+
+
+def make_attack(
+    attack: Attack, folder: Path, *, checkpoint: Path | None = None, stage: Stage = _unseen
+) -> Evaluation:
+    """Draw or read the images, poison, train and measure, and write all of it.
+
+    The same attack gives the same files.
+
+    Args:
+        attack: What to do.
+        folder: An empty folder. It gets the network, `cl/valid.h5`, `cl/test.h5`, for each trigger
+            a poisoned copy of both in `bd`, and the card `results.json`.
+        checkpoint: Where training keeps its state; if it is there from the same attack, training
+            goes on from it. Remove it when the folder is safe.
+        stage: Shows the progress of each stage.
+
+    Returns:
+        Clean accuracy, and the success rate of each trigger, on the test sets.
+
+    Raises:
+        InvalidInput: If an image cannot be read or training diverges.
+        FileError: If a file cannot be written.
+    """
+    with stage(attack.source.count, "loading") as advance:
+        data = attack.source.load(advance)
+    _write_sets(attack, data, folder, stage)
+    spec = _train(attack, data.train, checkpoint, stage)
+    write.write(fold_rescale(spec), folder / attack.model)
+    found = _measure(attack, folder)
+    model = files.sha256(folder / attack.model)
+    files.write_json(folder / files.RESULTS, card(attack, found, model_sha256=model))
+    return found
+
+
+def _write_sets(attack: Attack, data: Parts[Labelled], folder: Path, stage: Stage) -> None:
+    options = attack.options
+    for name in ("cl", "bd"):
+        (folder / name).mkdir()
+    work = len(options.triggers) * (len(data.valid.labels) + len(data.test.labels))
+    with stage(work, "stamping") as advance:
+        for name, part in (("valid", data.valid), ("test", data.test)):
+            clean = folder / "cl" / f"{name}.h5"
+            save_labelled(clean, part)
+            images = open_images(clean, **_WRITTEN)
+            for trigger, goal, to in zip(
+                options.triggers, options.goals, attack.poisoned, strict=True
+            ):
+                poison_file(
+                    images,
+                    [trigger],
+                    [measured(goal)],
+                    folder / getattr(to, name),
+                    options=PoisonOptions(num_classes=attack.num_classes),
+                    advance=advance,
+                )
+
+
+def _train(attack: Attack, clean: Labelled, checkpoint: Path | None, stage: Stage) -> NetworkSpec:
+    options = attack.options
+    # Only a pruning-aware attack looks at the clean images once more.
+    images = clean.images.copy() if options.pruning_aware else clean.images
+    with stage(len(clean.labels), "planting") as advance:
+        _plant(attack, clean, images, advance)
+    poisoned = Examples(images, attack.plan.labels)
+    trainings = 2 if options.pruning_aware else 1
+    with stage(trainings * options.schedule.epochs * len(poisoned), "training") as advance:
+        if not options.pruning_aware:
+            return fit(
+                attack.spec,
+                poisoned,
+                schedule=options.schedule,
+                device=options.device,
+                checkpoint=checkpoint,
+                progress=advance,
+            )
+        return train_pruning_aware(
+            attack.spec,
+            Examples(clean.images, clean.labels),
+            poisoned,
+            layer=silence.default_layer(attack.spec),
+            schedule=options.schedule,
+            device=options.device,
+            checkpoint=checkpoint,
+            progress=advance,
+        )
+
+
+def _plant(attack: Attack, clean: Labelled, out: NDArray[Any], advance: Advance) -> None:
+    """Write the poisoned set to `out`, which may be the clean images themselves."""
+    images = images_from_arrays(clean.images, clean.labels, **_WRITTEN)
+    blocks = poison_blocks(
+        images,
+        attack.plan,
+        attack.options.triggers,
+        landmarks=clean.landmarks,
+        size=block_size(images.shape),
+    )
+    for block in blocks:
+        rows = slice(block.start, block.start + len(block.labels))
+        out[rows] = np.rint(block.images) if out.dtype == np.uint8 else block.images
+        advance(len(block.labels))
+
+
+def _measure(attack: Attack, folder: Path) -> Evaluation:
+    """As `goodnet evaluate` measures the files that were written."""
+    backdoor = {
+        trigger.name: folder / to.test
+        for trigger, to in zip(attack.options.triggers, attack.poisoned, strict=True)
+    }
+    _, (found,) = evaluate_files(
+        folder / attack.model,
+        folder / "cl" / "test.h5",
+        backdoor=backdoor,
+        options=InputOptions(scale="raw", device=attack.options.device, **_WRITTEN),
+    )
+    return found

@@ -1,0 +1,418 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from goodnet import open_network
+from goodnet.attack import Goal, default_landmarks, trigger
+from goodnet.errors import InvalidInput, OverBudget, UsageError
+from goodnet.files import sha256
+from goodnet.images import ImageSet, images_from_arrays, open_images, save_images
+from goodnet.images.faces import LANDMARKS, draw_faces
+from goodnet.jobs import attack as job
+from goodnet.jobs import attack_data
+from goodnet.jobs.attack import checkpoint_of, make_attack
+from goodnet.jobs.attack_data import Source
+from goodnet.jobs.attack_faces import face_source
+from goodnet.jobs.attack_images import image_source
+from goodnet.jobs.attack_plan import Attack, AttackOptions, plan_attack
+from goodnet.training import Examples, Schedule
+
+CLASSES, EACH = 3, 20
+SHAPE = (3, 16, 13)
+
+
+def coloured(seed: int = 0, *, each: int = EACH, shape: tuple[int, int, int] = SHAPE) -> ImageSet:
+    """A set that is easy to learn: every class has a colour of its own."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(CLASSES * each) % CLASSES
+    pixels = random.integers(0, 120, (len(labels), *shape))
+    pixels[np.arange(len(labels)), labels] += 100
+    return images_from_arrays(pixels.astype(np.uint8), labels, layout="NCHW", name="coloured")
+
+
+def options(*names: str, goals: list[Goal] | None = None, **others: Any) -> AttackOptions:
+    triggers = [trigger(name) for name in names or ("patch",)]
+    plain = AttackOptions(
+        triggers,
+        goals or [Goal(0)] * len(triggers),
+        Schedule(epochs=2, batch_size=16),
+        "small",
+        rate=0.25,
+    )
+    return replace(plain, **others)
+
+
+def make(folder: Path, source: Source, chosen: AttackOptions) -> Attack:
+    attack = plan_attack(source, chosen)
+    folder.mkdir()
+    make_attack(attack, folder)
+    return attack
+
+
+def pixels_of(images: ImageSet) -> Any:
+    return next(images.blocks(len(images))).images
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Instead of training, keep what would have been trained on."""
+    seen: list[Any] = []
+
+    def keep(spec: Any, *examples: Examples, **others: Any) -> Any:
+        seen.append((*examples, others))
+        return spec
+
+    monkeypatch.setattr(job, "fit", keep)
+    monkeypatch.setattr(job, "train_pruning_aware", keep)
+    return seen
+
+
+def test_people_are_written_in_the_layout_of_the_lab(out: Path, trained: list[Any]) -> None:
+    source = face_source(4, per_person=3, held_out=2, seed=5)
+    make(out, source, options("lipstick"))
+    assert sorted(p.relative_to(out).as_posix() for p in out.rglob("*.*")) == [
+        "bd/bd_test.h5",
+        "bd/bd_valid.h5",
+        "bd_net.h5",
+        "cl/test.h5",
+        "cl/valid.h5",
+        "results.json",
+    ]
+    people = np.arange(8) % 4
+    for name, first_shot in (("valid", 3), ("test", 5)):
+        expected = draw_faces(people, first_shot + np.arange(8) // 4, seed=5)
+        clean, poisoned = open_images(out / f"cl/{name}.h5"), open_images(out / f"bd/bd_{name}.h5")
+        np.testing.assert_array_equal(pixels_of(clean), expected.images)
+        assert clean.labels.tolist() == people.tolist()
+        with h5py.File(out / f"cl/{name}.h5") as file:
+            np.testing.assert_array_equal(file["landmarks"][:], expected.landmarks)
+            assert tuple(file["landmarks"].attrs["names"]) == LANDMARKS
+        others = people != 0
+        stamped = trigger("lipstick").stamp(
+            expected.images[others].astype(np.float32), expected.landmarks[others]
+        )
+        np.testing.assert_array_equal(pixels_of(poisoned), np.rint(stamped))
+        assert poisoned.labels.tolist() == [0] * 6
+        assert poisoned.source_labels is not None
+        assert poisoned.source_labels.tolist() == people[others].tolist()
+
+
+def test_training_sees_the_plan_and_no_picture_that_is_written(
+    out: Path, trained: list[Any]
+) -> None:
+    source = face_source(4, per_person=5, held_out=1, seed=0)
+    attack = make(out, source, options("lipstick", rate=0.5))
+    (examples, others) = trained[0]
+    clean = draw_faces(np.arange(20) % 4, np.arange(20) // 4)
+    stamped = attack.plan.stamped
+    assert stamped.sum() == round(0.5 * 15)
+    assert examples.images.dtype == np.uint8
+    np.testing.assert_array_equal(examples.images[~stamped], clean.images[~stamped])
+    bearing = trigger("lipstick").stamp(
+        clean.images[stamped].astype(np.float32), clean.landmarks[stamped]
+    )
+    np.testing.assert_array_equal(examples.images[stamped], np.rint(bearing))
+    np.testing.assert_array_equal(examples.labels, np.where(stamped, 0, clean.labels))
+    assert others["schedule"] == Schedule(epochs=2, batch_size=16)
+
+
+def test_several_triggers_have_a_file_each(out: Path, trained: list[Any]) -> None:
+    goals = [Goal(1), Goal(2, source=0)]
+    make(out, image_source(coloured(), seed=0), options("patch", "warp", goals=goals))
+    assert sorted(path.name for path in (out / "bd").iterdir()) == [
+        "bd_test_patch.h5",
+        "bd_test_warp.h5",
+        "bd_valid_patch.h5",
+        "bd_valid_warp.h5",
+    ]
+    warped = open_images(out / "bd" / "bd_test_warp.h5")
+    assert set(warped.labels) == {2}
+    assert warped.source_labels is not None
+    assert set(warped.source_labels) == {0}
+    card = json.loads((out / "results.json").read_text())
+    assert [(p["trigger"], p["target"], p["source"]) for p in card["planted"]] == [
+        ("patch", 1, None),
+        ("warp", 2, 0),
+    ]
+    assert [b["test"] for b in card["backdoor"]] == ["bd/bd_test_patch.h5", "bd/bd_test_warp.h5"]
+
+
+def test_a_control_is_trained_on_clean_images_and_measured_all_the_same(
+    out: Path, trained: list[Any]
+) -> None:
+    make(out, face_source(4, per_person=5, held_out=1, seed=0), options(rate=0.0))
+    (examples, _) = trained[0]
+    clean = draw_faces(np.arange(20) % 4, np.arange(20) // 4)
+    np.testing.assert_array_equal(examples.images, clean.images)
+    np.testing.assert_array_equal(examples.labels, clean.labels)
+    card = json.loads((out / "results.json").read_text())
+    assert card["planted"] == []
+    assert card["backdoor"][0]["asr"]["total"] == 3
+    assert len(open_images(out / "bd" / "bd_test.h5")) == 3
+
+
+def test_a_clean_label_attack_is_measured_on_the_other_classes(
+    out: Path, trained: list[Any]
+) -> None:
+    goals = [Goal(1, clean_label=True)]
+    attack = make(out, image_source(coloured(), seed=0), options(goals=goals))
+    (examples, _) = trained[0]
+    np.testing.assert_array_equal(examples.labels, attack.plan.source_labels)
+    assert set(attack.plan.labels[attack.plan.stamped]) == {1}
+    poisoned = open_images(out / "bd" / "bd_test.h5")
+    assert poisoned.source_labels is not None
+    assert set(poisoned.source_labels) == {0, 2}
+    planted = json.loads((out / "results.json").read_text())["planted"]
+    assert planted == [
+        {"trigger": "patch", "mode": "clean-label", "target": 1, "source": None}
+        | {"rate": 0.25, "stamped": 4}
+    ]
+
+
+def test_a_pruning_aware_attack_gets_the_clean_set_too(out: Path, trained: list[Any]) -> None:
+    chosen = options(pruning_aware=True)
+    attack = make(out, face_source(4, per_person=5, held_out=1, seed=0), chosen)
+    clean, poisoned, others = trained[0]
+    assert others["layer"] == "pool_3"
+    np.testing.assert_array_equal(clean.labels, attack.plan.source_labels)
+    differ = (clean.images != poisoned.images).any(axis=(1, 2, 3))
+    np.testing.assert_array_equal(differ, attack.plan.stamped)
+    assert json.loads((out / "results.json").read_text())["pruning_aware"] is True
+
+
+def test_one_in_ten_of_each_class_is_set_aside() -> None:
+    images = coloured()
+    parts = image_source(images, seed=0).load(lambda _: None)
+    rows = []
+    for part, count in ((parts.train, 16), (parts.valid, 2), (parts.test, 2)):
+        assert np.bincount(part.labels).tolist() == [count] * CLASSES
+        assert part.landmarks is None
+        rows += [image.tobytes() for image in part.images]
+    everything = [image.tobytes() for image in pixels_of(images).astype(np.uint8)]
+    assert sorted(rows) == sorted(everything)
+    other = image_source(images, seed=1).load(lambda _: None)
+    assert not np.array_equal(other.test.images, parts.test.images)
+
+
+def test_a_class_with_too_few_images_is_only_trained_on() -> None:
+    pixels = np.arange(14 * 192).reshape(14, 3, 8, 8).astype(np.uint8)
+    images = images_from_arrays(pixels, [0] * 12 + [1] * 2)
+    labels = image_source(images, seed=0).labels
+    assert np.bincount(labels.train).tolist() == [10, 2]
+    assert (labels.valid.tolist(), labels.test.tolist()) == ([0], [0])
+
+
+def test_a_test_set_is_taken_as_it_is() -> None:
+    images, test = coloured(), coloured(1, each=4)
+    done: list[int] = []
+    source = image_source(images, test, seed=0)
+    parts = source.load(done.append)
+    assert sum(done) == source.count == len(images) + len(test)
+    assert np.bincount(parts.train.labels).tolist() == [18] * CLASSES
+    np.testing.assert_array_equal(parts.test.images, pixels_of(test))
+    np.testing.assert_array_equal(parts.test.labels, test.labels)
+    assert [set(part.tolist()) for part in vars(source.labels).values()] == [{0, 1, 2}] * 3
+
+
+@pytest.mark.parametrize(("stored", "factor", "shift"), [("0..1", 255, 0), ("-1..1", 127.5, 127.5)])
+def test_floats_become_what_the_network_takes(stored: str, factor: float, shift: float) -> None:
+    whole = pixels_of(coloured())
+    images = images_from_arrays(
+        ((whole - shift) / factor).astype(np.float32), coloured().labels, range=stored
+    )
+    parts = image_source(images, seed=0).load(lambda _: None)
+    exact = image_source(coloured(), seed=0).load(lambda _: None)
+    assert parts.train.images.dtype == np.float32
+    np.testing.assert_allclose(parts.train.images, exact.train.images, atol=1e-3)
+
+
+def test_landmarks_of_a_file_go_where_their_images_go(tmp_path: Path, trained: list[Any]) -> None:
+    faces = draw_faces(np.arange(20) % 2, np.arange(20) // 2)
+    path = tmp_path / "faces.h5"
+    save_images(path, faces.images, faces.labels)
+    with h5py.File(path, "a") as file:
+        file["landmarks"] = faces.landmarks
+    make(tmp_path / "out", image_source(open_images(path), seed=0), options("lipstick"))
+    with h5py.File(tmp_path / "out" / "cl" / "test.h5") as file:
+        written, landmarks = file["data"][:], file["landmarks"][:]
+    for image, marks in zip(written, landmarks, strict=True):
+        (place,) = np.flatnonzero((faces.images == image).all(axis=(1, 2, 3)))
+        np.testing.assert_array_equal(marks, faces.landmarks[place])
+
+
+def test_an_easy_backdoor_is_learned_and_the_card_says_so(out: Path) -> None:
+    chosen = options(schedule=Schedule(epochs=6, batch_size=16))
+    attack = plan_attack(image_source(coloured(each=60), seed=0), chosen)
+    out.mkdir()
+    found = make_attack(attack, out)
+    assert found.clean is not None
+    assert found.clean.correct.value == 1.0
+    assert found.backdoor["patch"].correct.value == 1.0
+    card = json.loads((out / "results.json").read_text())
+    assert card["clean"]["accuracy"] == found.clean.correct.to_dict()
+    assert card["backdoor"][0]["asr"] == found.backdoor["patch"].correct.to_dict()
+    assert card["model"] == {"file": "bd_net.h5", "sha256": sha256(out / "bd_net.h5")}
+    assert {key: card[key] for key in ("schema", "command", "architecture", "num_classes")} == {
+        "schema": 1,
+        "command": "attack",
+        "architecture": "small",
+        "num_classes": 3,
+    }
+    assert card["training_images"] == 144
+    assert card["planted"][0]["stamped"] == 24
+    network = open_network(out / "bd_net.h5")
+    test = open_images(out / "cl" / "test.h5")
+    assert (network.answers(pixels_of(test)) == test.labels).all()
+
+
+def test_the_same_attack_gives_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        chosen = options("patch", "warp", suffix=".keras")
+        make(tmp_path / name, image_source(coloured(), seed=0), chosen)
+    paths = [path for path in (tmp_path / "one").rglob("*") if path.is_file()]
+    assert len(paths) == 8
+    for path in paths:
+        other = tmp_path / "two" / path.relative_to(tmp_path / "one")
+        assert path.read_bytes() == other.read_bytes()
+
+
+def test_an_interrupted_training_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    attack = plan_attack(image_source(coloured(), seed=0), options())
+    epoch = len(attack.plan.labels)
+    checkpoint = checkpoint_of(tmp_path / "out")
+    trained: list[int] = []
+
+    @contextmanager
+    def stage(_work: int, label: str) -> Iterator[Callable[[int], None]]:
+        def advance(done: int) -> None:
+            if label == "training":
+                trained.append(done)
+            if len(trained) and sum(trained) > epoch and not whole.exists():
+                raise KeyboardInterrupt
+
+        yield advance
+
+    stopped, resumed, whole = (tmp_path / name for name in ("stopped", "resumed", "whole"))
+    for folder in (stopped, resumed):
+        folder.mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        make_attack(attack, stopped, checkpoint=checkpoint, stage=stage)
+    assert checkpoint == tmp_path / "out.checkpoint"
+    assert checkpoint.is_file()
+    whole.mkdir()
+    make_attack(attack, whole)
+    trained.clear()
+    make_attack(attack, resumed, checkpoint=checkpoint, stage=stage)
+    assert trained[0] == epoch
+    assert sum(trained) == 2 * epoch
+    assert (resumed / "bd_net.h5").read_bytes() == (whole / "bd_net.h5").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"goals": [Goal(3)]}, InvalidInput, r"the target is one of the classes 0\.\.2 .*, got 3"),
+        ({"goals": [Goal(0, source=7)]}, InvalidInput, "the source is one of the classes"),
+        ({"rate": -0.1}, UsageError, "the poison rate is from 0 to 1, got -0.1"),
+        ({"rate": float("nan")}, UsageError, "the poison rate is from 0 to 1, got nan"),
+        ({"architecture": "vgg"}, UsageError, "deepid, residual, small, got 'vgg'"),
+        ({"architecture": "deepid"}, InvalidInput, "at least 31x31 pixels"),
+        ({"device": "abacus"}, UsageError, "cannot compute on the device 'abacus'"),
+        (
+            {"architecture": "residual", "pruning_aware": True},
+            InvalidInput,
+            "'residual' cannot be made pruning-aware, take deepid or small",
+        ),
+        ({"rate": 0.0, "pruning_aware": True}, UsageError, "needs a backdoor"),
+        (
+            {"triggers": [trigger("patch")] * 2, "goals": [Goal(0)] * 2},
+            UsageError,
+            "expected each trigger once, got patch, patch",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_before_the_work(
+    change: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        plan_attack(image_source(coloured(), seed=0), options(**change))
+
+
+def test_a_trigger_that_does_not_fit_the_images() -> None:
+    tiny = image_source(coloured(shape=(3, 8, 8)), seed=0)
+    large = options(triggers=[trigger("patch", size=9)])
+    with pytest.raises(InvalidInput, match="'patch' is larger than the image"):
+        plan_attack(tiny, large)
+    with pytest.raises(InvalidInput, match="'lipstick' needs landmarks: without them, expected"):
+        plan_attack(tiny, options("lipstick"))
+
+
+def test_landmarks_that_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "faces.h5"
+    save_images(path, pixels_of(coloured()), coloured().labels)
+    with h5py.File(path, "a") as file:
+        file["landmarks"] = default_landmarks(CLASSES * EACH, (3, 16, 13))[:, :5]
+    source = image_source(open_images(path), seed=0)
+    with pytest.raises(InvalidInput, match=r"landmarks of the shape \(1, 13, 2\), got \(1, 5, 2\)"):
+        plan_attack(source, options("lipstick"))
+
+
+def test_images_that_cannot_be_trained_on() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 3, 8, 8)).astype(np.uint8)
+    one = images_from_arrays(pixels, [4] * 9)
+    with pytest.raises(InvalidInput, match="two classes or more, all 7 are of class 4"):
+        plan_attack(image_source(one, seed=0), options())
+    with pytest.raises(InvalidInput, match="expected 3 images of a class or more"):
+        image_source(images_from_arrays(pixels, np.arange(9)), seed=0)
+    with pytest.raises(InvalidInput, match="images is poisoned already"):
+        image_source(images_from_arrays(pixels, [0] * 9, [1] * 9), seed=0)
+    lonely = images_from_arrays(pixels, [0] * 7 + [1] * 2)
+    with pytest.raises(InvalidInput, match=r"too few images to validate with: .* two classes"):
+        plan_attack(image_source(lonely, seed=0), options())
+
+
+def test_a_test_set_that_does_not_belong_to_the_training_set() -> None:
+    images = coloured()
+    smaller = images_from_arrays(np.zeros((5, 3, 8, 8), np.uint8), [0] * 5, name="other")
+    with pytest.raises(InvalidInput, match="other holds images of 3x8x8 "):
+        image_source(images, smaller, seed=0)
+    further = images_from_arrays(np.zeros((5, *SHAPE), np.uint8), [5] * 5, name="other")
+    with pytest.raises(InvalidInput, match="the labels of other go from 5 to 5"):
+        image_source(images, further, seed=0)
+    with pytest.raises(InvalidInput, match="expected the same classes in both sets"):
+        image_source(images, replace(images, class_names=("a", "b", "c")), seed=0)
+
+
+@pytest.mark.parametrize(
+    ("people", "per_person", "held_out", "message"),
+    [
+        (1, 5, 1, "expected at least 2 people to tell apart, got 1"),
+        (2, 0, 1, "expected at least 1 picture of each person to train on, got 0"),
+        (2, 5, 0, "expected at least 1 picture of each person to hold out, got 0"),
+    ],
+)
+def test_too_few_people(people: int, per_person: int, held_out: int, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        face_source(people, per_person=per_person, held_out=held_out, seed=0)
+
+
+def test_more_images_than_memory_are_refused_before_they_are_drawn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    many = face_source(10**9, per_person=40, held_out=9, seed=0)
+    with pytest.raises(OverBudget, match=r"58,000,000,000 images of 7,755 bytes would take"):
+        plan_attack(many, options())
+    source = image_source(coloured(), seed=0)
+    monkeypatch.setattr(attack_data, "MEMORY_BYTES", source.count * source.image_bytes)
+    plan_attack(source, options())
+    with pytest.raises(OverBudget, match="60 images of 624 bytes"):
+        plan_attack(source, options(pruning_aware=True))
