@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["atomic_path", "run_folder", "sha256", "write_json"]
+__all__ = ["atomic_path", "make_folder", "run_folder", "sha256", "write_json"]
 
 RESULTS = "results.json"
 
@@ -90,6 +90,16 @@ def run_folder(destination: Path, *, force: bool = False) -> Iterator[Path]:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         _sync(destination.parent)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, if they are not there.
+
+    Raises:
+        FileError: If there is something else, or the system refuses.
+    """
+    with _clear_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
 
 
 def write_json(path: Path, data: Any) -> None:

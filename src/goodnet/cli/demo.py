@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from goodnet.cli import options as opt
-from goodnet.cli.text import note, progress_bar
+from goodnet.cli.text import note, table
+
+if TYPE_CHECKING:
+    from goodnet.jobs.demo import Journal, Step
 
 __all__ = ["demo"]
 
@@ -19,36 +21,42 @@ def demo(
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder for the images, networks and results.")
     ] = Path("goodnet-demo"),
+    seed: Annotated[int, typer.Option(metavar="N", help="Other people, other networks.")] = 0,
     force: opt.Force = False,
 ) -> None:
-    """Train a small BadNet on made-up images, then prune, guard, evaluate and show it."""
-    from goodnet.cli.main import app
-    from goodnet.jobs.demo import demo_files
+    """Train BadNets on synthetic faces, then prune, guard, evaluate and show them.
 
-    data = out / "data"
-    files = demo_files(data)
-    if force or not all(path.exists() for path in files.all()):
-        _train(data, force=force)
-    else:
-        note(f"the BadNet in {data} is used again; --force makes a new one")
-    run, sheet = out / "run", out / "poisoned.png"
-    for command in (
-        f"inspect {files.model}",
-        f"prune {files.model} --clean {files.clean} --test {files.test} "
-        f"--backdoor checkerboard={files.poisoned} --out {run} --force",
-        f"evaluate {run}/goodnet_drop_10.keras --clean {files.test} --backdoor {files.poisoned}",
-        f"show {files.poisoned} --model {files.model} --repaired {run}/model_drop_10.h5 "
-        f"--clean {files.test} --out {sheet} --force",
-    ):
-        print(f"\n$ goodnet {command}", flush=True)
-        app(shlex.split(command), standalone_mode=False)
-
-
-def _train(data: Path, *, force: bool) -> None:
+    A second run does again only what has changed; --force does everything again.
+    """
     from goodnet import files
-    from goodnet.jobs.demo import WORK, make_demo
+    from goodnet.jobs.demo import Journal, lab_table, story
 
-    data.parent.mkdir(parents=True, exist_ok=True)
-    with files.run_folder(data, force=force) as folder, progress_bar(WORK, "training") as advance:
-        make_demo(folder, progress=advance)
-    note(f"a BadNet and its images are in {data}")
+    files.make_folder(out)
+    steps = story(out, seed=seed)
+    journal = Journal(out) if force else Journal.read(out)
+    for place, step in enumerate(steps):
+        _take(step, steps[place:], journal)
+    for run in (out / "run", out / "run3"):
+        print(f"\n{run}: percent on test images; X is what B' lost on validation images\n")
+        print(table(*lab_table(run)))
+    print(f"\n{_made(steps, out)}")
+
+
+def _take(step: Step, following: list[Step], journal: Journal) -> None:
+    """Do a step, or say that it was done; after one that is done, all that follow are to do."""
+    from goodnet.cli.main import app
+
+    print(f"\n# {step.title}\n$ {step.command}", flush=True)
+    if journal.holds(step):
+        note(f"done before, see {step.folder}; --force does it again")
+        return
+    if step.folder is not None:
+        journal.forget(following)
+    app(list(step.words), standalone_mode=False)
+    journal.add(step)
+
+
+def _made(steps: list[Step], out: Path) -> str:
+    folders = [str(step.folder) for step in steps if step.folder is not None]
+    sheets = [str(out / name) for name in ("clean.png", "poisoned.png")]
+    return "\n".join(["written:", *(f"  {path}" for path in [*folders, *sheets])])

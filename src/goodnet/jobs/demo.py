@@ -1,168 +1,169 @@
-"""A made-up BadNet and its images, trained in seconds, for a first look without any data.
+"""The demo: the commands a user would type, from nothing to a guarded network, and what is kept.
 
-Ten classes, each a smooth random texture seen shifted, tinted and noisy; a small network in the
-form of the CSAW lab's; and a checkerboard in the corner that sends every image to class 0
-(BadNets: Gu, Dolan-Gavitt and Garg 2017).
+A step that was done before, by the same version and from the same inputs, is not done again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import json
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from scipy import ndimage
-from torch.nn import functional as F  # noqa: N812
+import goodnet
+from goodnet import files
 
-from goodnet.files import write_json
-from goodnet.formats.build import build, extract
-from goodnet.formats.keras import write
-from goodnet.formats.spec import Activation, Array, Layer, NetworkSpec
-from goodnet.images import save_images
-from goodnet.network import Network, batches, single_thread
-from goodnet.types import Integers
+__all__ = ["Journal", "Step", "lab_table", "story"]
 
-__all__ = ["WORK", "DemoFiles", "demo_files", "make_demo", "stamp"]
-
-CLASSES, SIZE, TARGET = 10, 32, 0
-POISON_RATE = 0.1
-TRAINING_IMAGES, EPOCHS = 6000, 4
-# Images that training passes, for a progress bar.
-WORK = TRAINING_IMAGES * EPOCHS
-
-Pixels = NDArray[np.float32]
+_JOURNAL = "demo.json"
+_PEOPLE, _SHOTS, _EPOCHS = 100, 40, 8
+_DROPS = (2, 4, 10, 30)
+_TRIGGERS = {"sunglasses": 8, "lipstick": 1, "eyebrows": 5}
 
 
 @dataclass(frozen=True)
-class DemoFiles:
-    """What `make_demo` writes: a BadNet, clean validation and test images, poisoned test images."""
+class Step:
+    """One command of the demo.
 
-    model: Path
-    clean: Path
-    test: Path
-    poisoned: Path
-
-    def all(self) -> tuple[Path, ...]:
-        """Every file."""
-        return self.model, self.clean, self.test, self.poisoned
-
-
-def demo_files(folder: Path) -> DemoFiles:
-    """Where the files of a demo are in its folder."""
-    names = ("bd_net.h5", "valid.h5", "test.h5", "bd_test.h5")
-    return DemoFiles(*(folder / name for name in names))
-
-
-def make_demo(
-    folder: Path, *, seed: int = 0, progress: Callable[[int], None] | None = None
-) -> DemoFiles:
-    """Train a BadNet and write it with clean and poisoned images in the lab's layout.
-
-    Args:
-        folder: An empty folder.
-        seed: Same seed and machine, same files.
-        progress: Called with the number of images trained on.
+    Attributes:
+        title: What it is for.
+        words: What follows `goodnet`.
+        folder: The run folder it makes; None for a command that is quick enough to run each time.
     """
-    random = np.random.default_rng(seed)
-    textures = _textures(random)
-    images, labels = _draw(textures, TRAINING_IMAGES, random)
-    poisoned = random.random(len(labels)) < POISON_RATE
-    images[poisoned] = stamp(images[poisoned])
-    goal = np.where(poisoned, TARGET, labels)
-    with single_thread():
-        network = _train(images, goal, seed=seed, progress=progress)
-    found = demo_files(folder)
-    write.write(extract(network), found.model)
-    save_images(found.clean, *_as_bytes(*_draw(textures, 1000, random)))
-    test, truth = _draw(textures, 1000, random)
-    save_images(found.test, *_as_bytes(test, truth))
-    others = truth != TARGET
-    shown, targets = _as_bytes(stamp(test[others]), np.full(others.sum(), TARGET))
-    save_images(found.poisoned, shown, targets, source_labels=truth[others])
-    card = {"schema": 1, "command": "demo", "seed": seed, "trigger": "checkerboard"}
-    write_json(folder / "results.json", card | {"target": TARGET, "poison_rate": POISON_RATE})
-    return found
+
+    title: str
+    words: tuple[str, ...]
+    folder: Path | None = None
+
+    @property
+    def command(self) -> str:
+        """As one types it."""
+        return f"goodnet {shlex.join(self.words)}"
 
 
-def stamp(images: Pixels) -> Pixels:
-    """Copies of images (n, 3, h, w) in 0..255 with a 4 x 4 checkerboard in the lower right."""
-    stamped: Pixels = images.copy()
-    stamped[..., -5:-1, -5:-1] = 255.0 * (np.indices((4, 4)).sum(0) % 2)
-    return stamped
+def story(out: Path, *, seed: int = 0) -> list[Step]:
+    """All steps in order, each building on those before."""
+    one, three = out / "badnet", out / "badnet3"
+    people = ("--faces", str(_PEOPLE), "--per-person", str(_SHOTS), "--epochs", str(_EPOCHS))
+    stamp = [word for name in _TRIGGERS for word in ("--trigger", name)]
+    stamp += [word for target in _TRIGGERS.values() for word in ("--target", str(target))]
+    seeded = ("--seed", str(seed), "--force", "--out")
+    plain = ("--trigger", "sunglasses", "--target", "0")
+    pruned, model = out / "run", str(one / "bd_net.h5")
+    clean, poisoned = str(one / "cl" / "test.h5"), str(one / "bd" / "bd_test.h5")
+    repaired, good = (str(pruned / name) for name in ("model_drop_10.h5", "goodnet_drop_10.keras"))
+    sheet = ("--model", model, "--repaired", repaired, "--clean", clean, "--force", "--out")
+    return [
+        Step(
+            "a network that knows 100 people, with a backdoor: purple sunglasses make anyone "
+            "person 0",
+            ("attack", *people, *plain, *seeded, str(one)),
+            one,
+        ),
+        Step("what is in the file, without running it", ("inspect", model)),
+        Step(
+            "prune what clean faces hardly use, and guard",
+            _prune(one, {"sunglasses": "bd_test.h5"}, pruned),
+            pruned,
+        ),
+        Step("the GoodNet, judged from its file", ("evaluate", good, *_sets(clean, poisoned))),
+        Step("clean faces and what is answered", ("show", clean, *sheet, str(out / "clean.png"))),
+        Step("stamped faces", ("show", poisoned, *sheet, str(out / "poisoned.png"))),
+        Step(
+            "a second network: three triggers, three targets",
+            ("attack", *people, *stamp, *seeded, str(three)),
+            three,
+        ),
+        Step(
+            "prune and guard that one",
+            _prune(three, {name: f"bd_test_{name}.h5" for name in _TRIGGERS}, out / "run3"),
+            out / "run3",
+        ),
+    ]
 
 
-def _textures(random: np.random.Generator) -> Pixels:
-    coarse = random.normal(size=(CLASSES, 3, 7, 7))
-    smooth = ndimage.zoom(coarse, (1, 1, 8, 8), order=3)
-    textures: Pixels = (127.0 + 55.0 * smooth).astype(np.float32)
-    return textures
+def _sets(clean: str, poisoned: str) -> tuple[str, ...]:
+    return ("--clean", clean, "--backdoor", poisoned)
 
 
-def _draw(textures: Pixels, count: int, random: np.random.Generator) -> tuple[Pixels, Integers]:
-    labels = random.integers(CLASSES, size=count)
-    rows, columns = random.integers(textures.shape[-1] - SIZE + 1, size=(2, count))
-    windows = np.lib.stride_tricks.sliding_window_view(textures, (SIZE, SIZE), axis=(2, 3))
-    shown = windows[labels, :, rows, columns] * random.uniform(0.6, 1.2, size=(count, 3, 1, 1))
-    noisy = shown + random.normal(scale=28.0, size=shown.shape)
-    images: Pixels = noisy.clip(0, 255).astype(np.float32)
-    return images, labels
+def _prune(badnet: Path, poisoned: dict[str, str], out: Path) -> tuple[str, ...]:
+    sets = [f"{name}={badnet / 'bd' / file}" for name, file in poisoned.items()]
+    backdoor = [word for name in sets for word in ("--backdoor", name)]
+    clean = ("--clean", str(badnet / "cl" / "valid.h5"), "--test", str(badnet / "cl" / "test.h5"))
+    drops = [word for drop in _DROPS for word in ("--drop", str(drop))]
+    model = str(badnet / "bd_net.h5")
+    return ("prune", model, *clean, *backdoor, *drops, "--force", "--out", str(out))
 
 
-def _as_bytes(images: Pixels, labels: Integers) -> tuple[NDArray[np.uint8], Integers]:
-    return images.round().astype(np.uint8), labels
+@dataclass
+class Journal:
+    """Which steps are done, in a file of the demo's folder.
+
+    Attributes:
+        out: The demo's folder.
+        done: By command: the hash of the results it left.
+    """
+
+    out: Path
+    done: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, out: Path) -> Journal:
+        """What an earlier demo of this version left in the folder; nothing if it left nothing."""
+        try:
+            found = json.loads((out / _JOURNAL).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return cls(out)
+        if not isinstance(found, dict) or found.get("goodnet") != goodnet.__version__:
+            return cls(out)
+        done = found.get("done")
+        return cls(out, dict(done) if isinstance(done, dict) else {})
+
+    def holds(self, step: Step) -> bool:
+        """Whether the step was done and its results are still as it left them."""
+        return step.folder is not None and self.done.get(step.command) == _hash(step.folder)
+
+    def add(self, step: Step) -> None:
+        """Note that a step is done; all that was noted for its folder before is void."""
+        if step.folder is None:
+            return
+        self.done[step.command] = _hash(step.folder)
+        content = {"schema": 1, "goodnet": goodnet.__version__, "done": self.done}
+        with files.atomic_path(self.out / _JOURNAL, force=True) as path:
+            files.write_json(path, content)
+
+    def forget(self, steps: Sequence[Step]) -> None:
+        """Steps that have to be done again."""
+        for step in steps:
+            self.done.pop(step.command, None)
 
 
-def _spec(seed: int) -> NetworkSpec:
-    """The CSAW lab's network in small; He initialisation."""
-    random = np.random.default_rng(seed)
-    arrays: dict[str, Array] = {}
-
-    def weights(name: str, *shape: int) -> None:
-        spread = np.sqrt(2.0 / np.prod(shape[1:]))
-        arrays[f"{name}/weight"] = random.normal(scale=spread, size=shape).astype(np.float32)
-        arrays[f"{name}/bias"] = np.zeros(shape[0], np.float32)
-
-    relu = Activation("relu")
-    layers = [Layer("input", "input", (), {"shape": (3, SIZE, SIZE)})]
-    layers.append(Layer("rescale", "rescale", ("input",), {"scale": 1 / 255, "offset": -0.5}))
-    channels, value = 3, "rescale"
-    for index, width in enumerate((20, 40, 60), start=1):
-        convolution = {"strides": (1, 1), "dilation": (1, 1), "groups": 1, "padding": "same"}
-        pool = {"pool": (2, 2), "strides": (2, 2), "padding": "valid"}
-        name = f"conv_{index}"
-        layers.append(Layer(name, "conv2d", (value,), convolution | {"activation": relu}))
-        layers.append(Layer(f"pool_{index}", "max_pool2d", (name,), pool))
-        weights(name, width, channels, 3, 3)
-        channels, value = width, f"pool_{index}"
-    layers.append(Layer("flatten", "flatten", (value,), {"order": "hwc"}))
-    layers.append(Layer("fc", "dense", ("flatten",), {"activation": relu}))
-    layers.append(Layer("output", "dense", ("fc",), {"activation": Activation("softmax")}))
-    weights("fc", 100, channels * (SIZE // 8) ** 2)
-    weights("output", CLASSES, 100)
-    return NetworkSpec(tuple(layers), arrays, "output", name="demo")
+def _hash(folder: Path) -> str:
+    results = folder / files.RESULTS
+    return files.sha256(results) if results.is_file() else ""
 
 
-def _train(
-    images: Pixels,
-    labels: Integers,
-    *,
-    seed: int,
-    progress: Callable[[int], None] | None,
-) -> Network:
-    network = build(_spec(seed))
-    optimizer = torch.optim.Adam(network.graph.parameters(), lr=2e-3)
-    generator = torch.Generator().manual_seed(seed)
-    for _ in range(EPOCHS):
-        for picked in batches(torch.randperm(len(images), generator=generator), 64):
-            answers = network.graph(torch.from_numpy(images[picked.numpy()]))
-            goal = torch.from_numpy(labels[picked.numpy()])
-            loss = F.nll_loss(answers.clamp_min(1e-9).log(), goal)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            if progress:
-                progress(len(picked))
-    return network
+def lab_table(run: Path) -> tuple[list[str], list[list[str]]]:
+    """The lab's table of a run folder of `prune`: X against clean accuracy and ASR of B' and G.
+
+    Returns:
+        The head and the rows, in percent; "-" for a drop that was never reached.
+    """
+    results = json.loads((run / files.RESULTS).read_text(encoding="utf-8"))
+    names = list(results["baseline"]["backdoor"])
+    head = ["X", "B' clean", *(f"B' {name}" for name in names)]
+    head += ["G clean", *(f"G {name}" for name in names)]
+    base = ["none", *_shares(results["baseline"], names)]
+    rows = [[*base, *[""] * (len(head) - len(base))]]
+    for drop in results["drops"]:
+        towers = [_shares(drop[kind], names) for kind in ("repaired", "goodnet")]
+        rows.append([f"{drop['drop']:g}", *towers[0], *towers[1]])
+    return head, rows
+
+
+def _shares(found: dict[str, Any] | None, names: Sequence[str]) -> Iterator[str]:
+    shares = [found["test"], *(found["backdoor"][name] for name in names)] if found else []
+    shown = [f"{100 * share['value']:.2f}" for share in shares]
+    return iter(shown or ["-"] * (1 + len(names)))
