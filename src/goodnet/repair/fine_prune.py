@@ -1,0 +1,83 @@
+"""Prune the channels that clean images hardly use, then train on without them.
+
+Liu, Dolan-Gavitt and Garg, Fine-Pruning, RAID 2018.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from goodnet.errors import InvalidInput, UsageError
+from goodnet.formats.silence import silence
+from goodnet.images import images_from_arrays
+from goodnet.repair.clean import CleanImages, prepare
+from goodnet.repair.fine_tune import schedule_for
+from goodnet.repair.layers import default_layer
+from goodnet.repair.prune import prune_curve
+from goodnet.repair.result import Repair, Settings
+from goodnet.repair.tune import finish, plain_spec, recipe_for, tune
+from goodnet.training import silent_numbers
+
+if TYPE_CHECKING:
+    from goodnet.images import ImageSet
+    from goodnet.network import Network
+
+__all__ = ["fine_prune"]
+
+
+def fine_prune(
+    network: Network,
+    images: ImageSet,
+    *,
+    drop: float = 10.0,
+    layer: str | None = None,
+    settings: Settings | None = None,
+) -> Repair:
+    """Prune a layer until accuracy has fallen, then fine-tune; what is pruned stays silent.
+
+    Args:
+        network: B, from a file; it is not changed.
+        images: Clean, labelled and already scaled.
+        drop: How far accuracy may fall by pruning, percentage points; training wins it back.
+        layer: The layer to prune; None for the last pooling layer.
+        settings: How to run it.
+
+    Raises:
+        InvalidInput: If B does not answer the clean images as labelled, the layer does not exist,
+            or accuracy never falls so far.
+        OverBudget: If the images do not fit in memory.
+    """
+    since, settings = time.perf_counter(), settings or Settings()
+    if not 0 < drop < 100:
+        raise UsageError(f"expected a drop between 0 and 100 percentage points, got {drop:g}")
+    start = plain_spec(network)
+    layer = default_layer(network) if layer is None else layer
+    clean = prepare(network, images, held_back=settings.held_back, seed=settings.seed)
+    channels = _channels(network, clean, layer=layer, drop=drop)
+    found = tune(
+        network,
+        clean,
+        start=start.with_arrays(silence(start, layer, channels)),
+        schedule=schedule_for(clean, settings),
+        settings=settings,
+        recipe=recipe_for(network, clean),
+        held=silent_numbers(start, layer, channels),
+    )
+    return finish(
+        found, "fine-prune", since=since, layer=layer, drop=drop, channels_pruned=channels
+    )
+
+
+def _channels(network: Network, clean: CleanImages, *, layer: str, drop: float) -> list[int]:
+    """The channels to prune, found on the images to train on."""
+    train = clean.train
+    images = images_from_arrays(train.images, train.labels, layout="NCHW", range="0..255")
+    curve = prune_curve(network, images, layer=layer)
+    steps = curve.steps_to_drop(drop)
+    if steps is None:
+        raise InvalidInput(
+            f"accuracy never falls by {drop:g} points, not even with all {len(curve.channels)} "
+            f"channels of {layer!r} silent; give a smaller drop or another layer"
+        )
+    return curve.silenced(steps)

@@ -1,0 +1,91 @@
+"""What every way of repairing takes beside its own parameters, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from goodnet.errors import UsageError
+
+if TYPE_CHECKING:
+    from goodnet.network import Network
+    from goodnet.types import Proportion
+
+__all__ = ["EpochResult", "Repair", "Settings"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a repair is run; what a method leaves open it decides by the number of images.
+
+    Attributes:
+        epochs: At most so many times each image is seen; None for the method's own choice.
+        learning_rate: The highest step size; None for the method's own choice.
+        batch_size: Images per step.
+        held_back: Share of the clean images that are not trained on: they decide when to stop,
+            and the accuracy that is promised.
+        seed: Same seed, same result.
+        checkpoint: A file to go on from after an interruption; remove it when done.
+        progress: Called with the number of images trained on since the last call.
+
+    Raises:
+        UsageError: If a number is outside its range.
+    """
+
+    epochs: int | None = None
+    learning_rate: float | None = None
+    batch_size: int = 64
+    held_back: float = 0.2
+    seed: int = 0
+    checkpoint: Path | None = None
+    progress: Callable[[int], None] | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.held_back < 1:
+            raise UsageError(
+                f"expected a share of images to hold back between 0 and 1, got {self.held_back}"
+            )
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """One epoch of training.
+
+    Attributes:
+        loss: Mean over the images trained on.
+        accuracy: On the images held back.
+    """
+
+    loss: float
+    accuracy: Proportion
+
+
+@dataclass(frozen=True)
+class Repair:
+    """A repaired network and how it came about.
+
+    Attributes:
+        method: The name of the method.
+        network: B'. It comes from the same layers as B; only numbers differ.
+        before: Accuracy of B on the clean images held back.
+        after: Accuracy of B' on them.
+        epochs: What happened, epoch by epoch; empty for a method that does not train.
+        chosen: The epoch B' is from, counted from 1; 0 if it was not trained.
+        notes: What a user should know, a sentence each.
+        details: What the method itself has to say, plain data.
+        seconds: How long it took.
+        peak_memory: The most this process ever held, bytes; None where the system does not say.
+    """
+
+    method: str
+    network: Network
+    before: Proportion
+    after: Proportion
+    epochs: tuple[EpochResult, ...] = ()
+    chosen: int = 0
+    notes: tuple[str, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+    peak_memory: int | None = None

@@ -1,0 +1,183 @@
+"""Training as all repairs do it: judged by the images held back, the best epoch kept."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from goodnet.errors import InvalidInput
+from goodnet.formats.build import build
+from goodnet.formats.softmax import without_softmax
+from goodnet.repair.clean import CleanImages, count_right
+from goodnet.repair.result import EpochResult, Repair, Settings
+from goodnet.stats import proportion
+from goodnet.training import Examples, Held, Recipe, Schedule, distillation, fit, shifts
+
+if TYPE_CHECKING:
+    from goodnet.formats.spec import NetworkSpec
+    from goodnet.network import Network
+
+__all__ = ["Course", "finish", "plain_spec", "recipe_for", "tune"]
+
+# Called before each epoch with its number from 0: what is held in it. It may change numbers.
+Course = Callable[[int, "Network"], Held]
+
+_FEW_SHIFT, _FEW_TEACHER = 2, 0.5
+# Epochs without a better one before training stops.
+_PATIENCE = 4
+
+
+def plain_spec(network: Network) -> NetworkSpec:
+    """The description of a network that came from a file.
+
+    Raises:
+        InvalidInput: If it is a traced module.
+    """
+    if network.spec is None:
+        raise InvalidInput(
+            "expected a network that was opened from a file, got a traced module; save it in a "
+            "format that GoodNet reads"
+        )
+    return network.spec
+
+
+def recipe_for(network: Network, clean: CleanImages) -> Recipe:
+    """The labels alone where images are many; where few, also what B answers, on moved images."""
+    if not clean.few:
+        return Recipe()
+    teacher = build(without_softmax(plain_spec(network))).to(network.device)
+    return Recipe(
+        f"distillation {_FEW_TEACHER}, shifts {_FEW_SHIFT}",
+        distillation(teacher, weight=_FEW_TEACHER),
+        shifts(_FEW_SHIFT),
+    )
+
+
+def tune(
+    network: Network,
+    clean: CleanImages,
+    *,
+    start: NetworkSpec,
+    schedule: Schedule,
+    settings: Settings,
+    recipe: Recipe,
+    train: Examples | None = None,
+    judged: Sequence[Examples] = (),
+    held: Held | None = None,
+    course: Course | None = None,
+    keep_from: int = 0,
+) -> Repair:
+    """Train a network on clean images; the epoch that does best on those held back is kept.
+
+    Args:
+        network: B.
+        clean: Its clean images.
+        start: The description to start from: B, or B pruned.
+        schedule: How long and how fast.
+        settings: Checkpoint and progress.
+        recipe: What is asked in each step.
+        train: What to train on instead of `clean.train`.
+        judged: Held-back sets that an epoch is judged by beside the clean one, all alike.
+        held: Numbers that stay as they are.
+        course: What changes from epoch to epoch.
+        keep_from: The first epoch that may be kept.
+
+    Returns:
+        The repair, without the name of the method, details, time and memory: see `finish`.
+    """
+    best = _Best(clean.held_back, judged, course, first=keep_from)
+    fit(
+        start,
+        clean.train if train is None else train,
+        schedule=schedule,
+        recipe=recipe,
+        held=held,
+        device=network.device,
+        checkpoint=settings.checkpoint,
+        progress=settings.progress,
+        watch=best,
+    )
+    repaired = build(start.with_arrays(best.arrays(start))).to(network.device)
+    return Repair(
+        "",
+        repaired,
+        before=clean.before,
+        after=count_right(repaired, clean.held_back),
+        epochs=tuple(best.epochs),
+        chosen=best.chosen,
+        notes=clean.notes,
+    )
+
+
+def finish(repair: Repair, method: str, *, since: float, **details: Any) -> Repair:
+    """Say which method it was, what it has to tell, and what it cost since `since`."""
+    told: Mapping[str, Any] = {**repair.details, **details}
+    return replace(
+        repair,
+        method=method,
+        details=told,
+        seconds=time.perf_counter() - since,
+        peak_memory=_peak_memory(),
+    )
+
+
+@dataclass
+class _Best:
+    """Remembers the epoch that is right most often on the sets held back; later ones win ties."""
+
+    held_back: Examples
+    judged: Sequence[Examples]
+    course: Course | None
+    first: int = 0
+    epochs: list[EpochResult] = field(default_factory=list)
+    chosen: int = 0
+    score: float = -1.0
+    numbers: dict[str, torch.Tensor] = field(default_factory=dict)
+
+    def before(self, epoch: int, network: Network) -> Held | None:
+        return self.course(epoch, network) if self.course else None
+
+    def after(self, epoch: int, network: Network, *, loss: float) -> bool:
+        accuracy = count_right(network, self.held_back)
+        self.epochs.append(EpochResult(loss, accuracy))
+        shares = [accuracy, *(count_right(network, examples) for examples in self.judged)]
+        score = sum(share.value or 0.0 for share in shares) / len(shares)
+        if epoch >= self.first and score >= self.score:
+            self.score, self.chosen = score, epoch + 1
+            self.numbers = {
+                f"{layer}/{key}": tensor.detach().clone()
+                for layer in network.layers
+                for key, tensor in network.module(layer).state_dict().items()
+            }
+        return epoch >= self.first and epoch + 1 - self.chosen >= _PATIENCE
+
+    def state(self) -> dict[str, Any]:
+        epochs = [(e.loss, e.accuracy.count, e.accuracy.total) for e in self.epochs]
+        told = {"epochs": epochs, "chosen": self.chosen, "score": self.score}
+        return told | {"numbers": self.numbers}
+
+    def resume(self, state: dict[str, Any]) -> bool:
+        self.epochs = [EpochResult(loss, proportion(n, of)) for loss, n, of in state["epochs"]]
+        self.chosen, self.score = state["chosen"], state["score"]
+        self.numbers = state["numbers"]
+        done = len(self.epochs)
+        return done > self.first and done - self.chosen >= _PATIENCE
+
+    def arrays(self, spec: NetworkSpec) -> dict[str, Any]:
+        found = {key: tensor.cpu().contiguous().numpy() for key, tensor in self.numbers.items()}
+        return {key: found[key] for key in spec.arrays}
+
+
+def _peak_memory() -> int | None:
+    """The most this process ever held, in bytes."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
