@@ -75,8 +75,7 @@ def _deepid(shape: tuple[int, int, int], num_classes: int, seed: int) -> Network
 def _residual(shape: tuple[int, int, int], num_classes: int, seed: int) -> NetworkSpec:
     """Three residual blocks with BatchNorm, after He et al., CVPR 2016 (ResNet).
 
-    Departure: a max pool in front of each block in place of strides, which costs the same and
-    overfits less.
+    Departure: a max pool in front of each block takes the place of strides.
     """
     draft = _Draft("residual", shape, least=8, num_classes=num_classes, seed=seed)
     value = draft.relu("stem_relu", draft.normed_conv("stem", "rescale", 32))

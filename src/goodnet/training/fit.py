@@ -80,11 +80,13 @@ def fit(
         The same layers with trained arrays.
 
     Raises:
-        InvalidInput: If the examples do not fit the network, or training diverges.
+        InvalidInput: If the examples do not fit the network, training diverges, or a network with
+            BatchNorm is to be trained on single images.
         FileError: If the checkpoint cannot be written.
     """
     network = build(without_softmax(spec)).to(device)
     examples.check(network.input_shape, network.num_classes)
+    _check_batches(spec, examples, schedule)
     work = _Work(network, examples, schedule, held or {}, watch)
     saved = None
     if checkpoint is not None:
@@ -104,6 +106,15 @@ def fit(
     return spec.with_arrays(extract(network).arrays)
 
 
+def _check_batches(spec: NetworkSpec, examples: Examples, schedule: Schedule) -> None:
+    smallest = len(examples) // schedule.steps_per_epoch(len(examples))
+    if smallest < 2 and any(layer.op == "batch_norm" for layer in spec.layers):
+        raise InvalidInput(
+            f"expected batches of 2 images or more to train BatchNorm on, got {len(examples)} "
+            f"images in batches of {schedule.batch_size}; give more images or larger batches"
+        )
+
+
 class _Work:
     """A network in training, its optimiser and the numbers it holds."""
 
@@ -117,7 +128,7 @@ class _Work:
     ) -> None:
         self._network, self._examples, self._schedule = network, examples, schedule
         self._held, self._watch = held, watch
-        self.optimizer = torch.optim.Adam(network.graph.parameters(), foreach=True)
+        self.optimizer = torch.optim.Adam(network.graph.parameters(), fused=True)
 
     def resume(self, saved: Checkpoint | None) -> int:
         """Take over what is saved; the epoch to go on with."""
@@ -157,11 +168,10 @@ class _Work:
     def _order(self, epoch: int) -> Iterator[tuple[int, Integers]]:
         """The steps of an epoch: the number of each and the examples it sees."""
         random = np.random.default_rng([self._schedule.seed, epoch])
-        count, size = len(self._examples), self._schedule.batch_size
-        shuffled = random.permutation(count)
-        first = epoch * self._schedule.steps_per_epoch(count)
-        for place, start in enumerate(range(0, count, size)):
-            yield first + place, shuffled[start : start + size]
+        shuffled = random.permutation(len(self._examples))
+        steps = self._schedule.steps_per_epoch(len(shuffled))
+        # In even batches: a last one of few images would shake the statistics of BatchNorm.
+        yield from enumerate(np.array_split(shuffled, steps), start=epoch * steps)
 
     def _descend(self, step: int, kept: list[tuple[nn.Parameter, Tensor, Tensor]]) -> None:
         """Move against the gradient, but for what is held."""

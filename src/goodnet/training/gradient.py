@@ -11,6 +11,7 @@ import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -39,9 +40,19 @@ class _Piece(NamedTuple):
 
 @dataclass(frozen=True)
 class Parts:
-    """A network in training and the copies that work on the parts of a batch."""
+    """A network in training and the copies that work on the parts of a batch.
 
-    network: nn.Module
+    Attributes:
+        parameters: Of the network and of every copy: they share them.
+        buffers: Of the network, then of each copy, one vector each.
+        copies: They work on the parts.
+        recipe: What is asked in each step.
+        run: Where the parts are worked on.
+        device: Where the network is.
+    """
+
+    parameters: Sequence[nn.Parameter]
+    buffers: Sequence[Tensor]
     copies: Sequence[nn.Module]
     recipe: Recipe
     run: Run
@@ -49,15 +60,18 @@ class Parts:
 
     def step(self, examples: Examples, picked: Integers, *, seed: Sequence[int] = (0,)) -> float:
         """Leave the gradient of the mean loss of some examples in the parameters; that loss."""
-        pieces = [piece for piece in np.array_split(picked, len(self.copies)) if len(piece)]
+        # BatchNorm has no statistics of a single number.
+        count = max(1, min(len(self.copies), len(picked) // 2))
+        pieces = np.array_split(picked, count)
         scale = 1 / len(picked)
         jobs = [
             _Piece(network, piece, np.random.default_rng([*seed, place]), scale)
             for place, (network, piece) in enumerate(zip(self.copies, pieces, strict=False))
         ]
         done = list(self.run(lambda job: self._gradient(examples, job), jobs))
-        for place, parameter in enumerate(self.network.parameters()):
-            parameter.grad = torch.stack([gradients[place] for _, gradients in done]).sum(0)
+        columns = zip(*(gradients for _, gradients in done), strict=True)
+        for parameter, column in zip(self.parameters, columns, strict=True):
+            parameter.grad = reduce(torch.add, column)
         self._share_buffers(len(jobs))
         return sum(loss for loss, _ in done)
 
@@ -68,15 +82,13 @@ class Parts:
             images = self.recipe.augment(images, piece.random)
         logits = piece.network(channels_last(images))
         loss = piece.scale * self.recipe.objective(logits, labels, images)
-        return float(loss.detach()), torch.autograd.grad(loss, list(piece.network.parameters()))
+        return float(loss.detach()), torch.autograd.grad(loss, self.parameters)
 
     def _share_buffers(self, used: int) -> None:
-        columns = zip(*(network.buffers() for network in self.copies[:used]), strict=True)
-        for own, column in zip(self.network.buffers(), columns, strict=True):
-            own.copy_(torch.stack(column).mean(0))
-        for network in self.copies:
-            for own, buffer in zip(self.network.buffers(), network.buffers(), strict=True):
-                buffer.copy_(own)
+        own, *others = self.buffers
+        own.copy_(torch.stack(others[:used]).mean(0))
+        for buffers in others:
+            buffers.copy_(own)
 
 
 @contextmanager
@@ -86,10 +98,21 @@ def shared_gradient(
     """Train `network` in parts: one per core on the CPU, whole on another device."""
     count = _PARTS if device.type == "cpu" else 1
     copies = [_sharing_parameters(network) for _ in range(count)]
+    buffers = [_as_one_vector(one, device) for one in (network, *copies)]
     with workers(device) as run:
-        yield Parts(network, copies, recipe, run, device)
+        yield Parts(list(network.parameters()), buffers, copies, recipe, run, device)
 
 
 def _sharing_parameters(network: nn.Module) -> nn.Module:
     memo = {id(parameter): parameter for parameter in network.parameters()}
     return copy.deepcopy(network, memo).train()
+
+
+def _as_one_vector(network: nn.Module, device: torch.device) -> Tensor:
+    """Move all buffers into one vector that they are views of: many small copies become one."""
+    buffers = list(network.buffers())
+    vector = torch.cat([torch.empty(0, device=device), *(buffer.flatten() for buffer in buffers)])
+    parts = torch.split(vector, [buffer.numel() for buffer in buffers])
+    for buffer, part in zip(buffers, parts, strict=True):
+        buffer.data = part.view_as(buffer)
+    return vector

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny import plain_spec
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+from goodnet.formats.build import build
+from goodnet.formats.softmax import without_softmax
+from goodnet.training import Examples, Recipe, Schedule, cross_entropy, distillation, fit, shifts
+from goodnet.training.gradient import shared_gradient
+
+LOGITS = torch.tensor([[2.0, -1.0, 0.5], [0.0, 3.0, 1.0]], requires_grad=True)
+LABELS, IMAGES = torch.tensor([0, 2]), torch.zeros(2, 3, 4, 4)
+
+
+def examples(count: int = 40) -> Examples:
+    random = np.random.default_rng(0)
+    images = random.normal(size=(count, 3, 8, 8)).astype(np.float32)
+    return Examples(images, random.integers(5, size=count))
+
+
+def test_cross_entropy_is_a_sum_over_images() -> None:
+    expected = -LOGITS.log_softmax(1)[[0, 1], [0, 2]].sum()
+    torch.testing.assert_close(cross_entropy(LOGITS, LABELS, IMAGES), expected)
+
+
+def test_distillation_weighs_the_label_against_the_teacher() -> None:
+    taught = torch.tensor([[0.0, 0.0, 0.0], [1.0, -1.0, 0.0]])
+    own, other = LOGITS.softmax(1), taught.softmax(1)
+    apart = (other * (other / own).log()).sum()
+    for weight in (0.0, 0.3, 1.0):
+        loss = distillation(lambda _: taught, weight=weight)(LOGITS, LABELS, IMAGES)
+        expected = (1 - weight) * cross_entropy(LOGITS, LABELS, IMAGES) + weight * apart
+        torch.testing.assert_close(loss, expected)
+
+
+def test_a_student_that_answers_as_its_teacher_has_nothing_to_learn_from_it() -> None:
+    loss = distillation(lambda _: LOGITS.detach(), weight=1.0)(LOGITS, LABELS, IMAGES)
+    (gradient,) = torch.autograd.grad(loss, [LOGITS])
+    torch.testing.assert_close(gradient, torch.zeros_like(LOGITS))
+
+
+def test_a_network_teaches_and_does_not_change() -> None:
+    """What a network answers is made for inference; it serves as something to learn from."""
+    teacher = build(without_softmax(plain_spec(seed=1)))
+    before = copy.deepcopy(teacher.graph.state_dict())
+    shown = examples(200)
+    recipe = Recipe("taught", distillation(teacher, weight=1.0))
+    student = fit(
+        plain_spec(),
+        shown,
+        schedule=Schedule(epochs=20, batch_size=20, learning_rate=0.01),
+        recipe=recipe,
+    )
+    wanted = teacher.outputs(shown.images).softmax(1)
+    taught, untaught = (
+        (build(spec).outputs(shown.images) - wanted).abs().mean()
+        for spec in (student, plain_spec())
+    )
+    assert taught < untaught / 3
+    for key, value in teacher.graph.state_dict().items():
+        assert torch.equal(value, before[key])
+
+
+def test_shifted_images_are_windows_of_the_image_with_its_edges_repeated() -> None:
+    images = torch.arange(6 * 3 * 5 * 7, dtype=torch.float32).reshape(6, 3, 5, 7)
+    moved = shifts(2)(images, np.random.default_rng(0))
+    wide = F.pad(images, (2, 2, 2, 2), mode="replicate")
+    corners = np.random.default_rng(0).integers(0, 4, (6, 2), endpoint=True)
+    assert len({tuple(corner) for corner in corners.tolist()}) > 3
+    for image, window, (top, left) in zip(moved, wide, corners.tolist(), strict=True):
+        assert torch.equal(image, window[:, top : top + 5, left : left + 7])
+
+
+def test_shifts_reach_every_side_and_leave_some_in_place() -> None:
+    images = torch.zeros(400, 1, 9, 9)
+    images[:, :, 4, 4] = 1
+    moved = shifts(1)(images, np.random.default_rng(1))
+    places = {tuple(place) for place in moved.nonzero()[:, 2:].tolist()}
+    assert places == {(4 + down, 4 + across) for down in (-1, 0, 1) for across in (-1, 0, 1)}
+
+
+def test_no_shift_leaves_images_as_they_are() -> None:
+    images = torch.rand(3, 3, 4, 4)
+    assert torch.equal(shifts(0)(images, np.random.default_rng(0)), images)
+
+
+def test_the_network_and_the_objective_see_the_same_moved_images() -> None:
+    seen: list[Tensor] = []
+
+    def objective(logits: Tensor, labels: Tensor, images: Tensor) -> Tensor:
+        seen.append(images)
+        torch.testing.assert_close(logits, graph(images))
+        return cross_entropy(logits, labels, images)
+
+    shown = examples()
+    graph = build(without_softmax(plain_spec())).graph
+    recipe = Recipe("watched", objective, shifts(2))
+    with shared_gradient(graph, torch.device("cpu"), recipe=recipe) as parts:
+        parts.step(shown, np.arange(8), seed=[0, 1])
+        first = torch.cat(seen)
+        seen.clear()
+        parts.step(shown, np.arange(8), seed=[0, 2])
+    assert len(first) == 8
+    assert not torch.equal(first, torch.from_numpy(shown.images[:8]))
+    assert not torch.equal(first, torch.cat(seen))
+
+
+@pytest.mark.parametrize("recipe", [Recipe(), Recipe("moved", augment=shifts(1))])
+def test_a_recipe_gives_the_same_on_any_number_of_threads(recipe: Recipe) -> None:
+    before, found = torch.get_num_threads(), []
+    for threads in (1, 3):
+        torch.set_num_threads(threads)
+        schedule = Schedule(epochs=2, batch_size=16)
+        found.append(fit(plain_spec(), examples(), schedule=schedule, recipe=recipe).arrays)
+    torch.set_num_threads(before)
+    assert all(np.array_equal(found[0][key], found[1][key]) for key in found[0])
+
+
+def test_a_checkpoint_of_another_recipe_is_not_used(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    schedule, moved = Schedule(epochs=1), Recipe("moved", augment=shifts(1))
+    fit(plain_spec(), examples(), schedule=schedule, recipe=moved, checkpoint=state)
+    found = fit(plain_spec(), examples(), schedule=schedule, checkpoint=state)
+    expected = fit(plain_spec(), examples(), schedule=schedule)
+    assert all(np.array_equal(found.arrays[key], expected.arrays[key]) for key in found.arrays)
