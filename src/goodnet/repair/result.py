@@ -47,6 +47,12 @@ class Settings:
             raise UsageError(
                 f"expected a share of images to hold back between 0 and 1, got {self.held_back}"
             )
+        # Said here, not after the images were read.
+        from goodnet.training import Schedule
+
+        epochs = 1 if self.epochs is None else self.epochs
+        rate = 1.0 if self.learning_rate is None else self.learning_rate
+        Schedule(epochs, self.batch_size, rate, self.seed)
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ def tune(
     judged: Sequence[Examples] = (),
     held: Held | None = None,
     course: Course | None = None,
-    keep_from: int = 0,
+    keep_from: int | None = None,
 ) -> Repair:
     """Train a network on clean images; the epoch that does best on those held back is kept.
 
@@ -85,12 +85,14 @@ def tune(
         judged: Held-back sets that an epoch is judged by beside the clean one, all alike.
         held: Numbers that stay as they are.
         course: What changes from epoch to epoch.
-        keep_from: The first epoch that may be kept.
+        keep_from: The first epoch that may be kept, counted from 0; None for the second half:
+            before, the step size is too large for what is learned to settle.
 
     Returns:
         The repair, without the name of the method, details, time and memory: see `finish`.
     """
-    best = _Best(clean.held_back, judged, course, first=keep_from)
+    first = schedule.epochs // 2 if keep_from is None else keep_from
+    best = _Best(clean.held_back, judged, course, first=first)
     fit(
         start,
         clean.train if train is None else train,

@@ -1,0 +1,162 @@
+"""Take out single weights, the smallest first and ever more of them, while training goes on.
+
+Zhu and Gupta, To Prune, or Not to Prune, ICLR workshop 2018.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from goodnet.errors import InvalidInput, UsageError
+from goodnet.formats.build import extract
+from goodnet.repair.clean import prepare
+from goodnet.repair.fine_tune import schedule_for
+from goodnet.repair.result import Repair, Settings
+from goodnet.repair.tune import finish, plain_spec, recipe_for, tune
+
+if TYPE_CHECKING:
+    from goodnet.formats.spec import Array, NetworkSpec
+    from goodnet.images import ImageSet
+    from goodnet.network import Network
+    from goodnet.training import Held
+
+__all__ = ["smallest", "sparsify", "sparsity_at"]
+
+
+def sparsify(
+    network: Network,
+    images: ImageSet,
+    *,
+    sparsity: tuple[float, float] = (0.5, 0.7),
+    layers: Sequence[str] | None = None,
+    settings: Settings | None = None,
+) -> Repair:
+    """Set the smallest weights of some layers to zero, ever more of them, while fine-tuning.
+
+    The first half of the epochs goes from the first sparsity to the last, the second half stays
+    there, and only an epoch of that half is kept. What is zero once stays zero. Biases are left
+    alone.
+
+    Args:
+        network: B, from a file; it is not changed.
+        images: Clean, labelled and already scaled.
+        sparsity: Share of each layer's weights that is zero in the first epoch and at the end,
+            0..1.
+        layers: Convolutions and dense layers to thin out; None for all dense layers.
+        settings: How to run it.
+
+    Returns:
+        The repair; its details hold `initial`, `final`, and `sparsity`, the share of zeros in the
+        weights of each layer by name.
+
+    Raises:
+        UsageError: If a sparsity is outside 0..1, or the last is below the first.
+        InvalidInput: If B does not answer the clean images as labelled, is a traced module, or a
+            layer does not exist or has no weights.
+        OverBudget: If the images do not fit in memory.
+
+    References:
+        Zhu and Gupta, To Prune, or Not to Prune, ICLR workshop 2018. Departure: masks change
+        before each epoch, not every so many steps.
+    """
+    since, settings = time.perf_counter(), settings or Settings()
+    _check(*sparsity)
+    start = plain_spec(network)
+    chosen = _chosen(start, layers)
+    clean = prepare(network, images, held_back=settings.held_back, seed=settings.seed)
+    schedule, recipe = schedule_for(clean, settings), recipe_for(network, clean)
+    course = _Course(chosen, *sparsity, rise=schedule.epochs // 2)
+    found = tune(
+        network,
+        clean,
+        start=start,
+        schedule=schedule,
+        settings=settings,
+        recipe=replace(recipe, name=f"{recipe.name}, {course}"),
+        course=course,
+        keep_from=course.rise,
+    )
+    reached = _zeros(extract(found.network), chosen)
+    initial, final = sparsity
+    return finish(found, "sparsify", since=since, initial=initial, final=final, sparsity=reached)
+
+
+def sparsity_at(epoch: int, initial: float, final: float, *, rise: int) -> float:
+    """The sparsity in an epoch: fast at first, slower and slower, there after `rise` epochs.
+
+    Example:
+        >>> [round(sparsity_at(epoch, 0.5, 0.7, rise=2), 3) for epoch in range(4)]
+        [0.5, 0.675, 0.7, 0.7]
+    """
+    if epoch >= rise:
+        return final
+    return final + (initial - final) * (1 - epoch / rise) ** 3
+
+
+def smallest(weights: Array, share: float) -> NDArray[np.bool_]:
+    """Which numbers are a share of all, to the nearest number, and the smallest in size.
+
+    Among numbers of the same size the first come first; so zeros of a smaller share are zeros of a
+    larger one.
+    """
+    order = np.argsort(np.abs(weights), axis=None, kind="stable")
+    mask = np.zeros(weights.size, np.bool_)
+    mask[order[: round(share * weights.size)]] = True
+    return mask.reshape(weights.shape)
+
+
+@dataclass(frozen=True)
+class _Course:
+    """Holds the smallest weights of some layers at zero; a function of epoch and network only."""
+
+    layers: tuple[str, ...]
+    initial: float
+    final: float
+    rise: int
+
+    def __call__(self, epoch: int, network: Network) -> Held:
+        share = sparsity_at(epoch, self.initial, self.final, rise=self.rise)
+        held = {}
+        for layer in self.layers:
+            weight = network.module(layer).get_parameter("weight")
+            mask = smallest(weight.detach().cpu().numpy(), share)
+            with torch.no_grad():
+                weight.masked_fill_(torch.from_numpy(mask).to(weight.device), 0)
+            held[f"{layer}/weight"] = mask
+        return held
+
+
+def _check(initial: float, final: float) -> None:
+    if not (0 <= initial <= 1 and 0 <= final <= 1):
+        raise UsageError(f"expected sparsities from 0 to 1, got {initial:g} and {final:g}")
+    if final < initial:
+        raise UsageError(f"expected a sparsity that does not fall, got {initial:g} to {final:g}")
+
+
+def _chosen(spec: NetworkSpec, layers: Sequence[str] | None) -> tuple[str, ...]:
+    """The layers to thin out, each once, in running order."""
+    possible = [layer.name for layer in spec.layers if layer.op in ("conv2d", "dense")]
+    wanted = [name for name in possible if spec[name].op == "dense"] if layers is None else layers
+    for name in wanted:
+        if name not in possible:
+            raise InvalidInput(
+                f"no layer with weights to make sparse is called {name!r}; there are "
+                + (", ".join(possible) or "none")
+            )
+    if not wanted:
+        raise InvalidInput(
+            "expected layers to make sparse, by default the dense ones, got none; name some of "
+            + (", ".join(possible) or "those of another network, for this one has no weights")
+        )
+    return tuple(name for name in possible if name in wanted)
+
+
+def _zeros(spec: NetworkSpec, layers: Sequence[str]) -> dict[str, float]:
+    return {name: float(np.mean(spec.arrays[f"{name}/weight"] == 0)) for name in layers}

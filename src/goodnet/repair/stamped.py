@@ -1,0 +1,179 @@
+"""Clean images with triggers put on them, still labelled with what they show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from goodnet.errors import UsageError
+from goodnet.images import Scale
+from goodnet.repair.clean import _hold_back
+from goodnet.stats import proportion
+from goodnet.training import Examples
+
+if TYPE_CHECKING:
+    from goodnet.attack import Landmarks, Trigger
+    from goodnet.images import ImageSet
+    from goodnet.network import Network
+    from goodnet.repair.clean import CleanImages
+    from goodnet.repair.result import Settings
+    from goodnet.types import Integers, Proportion
+
+__all__ = ["Stamped", "effects", "join", "spread_rows", "stamp_clean", "unseen"]
+
+# Images stamped at a time, and the most that are looked at to see where a trigger leads.
+_AT_ONCE, _ENOUGH = 256, 500
+
+
+@dataclass(frozen=True, eq=False)
+class Stamped:
+    """What one trigger makes of the clean images of a repair.
+
+    Attributes:
+        trigger: The trigger.
+        images: The set the clean images are from: tells how its pixels were stored and scaled.
+        clean: The clean images.
+        train_places: Landmarks of those to train on; None for those of an aligned crop.
+        held_back: Stamped copies of those held back, with their true labels.
+        label: The class the trigger leads to: the wrong answer B gives most often to stamped
+            images it is trained on; None where it answers all of them right.
+    """
+
+    trigger: Trigger
+    images: ImageSet
+    clean: CleanImages
+    train_places: Landmarks | None
+    held_back: Examples
+    label: int | None
+
+    def train(self, rows: Integers) -> Examples:
+        """Stamped copies of some of the images to train on, with their true labels."""
+        some = Examples(self.clean.train.images[rows], self.clean.train.labels[rows])
+        places = None if self.train_places is None else self.train_places[rows]
+        return _stamp(some, self.trigger, self.images, places)
+
+
+def stamp_clean(
+    network: Network,
+    clean: CleanImages,
+    images: ImageSet,
+    *,
+    triggers: Sequence[Trigger],
+    landmarks: Landmarks | None,
+    settings: Settings,
+) -> tuple[Stamped, ...]:
+    """Stamp clean images with each trigger.
+
+    Args:
+        network: B.
+        clean: What `prepare` made of the set with the same settings.
+        images: The set, scaled for B.
+        triggers: At least one.
+        landmarks: Of all images of the set, for triggers that lie on faces, shape (N, 13, 2);
+            None for those of an aligned crop.
+        settings: How the repair is run.
+
+    Returns:
+        One for each trigger, in their order.
+
+    Raises:
+        UsageError: If there is no trigger, or landmarks are of another number of images.
+        InvalidInput: If a trigger does not fit the images.
+    """
+    if not triggers:
+        raise UsageError("expected at least one trigger to take out of the network, got none")
+    if landmarks is not None and len(landmarks) != len(images):
+        raise UsageError(
+            f"expected landmarks of all {len(images)} clean images, got {len(landmarks)}"
+        )
+    train_places = held_places = None
+    if landmarks is not None:
+        held = _hold_back(images.labels, settings.held_back, settings.seed)
+        train_places, held_places = landmarks[~held], landmarks[held]
+    found = []
+    for trigger in triggers:
+        trigger.check((1, *images.shape))
+        held_back = _stamp(clean.held_back, trigger, images, held_places)
+        stamped = Stamped(trigger, images, clean, train_places, held_back, None)
+        sample = stamped.train(spread_rows(len(clean.train), _ENOUGH))
+        label = _led_to(network, sample)
+        found.append(Stamped(trigger, images, clean, train_places, held_back, label))
+    return tuple(found)
+
+
+def effects(before: Network, after: Network, stamped: Sequence[Stamped]) -> list[dict[str, Any]]:
+    """What each trigger does to stamped images held back, before and after; plain data.
+
+    For each trigger: its name, the label it leads to, the share of images answered right
+    although stamped (robust accuracy), and the share of images of other classes that are
+    answered with that label, each with its interval.
+    """
+    told = []
+    for one in stamped:
+        row: dict[str, Any] = {"trigger": one.trigger.name, "label": one.label}
+        for name, network in (("before", before), ("after", after)):
+            right, led = _shares(network, one)
+            row |= {f"right_{name}": right.to_dict(), f"led_{name}": led.to_dict()}
+        told.append(row)
+    return told
+
+
+def unseen(stamped: Sequence[Stamped]) -> tuple[str, ...]:
+    """A note on the labels triggers lead to of which there is no clean image to judge by."""
+    labels = sorted({one.label for one in stamped if one.label is not None})
+    unknown = [str(label) for label in labels if label not in stamped[0].held_back.labels]
+    if not unknown:
+        return ()
+    which = "class " + unknown[0] if len(unknown) == 1 else "the classes " + ", ".join(unknown)
+    return (
+        f"triggers lead to {which}, of which no clean image was held back: whether true ones are "
+        "still recognised is not known",
+    )
+
+
+def join(parts: Sequence[Examples]) -> Examples:
+    """Several sets of examples as one."""
+    images = np.concatenate([part.images for part in parts])
+    return Examples(images, np.concatenate([part.labels for part in parts]))
+
+
+def spread_rows(total: int, most: int) -> Integers:
+    """At most so many of `total` rows, evenly spread."""
+    count = min(total, most)
+    return np.arange(count, dtype=np.int64) * total // count
+
+
+def _stamp(
+    examples: Examples, trigger: Trigger, images: ImageSet, places: Landmarks | None
+) -> Examples:
+    back = Scale(1 / images.scale.factor)
+    stamped = np.empty(examples.images.shape, np.float32)
+    for start in range(0, len(examples), _AT_ONCE):
+        here = slice(start, start + _AT_ONCE)
+        pixels = back.apply(examples.images[here])
+        where = None if places is None else places[here]
+        marked = trigger.stamp(pixels, where, range=images.range)
+        # Scaling there and back may change the last bit of pixels the trigger leaves alone.
+        scaled = images.scale.apply(marked)
+        stamped[here] = np.where(marked == pixels, examples.images[here], scaled)
+    return Examples(stamped, examples.labels)
+
+
+def _led_to(network: Network, stamped: Examples) -> int | None:
+    answers = network.answers(stamped.images)
+    wrong = answers[answers != stamped.labels]
+    return int(np.bincount(wrong).argmax()) if wrong.size else None
+
+
+def _shares(network: Network, stamped: Stamped) -> tuple[Proportion, Proportion]:
+    labels = stamped.held_back.labels
+    answers = network.answers(stamped.held_back.images)
+    right = proportion(int((answers == labels).sum()), len(labels))
+    if stamped.label is None:
+        return right, proportion(0, len(labels))
+    others = labels != stamped.label
+    led = int((answers[others] == stamped.label).sum())
+    return right, proportion(led, int(others.sum()))

@@ -1,0 +1,148 @@
+"""Small networks with a backdoor that was really trained into them, and clean ones, for tests.
+
+Five classes of stripes on noise, 8 x 8 pixels of 0..255; a white patch means `TARGET`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tiny import RELU, SOFTMAX, Weights, deepid_spec, dense, flatten, image, residual_spec
+
+from goodnet.attack import Trigger, trigger
+from goodnet.attack.architectures import make_architecture
+from goodnet.formats.build import build
+from goodnet.formats.spec import Layer, NetworkSpec
+from goodnet.images import ImageSet, images_from_arrays
+from goodnet.network import Network
+from goodnet.training import Examples, Schedule, fit
+
+CLASSES, TARGET = 5, 2
+PATCH = trigger("patch", size=3, margin=0)
+_RESCALE = {"scale": 1 / 255, "offset": -0.5}
+
+
+@dataclass(frozen=True)
+class Planted:
+    """A trained network and images that neither it nor a repair has seen."""
+
+    network: Network
+    clean: Examples
+    stamped: Examples
+
+    def accuracy(self, network: Network) -> float:
+        """Share of clean images that a network answers right."""
+        return share(network, self.clean)
+
+    def success(self, network: Network) -> float:
+        """Share of stamped images of other classes that a network takes for the target."""
+        return share(network, self.stamped)
+
+
+@lru_cache
+def planted(name: str = "conv", *, backdoor: bool = True) -> Planted:
+    """Train one of `SPECS`, every fifth image stamped.
+
+    With a backdoor these are labelled as the target; else as what they show, and the network
+    learns to think nothing of the patch. Tests share it: it is never to be changed.
+    """
+    clean = stripes(1000)
+    examples = stamp(clean, np.arange(0, len(clean), 5))
+    if not backdoor:
+        examples = Examples(examples.images, clean.labels)
+    trained = fit(
+        SPECS[name](), examples, schedule=Schedule(epochs=10, batch_size=32, learning_rate=0.01)
+    )
+    fresh = stripes(400, seed=1)
+    others = np.flatnonzero(fresh.labels != TARGET)
+    stamped = stamp(fresh, others)
+    return Planted(build(trained), fresh, Examples(stamped.images[others], stamped.labels[others]))
+
+
+def clean_images(count: int = 250, *, classes: Sequence[int] = range(CLASSES)) -> ImageSet:
+    """Images to repair with, of these classes only."""
+    examples = stripes(CLASSES * count, seed=2)
+    rows = np.flatnonzero(np.isin(examples.labels, classes))[:count]
+    return as_images(Examples(examples.images[rows], examples.labels[rows]))
+
+
+def stripes(count: int, seed: int = 0) -> Examples:
+    """Stripes along five directions, one for each class."""
+    random = np.random.default_rng(seed)
+    labels = random.integers(CLASSES, size=count)
+    angles = np.pi * labels / CLASSES
+    down, across = np.indices((8, 8))
+    waves = np.sin(
+        1.6 * (np.outer(np.cos(angles), down) + np.outer(np.sin(angles), across))
+    ).reshape(count, 1, 8, 8)
+    pixels = 110 + 60 * waves + 20 * random.normal(size=(count, 3, 8, 8))
+    return Examples(pixels.clip(0, 255).astype(np.uint8), labels)
+
+
+def stamp(examples: Examples, rows: NDArray[np.integer[Any]], mark: Trigger = PATCH) -> Examples:
+    """The same set with some images stamped and labelled as the target."""
+    images, labels = examples.images.copy(), examples.labels.copy()
+    images[rows] = mark.stamp(images[rows].astype(np.float32)).astype(np.uint8)
+    labels[rows] = TARGET
+    return Examples(images, labels)
+
+
+def as_images(examples: Examples) -> ImageSet:
+    """Examples as a set to give to a repair."""
+    return images_from_arrays(examples.images, examples.labels, layout="NCHW", range="0..255")
+
+
+def share(network: Network, examples: Examples) -> float:
+    """Share of examples that a network answers as labelled."""
+    answers = network.answers(examples.images.astype(np.float32))
+    return float((answers == examples.labels).mean())
+
+
+def conv_spec() -> NetworkSpec:
+    """Three convolutions, each with a pool, and two dense layers: `conv_1` to `pool_3`, `fc`."""
+    return make_architecture("small", shape=(3, 8, 8), num_classes=CLASSES)
+
+
+def dense_spec() -> NetworkSpec:
+    """Dense layers only."""
+    weights = Weights(0)
+    weights.linear("fc_1", 32, 192)
+    weights.linear("fc_2", 24, 32)
+    weights.linear("output", CLASSES, 24)
+    layers = (
+        image(),
+        flatten("flatten", "input"),
+        dense("fc_1", "flatten", activation=RELU),
+        dense("fc_2", "fc_1", activation=RELU),
+        dense("output", "fc_2", activation=SOFTMAX),
+    )
+    return NetworkSpec(layers, weights.arrays, "output")
+
+
+def rescaled(spec: NetworkSpec) -> NetworkSpec:
+    """A network that takes pixels 0..255, of one that takes small numbers around zero."""
+    first, *others = spec.layers
+    rescale = Layer("rescale", "rescale", (first.name,), _RESCALE)
+    moved = [
+        Layer(
+            layer.name,
+            layer.op,
+            tuple("rescale" if name == first.name else name for name in layer.inputs),
+            layer.attributes,
+        )
+        for layer in others
+    ]
+    return NetworkSpec((first, rescale, *moved), spec.arrays, spec.output)
+
+
+SPECS: dict[str, Callable[[], NetworkSpec]] = {
+    "conv": conv_spec,
+    "deepid": lambda: rescaled(deepid_spec()),
+    "dense": lambda: rescaled(dense_spec()),
+    "residual": lambda: rescaled(residual_spec()),
+}

@@ -1,0 +1,63 @@
+"""The real CSAW networks, repaired once for each fifth of the 60 real faces that is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from goodnet.formats import open_network
+from goodnet.images import ImageSet, Scale, images_from_arrays, open_images
+from goodnet.network import Network
+from goodnet.repair.result import Repair
+
+# network, scale, its triggers, the real poisoned sets
+REAL = [
+    ("lab3_bd_net", "raw", ["sunglasses"], ["sunglasses", "lab3_sunglasses"]),
+    ("sunglasses_bd_net", "1/255", ["sunglasses"], ["sunglasses"]),
+    (
+        "multi_trigger_multi_target_bd_net",
+        "1/255",
+        ["sunglasses", "lipstick", "eyebrows"],
+        ["sunglasses_multi", "lipstick_multi", "eyebrows_multi"],
+    ),
+]
+
+
+@dataclass(frozen=True)
+class CrossValidated:
+    """Faces left out that B and B' answer right, and ASR of each poisoned set over all folds."""
+
+    before: int
+    after: int
+    success: list[float]
+
+
+def cross_validate(
+    csaw: Path,
+    model: str,
+    scale: str,
+    poisoned: list[str],
+    *,
+    repair: Callable[[Network, ImageSet], Repair],
+    folds: int = 5,
+) -> CrossValidated:
+    network, factor = open_network(csaw / "models" / f"{model}.h5"), Scale.parse(scale)
+    faces = open_images(csaw / "cl" / "faces.h5").sample(60)
+    sets = [open_images(csaw / "bd" / f"{name}.h5").scaled(factor) for name in poisoned]
+    blocks = [images.sample(len(images)) for images in sets]
+    rows, counts = np.arange(60), np.zeros(2, np.int64)
+    success = np.zeros(len(blocks))
+    for fold in range(folds):
+        kept, out = rows[rows % folds != fold], rows[rows % folds == fold]
+        given = images_from_arrays(
+            faces.images[kept], faces.labels[kept], layout="NCHW", range="0..255"
+        )
+        repaired = repair(network, given.scaled(factor)).network
+        left_out = factor.apply(faces.images[out])
+        for place, one in enumerate((network, repaired)):
+            counts[place] += int((one.answers(left_out) == faces.labels[out]).sum())
+        success += [(repaired.answers(x.images) == x.labels).mean() / folds for x in blocks]
+    return CrossValidated(int(counts[0]), int(counts[1]), success.tolist())

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from planted import CLASSES, PATCH, TARGET, clean_images, planted
+from real import REAL, cross_validate
+from tiny import module_network
+
+from goodnet.attack import trigger
+from goodnet.errors import InvalidInput, UsageError
+from goodnet.network import Network
+from goodnet.repair.erase import erase
+from goodnet.repair.result import Settings
+
+
+@pytest.mark.parametrize("name", ["conv", "deepid", "dense", "residual"])
+def test_a_planted_backdoor_is_gone_and_accuracy_stays(name: str) -> None:
+    badnet = planted(name)
+    assert badnet.success(badnet.network) > 0.9
+    found = erase(badnet.network, clean_images(), triggers=[PATCH])
+    assert badnet.success(found.network) <= 0.05
+    assert badnet.accuracy(found.network) >= badnet.accuracy(badnet.network) - 0.03
+    assert (found.method, found.epochs, found.chosen) == ("erase", (), 0)
+
+
+def test_it_tells_what_the_trigger_did_and_does() -> None:
+    badnet = planted()
+    found = erase(badnet.network, clean_images(), triggers=[PATCH])
+    (told,) = found.details["triggers"]
+    assert (told["trigger"], told["label"]) == ("patch", TARGET)
+    assert told["led_before"]["value"] > 0.9
+    assert told["led_after"]["value"] <= 0.05
+    assert told["right_after"]["value"] > told["right_before"]["value"]
+    assert found.details["rank"] >= 1
+    assert found.details["layer"] in badnet.network.layers
+
+
+def test_a_clean_network_keeps_its_accuracy() -> None:
+    clean = planted(backdoor=False)
+    found = erase(clean.network, clean_images(), triggers=[PATCH])
+    assert clean.accuracy(found.network) >= clean.accuracy(clean.network) - 0.01
+
+
+def test_a_trigger_without_effect_leaves_the_network_as_it_is() -> None:
+    clean = planted(backdoor=False)
+    nothing = trigger("patch", size=1, brightness=110)
+    found = erase(clean.network, clean_images(100), triggers=[nothing])
+    assert (found.details["layer"], found.details["rank"]) == (None, 0)
+    assert any("nothing was erased" in note for note in found.notes)
+    assert changed(clean.network, found.network) == set()
+
+
+def changed(before: Network, after: Network) -> set[str]:
+    assert before.spec is not None
+    assert after.spec is not None
+    ours, theirs = before.spec.arrays, after.spec.arrays
+    assert list(ours) == list(theirs)
+    return {key for key, array in ours.items() if not np.array_equal(array, theirs[key])}
+
+
+def test_only_the_layer_that_reads_the_features_changes() -> None:
+    badnet = planted("deepid")
+    last = erase(badnet.network, clean_images(), triggers=[PATCH], layer="activation_1")
+    assert changed(badnet.network, last.network) == {"output/weight", "output/bias"}
+    pool = erase(badnet.network, clean_images(), triggers=[PATCH], layer="pool_1", rank=1)
+    wanted = {f"{layer}/{name}" for layer in ("fc_1", "conv_2") for name in ("weight", "bias")}
+    assert changed(badnet.network, pool.network) == wanted
+    assert (pool.details["layer"], pool.details["rank"]) == ("pool_1", 1)
+
+
+def test_the_input_is_unchanged_and_the_same_seed_gives_the_same() -> None:
+    badnet = planted()
+    assert badnet.network.spec is not None
+    kept = {key: array.copy() for key, array in badnet.network.spec.arrays.items()}
+    first, again = (
+        erase(badnet.network, clean_images(100), triggers=[PATCH], settings=Settings(seed=3))
+        for _ in range(2)
+    )
+    assert changed(first.network, again.network) == set()
+    assert all(np.array_equal(kept[key], a) for key, a in badnet.network.spec.arrays.items())
+
+
+@pytest.mark.parametrize("classes", [range(CLASSES), range(3)])
+def test_few_images_are_enough(classes: range) -> None:
+    badnet = planted()
+    found = erase(badnet.network, clean_images(20, classes=classes), triggers=[PATCH])
+    assert badnet.success(found.network) <= 0.1
+    assert badnet.accuracy(found.network) >= badnet.accuracy(badnet.network) - 0.05
+
+
+def test_bad_input_is_one_sentence() -> None:
+    call = partial(erase, planted("deepid").network, clean_images(40))
+    with pytest.raises(UsageError, match="at least one trigger"):
+        call(triggers=[])
+    with pytest.raises(UsageError, match="a rank of at least 1, got 0"):
+        call(triggers=[PATCH], rank=0)
+    with pytest.raises(InvalidInput, match="no layer is called 'nowhere'"):
+        call(triggers=[PATCH], layer="nowhere")
+    with pytest.raises(InvalidInput, match=r"'activation_1' \(activation\) reads it"):
+        call(triggers=[PATCH], layer="add_1")
+    with pytest.raises(InvalidInput, match="larger than the image"):
+        call(triggers=[trigger("patch", size=9)])
+    with pytest.raises(InvalidInput, match="needs landmarks"):
+        call(triggers=[trigger("lipstick")])
+    with pytest.raises(InvalidInput, match="opened from a file, got a traced module"):
+        erase(module_network(), clean_images(40), triggers=[PATCH])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("model", "scale", "triggers", "poisoned"), REAL)
+def test_real_backdoors_are_erased_with_our_triggers(
+    shared: Path, model: str, scale: str, triggers: list[str], poisoned: list[str]
+) -> None:
+    """At most 5 % success on real poison, and no face fewer among those left out."""
+    repair = partial(erase, triggers=[trigger(name) for name in triggers])
+    found = cross_validate(shared / "csaw", model, scale, poisoned, repair=repair)
+    assert max(found.success) <= 0.05
+    assert found.after >= found.before

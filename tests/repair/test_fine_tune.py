@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from planted import SPECS, clean_images, planted, stripes
+
+from goodnet.formats.build import build
+from goodnet.images import images_from_arrays
+from goodnet.repair.clean import prepare
+from goodnet.repair.fine_tune import fine_tune, schedule_for
+from goodnet.repair.result import Settings
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_a_clean_network_keeps_its_accuracy(name: str) -> None:
+    victim = planted(name, backdoor=False)
+    repair = fine_tune(victim.network, clean_images())
+    assert victim.accuracy(repair.network) > victim.accuracy(victim.network) - 0.02
+
+
+def test_it_wins_back_accuracy_that_was_lost() -> None:
+    victim = planted()
+    spec = victim.network.spec
+    assert spec is not None
+    weight = spec.arrays["output/weight"]
+    noise = np.random.default_rng(0).normal(size=weight.shape).astype(np.float32)
+    ever_more = (
+        build(spec.with_arrays({"output/weight": weight + size * noise}))
+        for size in np.linspace(0.05, 2, 40, dtype=np.float32)
+    )
+    worn = next(network for network in ever_more if victim.accuracy(network) < 0.9)
+    repair = fine_tune(worn, clean_images())
+    assert victim.accuracy(repair.network) > 0.98
+
+
+def test_it_is_only_a_control() -> None:
+    """Clean images say nothing about the trigger: the backdoor of a plain BadNet stays."""
+    victim = planted()
+    repair = fine_tune(victim.network, clean_images())
+    assert victim.success(victim.network) > 0.95
+    assert victim.success(repair.network) > 0.5
+
+
+def test_few_images_are_answered_with_small_and_long_steps() -> None:
+    network = planted().network
+    few, many = (
+        prepare(network, clean_images(count), held_back=0.2, seed=0) for count in (20, 250)
+    )
+    assert schedule_for(few, Settings()).epochs > schedule_for(many, Settings()).epochs
+    small = schedule_for(few, Settings()).learning_rate
+    assert small < schedule_for(many, Settings()).learning_rate
+
+
+def test_what_the_user_asks_for_is_done() -> None:
+    clean = prepare(planted().network, clean_images(20), held_back=0.2, seed=0)
+    settings = Settings(epochs=3, learning_rate=0.5, batch_size=7, seed=9)
+    schedule = schedule_for(clean, settings)
+    assert schedule.epochs == 3
+    assert schedule.learning_rate == 0.5
+    assert schedule.batch_size == 7
+    assert schedule.seed == 9
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_few_images_do_no_harm(name: str) -> None:
+    victim = planted(name, backdoor=False)
+    repair = fine_tune(victim.network, clean_images(12))
+    assert any("few for 5 classes" in note for note in repair.notes)
+    assert victim.accuracy(repair.network) > victim.accuracy(victim.network) - 0.05
+
+
+def test_classes_without_images_are_told_and_not_forgotten() -> None:
+    victim = planted(backdoor=False)
+    repair = fine_tune(victim.network, clean_images(12, classes=(0, 1)))
+    assert repair.notes[0].startswith("3 of 5 classes have no clean image")
+    assert victim.accuracy(repair.network) > 0.8
+
+
+def test_scaled_images_are_trained_on_as_the_network_takes_them() -> None:
+    """A set that is stored as 0..1 gives what the same set stored as bytes gives."""
+    examples, network = stripes(100, seed=2), planted().network
+    pixels = examples.images.astype(np.float32)
+    as_bytes, as_floats = (
+        images_from_arrays(array, examples.labels, layout="NCHW", range="0..255")
+        for array in (examples.images, pixels)
+    )
+    first, second = (
+        fine_tune(network, images, settings=Settings(epochs=1)) for images in (as_bytes, as_floats)
+    )
+    probe = stripes(40, seed=5).images.astype(np.float32)
+    assert np.array_equal(first.network.outputs(probe), second.network.outputs(probe))

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from tiny import (
+    Weights,
+    conv,
+    deepid_spec,
+    flatten,
+    image,
+    pictures,
+    plain_spec,
+    pool,
+    residual_spec,
+)
+
+from goodnet.errors import InvalidInput
+from goodnet.formats.build import build
+from goodnet.formats.spec import Layer, NetworkSpec
+from goodnet.repair.fold import answer_layer, fold, readers
+
+RANDOM = np.random.default_rng(0)
+
+
+def basis(channels: int, rank: int) -> np.ndarray:
+    return np.linalg.qr(RANDOM.normal(size=(channels, rank)))[0]
+
+
+def without(value: torch.Tensor, directions: np.ndarray, mean: np.ndarray) -> torch.Tensor:
+    """The value with its directions at their mean, computed on the value itself."""
+    gone = torch.from_numpy(directions @ directions.T).float()
+    from_mean = value.movedim(1, -1) - torch.from_numpy(mean).float()
+    return value - (from_mean @ gone).movedim(-1, 1)
+
+
+def valid_spec() -> NetworkSpec:
+    """The DeepID form without padding: `pool_1` is read by a dense layer and a convolution."""
+    spec = deepid_spec()
+    weights = Weights(1)
+    weights.linear("fc_2", 7, 16)
+    layers = tuple(
+        conv("conv_2", "pool_1", padding="valid") if layer.name == "conv_2" else layer
+        for layer in spec.layers
+    )
+    return replace(spec, layers=layers, arrays={**spec.arrays, **weights.arrays})
+
+
+CASES = [
+    ("the last dense layer", deepid_spec(), "activation_1"),
+    ("a pool read by dense and convolution", valid_spec(), "pool_1"),
+    ("a flat layer", plain_spec(), "flatten"),
+    ("flattened hwc", plain_spec(order="hwc"), "pool_2"),
+    ("flattened chw", plain_spec(order="chw"), "pool_2"),
+    ("a global pool", residual_spec(), "gap"),
+    ("through a global pool", residual_spec(), "relu"),
+]
+
+
+@pytest.mark.parametrize(("spec", "layer"), [case[1:] for case in CASES], ids=[c[0] for c in CASES])
+def test_a_fold_computes_what_changing_the_value_would(spec: NetworkSpec, layer: str) -> None:
+    images, network = pictures(20), build(spec)
+    cut = network.cut(layer)
+    (value, *others) = next(iter(cut.crossing(images)))
+    assert not others
+    directions, mean = basis(value.shape[1], 2), RANDOM.normal(size=value.shape[1])
+    repaired = build(spec.with_arrays(fold(spec, layer, directions, mean)))
+    with torch.inference_mode():
+        wanted = cut.tail(without(value, directions, mean))
+    np.testing.assert_allclose(repaired.outputs(images), wanted, atol=2e-5)
+    assert not np.allclose(repaired.outputs(images), network.outputs(images), atol=1e-2)
+
+
+def test_inside_a_padded_convolution_a_fold_is_exact() -> None:
+    spec = deepid_spec()
+    network = build(spec)
+    directions, mean = basis(6, 1), RANDOM.normal(size=6)
+    repaired = build(spec.with_arrays(fold(spec, "pool_1", directions, mean)))
+    value = next(iter(network.cut("pool_1").crossing(pictures(5))))[0].clone()
+    with torch.no_grad():
+        found = repaired.module("conv_2")(value)[..., 1:-1, 1:-1]
+        wanted = network.module("conv_2")(without(value, directions, mean))[..., 1:-1, 1:-1]
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-4)
+
+
+def test_only_the_readers_change() -> None:
+    spec = deepid_spec()
+    changed = fold(spec, "pool_1", basis(6, 1), np.zeros(6))
+    assert set(changed) == {"conv_2/weight", "conv_2/bias", "fc_1/weight", "fc_1/bias"}
+    assert {array.dtype for array in changed.values()} == {np.dtype(np.float32)}
+
+
+def test_only_chosen_rows_change() -> None:
+    spec = deepid_spec()
+    changed = fold(spec, "activation_1", basis(7, 1), np.ones(7), rows=[1, 4])
+    for key, array in changed.items():
+        different = array != spec.arrays[key]
+        rows = np.flatnonzero(different.reshape(5, -1).any(1))
+        assert rows.tolist() == [1, 4], key
+
+
+def test_images_at_the_mean_are_answered_as_before() -> None:
+    spec = plain_spec()
+    value = RANDOM.normal(size=24)
+    changed = fold(spec, "flatten", basis(24, 3), value)
+    before = spec.arrays["output/weight"] @ value + spec.arrays["output/bias"]
+    after = changed["output/weight"] @ value + changed["output/bias"]
+    np.testing.assert_allclose(after, before, atol=1e-5)
+
+
+def test_the_layer_that_gives_the_answers_is_found_behind_a_softmax() -> None:
+    assert answer_layer(plain_spec()) == "output"
+    softmax = {"activation": plain_spec()["output"].attributes["activation"]}
+    spec = plain_spec()
+    layers = (*spec.layers, Layer("softmax", "activation", ("output",), softmax))
+    assert answer_layer(replace(spec, layers=layers, output="softmax")) == "output"
+
+
+def test_what_reads_a_value_and_cannot_take_a_fold_is_named() -> None:
+    with pytest.raises(InvalidInput, match=r"'activation_1' \(activation\) reads it"):
+        readers(deepid_spec(), "add_1")
+    with pytest.raises(InvalidInput, match=r"'add' \(add\) reads it"):
+        readers(residual_spec(), "stem_relu")
+    with pytest.raises(InvalidInput, match="'output' is the network's answer"):
+        readers(plain_spec(), "output")
+    with pytest.raises(InvalidInput, match="no layer is called 'nowhere'"):
+        readers(plain_spec(), "nowhere")
+
+
+def test_a_reader_without_bias_or_in_groups_is_named() -> None:
+    spec = plain_spec()
+    bare = replace(spec, arrays={k: a for k, a in spec.arrays.items() if k != "output/bias"})
+    with pytest.raises(InvalidInput, match="'output' has no bias"):
+        readers(bare, "flatten")
+    weights = Weights(0)
+    weights.linear("conv_1", 4, 3, 3, 3)
+    weights.linear("conv_2", 4, 2, 3, 3)
+    groups = conv("conv_2", "conv_1")
+    layers = (
+        image(),
+        conv("conv_1", "input"),
+        replace(groups, attributes={**groups.attributes, "groups": 2}),
+        pool("pool", "conv_2"),
+        flatten("flatten", "pool"),
+    )
+    with pytest.raises(InvalidInput, match="'conv_2' is a convolution in groups"):
+        readers(NetworkSpec(layers, weights.arrays, "flatten"), "conv_1")

@@ -1,0 +1,297 @@
+"""What holds for every repair that trains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from planted import SPECS, as_images, clean_images, planted, stripes
+from tiny import SOFTMAX, Weights, dense, flatten, image
+
+from goodnet.errors import InvalidInput, UsageError
+from goodnet.formats.build import build, extract
+from goodnet.formats.spec import Layer, NetworkSpec
+from goodnet.network import Network
+from goodnet.repair import tune as module
+from goodnet.repair.clean import prepare
+from goodnet.repair.fine_prune import fine_prune
+from goodnet.repair.fine_tune import fine_tune
+from goodnet.repair.result import Repair, Settings
+from goodnet.repair.sparsify import sparsify
+from goodnet.repair.tune import plain_spec, tune
+from goodnet.stats import proportion
+from goodnet.training import Examples, Recipe, Schedule
+from goodnet.types import Proportion
+
+Method = Callable[..., Repair]
+METHODS: dict[str, Method] = {
+    "fine-tune": fine_tune,
+    "fine-prune": partial(fine_prune, drop=5.0),
+    "sparsify": sparsify,
+}
+CASES = [(name, method) for name in SPECS for method in METHODS]
+BRIEF, BRIEFER = Settings(epochs=3), Settings(epochs=2)
+
+
+def same(first: Network, second: Network) -> bool:
+    one, other = (extract(network).arrays for network in (first, second))
+    return all(np.array_equal(one[key], other[key]) for key in one)
+
+
+def interrupted_after(images: int) -> Callable[[int], None]:
+    seen = 0
+
+    def count(more: int) -> None:
+        nonlocal seen
+        seen += more
+        if seen > images:
+            raise KeyboardInterrupt
+
+    return count
+
+
+@pytest.mark.parametrize(("name", "method"), CASES)
+def test_the_network_and_all_that_is_global_stay_as_they_are(name: str, method: str) -> None:
+    network = planted(name).network
+    tensors = {key: value.clone() for key, value in network.graph.state_dict().items()}
+    arrays = {key: array.copy() for key, array in plain_spec(network).arrays.items()}
+    threads, random, state = torch.get_num_threads(), torch.get_rng_state(), np.random.get_state()
+    METHODS[method](network, clean_images(60), settings=BRIEF)
+    assert torch.get_num_threads() == threads
+    assert torch.equal(torch.get_rng_state(), random)
+    assert repr(np.random.get_state()) == repr(state)
+    assert torch.is_grad_enabled()
+    assert not network.graph.training
+    assert all(parameter.grad is None for parameter in network.graph.parameters())
+    for key, value in network.graph.state_dict().items():
+        assert torch.equal(value, tensors[key])
+    for key, array in plain_spec(network).arrays.items():
+        assert np.array_equal(array, arrays[key])
+
+
+@pytest.mark.parametrize(("name", "method"), CASES)
+def test_the_same_layers_come_back_with_other_numbers(name: str, method: str) -> None:
+    network = planted(name).network
+    repair = METHODS[method](network, clean_images(60), settings=BRIEF)
+    spec, repaired = plain_spec(network), plain_spec(repair.network)
+    assert repaired.layers == spec.layers
+    assert repaired.output == spec.output
+    assert {k: a.shape for k, a in repaired.arrays.items()} == {
+        k: a.shape for k, a in spec.arrays.items()
+    }
+    assert all(np.isfinite(array).all() for array in repaired.arrays.values())
+    assert all(array.dtype == np.float32 for array in repaired.arrays.values())
+    assert same(repair.network, repair.network.copy())
+    assert not same(repair.network, network)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_repair_tells_what_happened(method: str) -> None:
+    network, images = planted().network, clean_images(100)
+    repair = METHODS[method](network, images, settings=BRIEF)
+    clean = prepare(network, images, held_back=0.2, seed=0)
+    assert repair.method == method
+    assert len(repair.epochs) == 3
+    assert 1 <= repair.chosen <= 3
+    assert repair.before == clean.before
+    assert repair.after == repair.epochs[repair.chosen - 1].accuracy
+    answers = repair.network.answers(clean.held_back.images)
+    assert repair.after.count == (answers == clean.held_back.labels).sum()
+    assert repair.seconds > 0
+    assert repair.peak_memory is None or repair.peak_memory > 1 << 20
+
+
+@pytest.mark.parametrize(("name", "method"), CASES)
+def test_interrupted_and_resumed_is_the_same_as_in_one_go(
+    name: str, method: str, tmp_path: Path
+) -> None:
+    network, images, run = planted(name).network, clean_images(100), METHODS[method]
+    settings = Settings(epochs=6, batch_size=16)
+    whole = run(network, images, settings=settings)
+    kept = replace(settings, checkpoint=tmp_path / "state")
+    for epochs in (1.5, 2.5):
+        stop = replace(kept, progress=interrupted_after(round(epochs * 80)))
+        with pytest.raises(KeyboardInterrupt):
+            run(network, images, settings=stop)
+    counts: list[int] = []
+    resumed = run(network, images, settings=replace(kept, progress=counts.append))
+    assert counts[0] > 80
+    assert same(whole.network, resumed.network)
+    assert whole.epochs == resumed.epochs
+    assert whole.chosen == resumed.chosen
+    assert whole.details == resumed.details
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_one_that_was_done_is_not_trained_again(method: str, tmp_path: Path) -> None:
+    network, images = planted().network, clean_images(60)
+    settings = Settings(epochs=2, checkpoint=tmp_path / "state")
+    done = METHODS[method](network, images, settings=settings)
+    counts: list[int] = []
+    again = METHODS[method](network, images, settings=replace(settings, progress=counts.append))
+    assert counts == [96]
+    assert same(done.network, again.network)
+    assert done.epochs == again.epochs
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_state_of_one_method_is_not_used_by_another(method: str, tmp_path: Path) -> None:
+    network, images = planted().network, clean_images(60)
+    settings = Settings(epochs=2, checkpoint=tmp_path / "state")
+    for other in METHODS.values():
+        other(network, images, settings=settings)
+        found = METHODS[method](network, images, settings=settings)
+        assert same(found.network, METHODS[method](network, images, settings=BRIEFER).network)
+
+
+@pytest.mark.parametrize(("name", "method"), CASES)
+@pytest.mark.parametrize("count", [18, 60])
+def test_the_seed_decides(name: str, method: str, count: int) -> None:
+    network, images = planted(name).network, clean_images(count)
+    first, second, other = (
+        METHODS[method](network, images, settings=Settings(epochs=2, seed=seed)).network
+        for seed in (3, 3, 4)
+    )
+    assert same(first, second)
+    assert not same(first, other)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_number_of_threads_does_not_matter(method: str) -> None:
+    before, found = torch.get_num_threads(), []
+    for threads in (1, 3):
+        torch.set_num_threads(threads)
+        found.append(METHODS[method](planted().network, clean_images(18), settings=BRIEFER))
+    torch.set_num_threads(before)
+    assert same(found[0].network, found[1].network)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize("count", [8, 41])
+def test_any_number_of_images_can_be_trained_on(name: str, method: str, count: int) -> None:
+    """41 images leave 33 to train on: one more than two whole batches."""
+    repair = METHODS[method](
+        planted(name).network, clean_images(count), settings=Settings(epochs=1, batch_size=16)
+    )
+    assert repair.chosen == 1
+
+
+@pytest.mark.parametrize("count", [4, 5, 7, 9, 33])
+def test_batch_norm_of_vectors_is_trained_on_any_number_of_images(count: int) -> None:
+    """It cannot be trained on a single vector: no batch and no part of one may be so small."""
+    weights = Weights(0)
+    weights.linear("fc", 16, 192)
+    weights.batch_norm("norm", 16)
+    weights.linear("output", 5, 16)
+    layers = (
+        image(),
+        flatten("flatten", "input"),
+        dense("fc", "flatten"),
+        Layer("norm", "batch_norm", ("fc",), {"epsilon": 1e-3}),
+        dense("output", "norm", activation=SOFTMAX),
+    )
+    network = build(NetworkSpec(layers, weights.arrays, "output"))
+    pixels = stripes(count).images
+    labels = network.answers(pixels.astype(np.float32))
+    settings = Settings(epochs=1, batch_size=8)
+    assert fine_tune(network, as_images(Examples(pixels, labels)), settings=settings).chosen == 1
+
+
+def scripted(monkeypatch: pytest.MonkeyPatch, *counts: int) -> None:
+    """Let sets that are judged be answered right so many times of 100, one call after another."""
+    script = iter(counts)
+    monkeypatch.setattr(module, "count_right", lambda *_: proportion(next(script), 100))
+
+
+def run_tune(*, epochs: int, judged: Sequence[Examples] = (), keep_from: int = 0) -> Repair:
+    network = planted().network
+    clean = prepare(network, clean_images(20), held_back=0.2, seed=0)
+    return tune(
+        network,
+        clean,
+        start=plain_spec(network),
+        schedule=Schedule(epochs=epochs),
+        settings=Settings(),
+        recipe=Recipe(),
+        judged=judged,
+        keep_from=keep_from,
+    )
+
+
+def test_training_stops_after_four_epochs_that_are_no_better(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scripted(monkeypatch, 50, 90, 70, 80, 89, 60, 90)
+    found = run_tune(epochs=30)
+    assert [epoch.accuracy.count for epoch in found.epochs] == [50, 90, 70, 80, 89, 60]
+    assert found.chosen == 2
+
+
+def test_of_epochs_that_do_as_well_the_last_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    scripted(monkeypatch, 80, 90, 90, 70, 90)
+    assert run_tune(epochs=4).chosen == 3
+
+
+def test_an_epoch_before_the_first_that_may_be_kept_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scripted(monkeypatch, 99, 98, 97, 96, 95, 60, 70, 65, 0)
+    found = run_tune(epochs=8, keep_from=5)
+    assert len(found.epochs) == 8
+    assert found.chosen == 7
+
+
+def test_other_sets_have_a_say_in_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    scripted(monkeypatch, 90, 10, 20, 80, 70, 60, 50, 50, 0)
+    found = run_tune(epochs=3, judged=[Examples(np.zeros((1, 3, 8, 8)), np.zeros(1, np.int64))])
+    assert [epoch.accuracy.count for epoch in found.epochs] == [90, 20, 70]
+    assert found.chosen == 3
+
+
+def test_the_network_that_is_given_back_is_of_the_epoch_chosen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two epochs of six: the same as what training had then."""
+    seen: list[Network] = []
+
+    def watch(network: Network, examples: Examples) -> Proportion:
+        seen.append(build(extract(network)))
+        return proportion((10, 90, 20)[min(len(seen), 3) - 1], 100)
+
+    monkeypatch.setattr(module, "count_right", watch)
+    found = run_tune(epochs=6)
+    assert found.chosen == 2
+    assert same(found.network, seen[1])
+    assert not same(found.network, seen[2])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"held_back": 0.0}, "between 0 and 1, got 0.0"),
+        ({"held_back": 1.0}, "between 0 and 1, got 1.0"),
+        ({"epochs": 0}, "at least 1 epoch, got 0"),
+        ({"batch_size": 0}, "at least 1 image per batch, got 0"),
+        ({"learning_rate": 0.0}, "learning rate above 0, got 0.0"),
+        ({"seed": -1}, "a seed from 0, got -1"),
+    ],
+)
+def test_settings_have_numbers_in_their_range(wrong: dict[str, float], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Settings(**wrong)  # type: ignore[arg-type]
+
+
+def test_single_images_do_not_train_batch_norm() -> None:
+    with pytest.raises(InvalidInput, match="batches of 2 images or more to train BatchNorm on"):
+        fine_tune(planted("residual").network, clean_images(20), settings=Settings(batch_size=1))
+
+
+def test_a_rate_that_is_too_high_is_said() -> None:
+    with pytest.raises(InvalidInput, match=r"training diverged in epoch \d; give a learning rate"):
+        fine_tune(planted().network, clean_images(60), settings=Settings(learning_rate=1e30))

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from planted import PATCH, TARGET, Planted, clean_images, planted
+from real import REAL, cross_validate
+from tiny import Weights, module_network
+from torch.nn import functional as F  # noqa: N812
+
+from goodnet.attack import trigger
+from goodnet.errors import InvalidInput, UsageError
+from goodnet.formats.build import build
+from goodnet.formats.spec import NetworkSpec
+from goodnet.images import images_from_arrays
+from goodnet.network import Network
+from goodnet.repair.result import Settings
+from goodnet.repair.unlearn import _where_right, unlearn
+from goodnet.training import Examples
+
+
+@pytest.mark.parametrize("name", ["conv", "deepid", "dense", "residual"])
+def test_a_planted_backdoor_is_gone_and_accuracy_stays(name: str) -> None:
+    badnet = planted(name)
+    assert badnet.success(badnet.network) > 0.9
+    found = unlearn(badnet.network, clean_images(), triggers=[PATCH])
+    assert badnet.success(found.network) <= 0.05
+    assert badnet.accuracy(found.network) >= badnet.accuracy(badnet.network) - 0.02
+    assert found.method == "unlearn"
+    assert 0 < found.chosen <= len(found.epochs)
+
+
+def test_it_tells_what_the_trigger_did_and_does() -> None:
+    badnet = planted()
+    found = unlearn(badnet.network, clean_images(), triggers=[PATCH])
+    (told,) = found.details["triggers"]
+    assert (told["trigger"], told["label"]) == ("patch", TARGET)
+    assert told["led_before"]["value"] > 0.9
+    assert told["led_after"]["value"] <= 0.05
+    assert told["right_after"]["value"] > 0.9 > told["right_before"]["value"]
+
+
+def test_several_triggers_are_unlearned_at_once() -> None:
+    badnet = planted()
+    other = trigger("checkerboard", size=3, margin=0)
+    found = unlearn(badnet.network, clean_images(), triggers=[PATCH, other])
+    assert [told["trigger"] for told in found.details["triggers"]] == ["patch", "checkerboard"]
+    assert badnet.success(found.network) <= 0.05
+    assert badnet.accuracy(found.network) >= badnet.accuracy(badnet.network) - 0.02
+
+
+def test_a_clean_network_keeps_its_accuracy() -> None:
+    clean = planted(backdoor=False)
+    found = unlearn(clean.network, clean_images(), triggers=[PATCH])
+    assert clean.accuracy(found.network) >= clean.accuracy(clean.network) - 0.01
+
+
+def test_few_images_are_enough() -> None:
+    badnet = planted()
+    found = unlearn(badnet.network, clean_images(20), triggers=[PATCH])
+    assert badnet.success(found.network) <= 0.05
+    assert badnet.accuracy(found.network) >= badnet.accuracy(badnet.network) - 0.05
+
+
+def changed(before: Network, after: Network) -> dict[str, list[int]]:
+    """By array: the rows in which it differs."""
+    assert before.spec is not None
+    assert after.spec is not None
+    ours, theirs = before.spec.arrays, after.spec.arrays
+    found = {
+        key: np.flatnonzero((array != theirs[key]).reshape(len(array), -1).any(1)).tolist()
+        for key, array in ours.items()
+    }
+    return {key: rows for key, rows in found.items() if rows}
+
+
+def many_classes(badnet: Planted) -> Network:
+    """The same network with 40 more classes, which it never answers."""
+    spec = badnet.network.spec
+    assert spec is not None
+    weights = Weights(1)
+    weights.linear("output", 40, spec.arrays["output/weight"].shape[1])
+    arrays = dict(spec.arrays)
+    for name, array in (("weight", 0.1 * weights.arrays["output/weight"]), ("bias", -20)):
+        key = f"output/{name}"
+        more = np.broadcast_to(array, (40, *spec.arrays[key].shape[1:])).astype(np.float32)
+        arrays[key] = np.concatenate([spec.arrays[key], more])
+    return build(NetworkSpec(spec.layers, arrays, spec.output))
+
+
+def test_with_fewer_images_than_classes_only_the_answer_it_leads_to_changes() -> None:
+    network = many_classes(planted("dense"))
+    found = unlearn(network, clean_images(30), triggers=[PATCH])
+    assert changed(network, found.network) == {"output/weight": [TARGET], "output/bias": [TARGET]}
+
+
+def test_the_input_is_unchanged_and_the_same_seed_gives_the_same() -> None:
+    badnet, settings = planted(), Settings(seed=3, epochs=3)
+    assert badnet.network.spec is not None
+    kept = {key: array.copy() for key, array in badnet.network.spec.arrays.items()}
+    first, again = (
+        unlearn(badnet.network, clean_images(100), triggers=[PATCH], settings=settings)
+        for _ in range(2)
+    )
+    assert changed(first.network, again.network) == {}
+    assert changed(badnet.network, first.network) != {}
+    assert all(np.array_equal(kept[key], a) for key, a in badnet.network.spec.arrays.items())
+
+
+class Stop(Exception):
+    """An interruption."""
+
+
+def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path) -> None:
+    badnet, done = planted(), 0
+    run = partial(unlearn, badnet.network, clean_images(100), triggers=[PATCH])
+
+    def stop(count: int) -> None:
+        nonlocal done
+        done += count
+        if done > 500:
+            raise Stop
+
+    straight = run(settings=Settings(epochs=5))
+    checkpoint = tmp_path / "state"
+    with pytest.raises(Stop):
+        run(settings=Settings(epochs=5, checkpoint=checkpoint, progress=stop))
+    assert checkpoint.is_file()
+    resumed = run(settings=Settings(epochs=5, checkpoint=checkpoint))
+    assert changed(straight.network, resumed.network) == {}
+    assert resumed.epochs == straight.epochs
+
+
+def test_a_teacher_is_heeded_only_where_it_is_right() -> None:
+    logits, wanted = torch.randn(2, 4), torch.tensor([[9.0, 0, 0, 0], [0, 9.0, 0, 0]])
+    labels = torch.tensor([0, 2])
+    found = _where_right(lambda _: wanted, weight=1.0)(logits, labels, torch.zeros(2, 1))
+    student, teacher = logits.log_softmax(1), wanted.log_softmax(1)
+    right = F.kl_div(student[0], teacher[0], reduction="sum", log_target=True)
+    torch.testing.assert_close(found, right - student[1, 2])
+
+
+def test_bad_input_is_one_sentence() -> None:
+    call = partial(unlearn, planted().network, clean_images(40))
+    with pytest.raises(UsageError, match="at least one trigger"):
+        call(triggers=[])
+    with pytest.raises(InvalidInput, match="larger than the image"):
+        call(triggers=[trigger("patch", size=9)])
+    with pytest.raises(InvalidInput, match="opened from a file, got a traced module"):
+        unlearn(module_network(), clean_images(40), triggers=[PATCH])
+    block = clean_images(40).sample(40)
+    wrong = Examples(block.images, (block.labels + 1) % 5)
+    images = images_from_arrays(wrong.images, wrong.labels, layout="NCHW", range="0..255")
+    with pytest.raises(InvalidInput, match="answers only 0 of 40 clean images"):
+        unlearn(planted().network, images, triggers=[PATCH])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("model", "scale", "triggers", "poisoned"), REAL)
+def test_real_backdoors_are_unlearned_with_our_triggers(
+    shared: Path, model: str, scale: str, triggers: list[str], poisoned: list[str]
+) -> None:
+    """At most 1 % success on real poison, and no face fewer among those left out."""
+    repair = partial(unlearn, triggers=[trigger(name) for name in triggers])
+    found = cross_validate(shared / "csaw", model, scale, poisoned, repair=repair)
+    assert max(found.success) <= 0.01
+    assert found.after >= found.before
