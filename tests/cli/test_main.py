@@ -290,6 +290,8 @@ def test_a_reader_that_leaves_early_is_no_error(lab: Lab) -> None:
 COMMANDS = [
     "inspect",
     "prune",
+    "repair",
+    "compare",
     "guard",
     "evaluate",
     "predict",

@@ -9,7 +9,20 @@ from types import FrameType
 
 import typer
 
-from goodnet.cli import attack, demo, evaluate, faces, guard, inspect, poison, predict, prune, show
+from goodnet.cli import (
+    attack,
+    compare,
+    demo,
+    evaluate,
+    faces,
+    guard,
+    inspect,
+    poison,
+    predict,
+    prune,
+    repair,
+    show,
+)
 from goodnet.errors import GoodnetError, OverBudget
 
 __all__ = ["app", "main"]
@@ -31,6 +44,8 @@ app = typer.Typer(
 for command in (
     inspect.inspect,
     prune.prune,
+    repair.repair,
+    compare.compare,
     guard.guard,
     evaluate.evaluate,
     predict.predict,

@@ -1,0 +1,153 @@
+"""`goodnet compare`: several repairs of the same networks in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from goodnet.cli import options as opt
+from goodnet.cli import repair as common
+from goodnet.cli.text import note, percent, progress_bar, table
+from goodnet.errors import UsageError
+
+if TYPE_CHECKING:
+    from goodnet.jobs.compare import Attacked, Row
+
+__all__ = ["compare"]
+
+_HEADER = ["method", "clean accuracy", "poisoned set", "ASR", "robust accuracy", "DER"]
+_HEADER += ["G detection rate", "G false alarms", "s", "MiB"]
+
+
+def compare(
+    models: Annotated[
+        list[Path],
+        typer.Argument(metavar="MODEL...", help="Keras .h5 or .keras files.", show_default=False),
+    ],
+    *,
+    clean: opt.Clean,
+    test: Annotated[Path, typer.Option(metavar="IMAGES", help="Clean labelled test images.")],
+    backdoor: opt.Backdoor = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The run folder to make.")],
+    methods: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME,NAME,...",
+            help="Of prune, fine-tune, fine-prune, sparsify, unlearn, erase; default: all, the "
+            "last two if there is a trigger.",
+        ),
+    ] = None,
+    trigger: common.Trigger = None,
+    drop: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="X",
+            help="Percentage points for prune and fine-prune, repeatable; default 2, 4, 10, 30 "
+            "for prune, 10 for fine-prune.",
+        ),
+    ] = None,
+    sparsity: common.Sparsity = None,
+    epochs: common.Epochs = None,
+    batch_size: common.BatchSize = None,
+    learning_rate: common.LearningRate = None,
+    held_back: common.HeldBack = 0.2,
+    seed: common.Seed = 0,
+    scale: opt.Scale = None,
+    layout: opt.Layout = None,
+    range: opt.Range = None,  # noqa: A002
+    architecture: opt.Architecture = None,
+    device: opt.Device = "cpu",
+    force: opt.Force = False,
+) -> None:
+    """Repair networks in several ways and print one table, best first."""
+    from goodnet import files
+    from goodnet.jobs.compare import compare as run
+    from goodnet.jobs.compare import partial_of
+    from goodnet.jobs.compare_folder import remove_partial, write_comparison
+    from goodnet.jobs.compare_plan import name_models, plan_cells
+    from goodnet.jobs.inputs import InputOptions
+    from goodnet.jobs.prune import PruneJob, open_job
+    from goodnet.jobs.repair_plan import Choices, read_triggers
+
+    choices = Choices(
+        sparsity=sparsity,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        batch_size=batch_size,
+        held_back=held_back,
+        seed=seed,
+    )
+    cells = plan_cells(
+        [name for text in methods for name in text.split(",")] if methods else None,
+        choices,
+        drops=opt.numbers(drop, what="a drop in percentage points") if drop else None,
+        triggers=read_triggers(trigger or []),
+    )
+    suspects, more = _split(models)
+    sets = opt.named_files([*(backdoor or []), *more])
+    if not sets:
+        raise UsageError("expected poisoned images to compare by: --backdoor NAME=IMAGES")
+    options = InputOptions(architecture, scale, layout, range, device)
+    partial = partial_of(out)
+    with files.run_folder(out, force=force) as folder:
+        opened = {
+            name: open_job(PruneJob(path, clean, test, sets), options)
+            for name, path in name_models(suspects).items()
+        }
+        for name, job in opened.items():
+            note(*(f"{name}: {text}" for text in job.inputs.notes))
+        if partial.exists():
+            note(f"repairs that are finished in {partial} are not done again")
+        rows = run(opened, cells, partial, stage=progress_bar)
+        write_comparison(rows, partial, folder)
+    remove_partial(partial)
+    print(_summary(rows))
+    note(f"written to {out}")
+
+
+def _split(items: Sequence[Path]) -> tuple[list[Path], list[str]]:
+    """Models, and poisoned sets as NAME=FILE that follow the first one after --backdoor."""
+    sets = [str(item) for item in items if "=" in str(item) and not item.exists()]
+    return [item for item in items if str(item) not in sets], sets
+
+
+def _summary(rows: Sequence[Row]) -> str:
+    several = len({row.model for row in rows}) > 1
+    header = ["model", *_HEADER] if several else _HEADER
+    lines = [[row.model, *cells] if several else cells for row in rows for cells in _lines(row)]
+    failed = [
+        f"{row.model}: " * several + f"{row.method}: {row.reason}" for row in rows if row.reason
+    ]
+    parts = [table(header, lines), *(["\n".join(failed)] if failed else [])]
+    parts.append(
+        "best DER first (over all poisoned sets: the mean); percent, with 95 % intervals "
+        "(Clopper-Pearson)"
+    )
+    return "\n\n".join(parts)
+
+
+def _lines(row: Row) -> list[list[str]]:
+    """A line for each poisoned set, the first with what does not depend on it."""
+    if row.reason:
+        return [[row.method, "failed", *[""] * 8]]
+    seconds, memory = ("-", "-")
+    if row.seconds is not None:
+        seconds, memory = common.costs(row.seconds, row.peak_memory)
+    lines = []
+    for number, (name, attack) in enumerate(row.backdoor.items()):
+        found = _attack(attack)
+        if number:
+            lines.append([row.method, "", name, *found, "", "", ""])
+        else:
+            alarms = percent(row.false_alarms)
+            lines.append([row.method, percent(row.accuracy), name, *found, alarms, seconds, memory])
+    return lines
+
+
+def _attack(attack: Attacked) -> list[str]:
+    rating = "-" if attack.rating is None else f"{100 * attack.rating:.2f}"
+    shares = (attack.success, attack.robust)
+    return [*map(percent, shares), rating, percent(attack.detected)]

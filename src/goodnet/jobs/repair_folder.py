@@ -1,0 +1,133 @@
+"""What a repair leaves behind: B', G, what was measured and what it cost, in one folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import goodnet
+from goodnet import files
+from goodnet.errors import InvalidInput
+from goodnet.formats import open_network
+from goodnet.formats.keras import edit, write
+from goodnet.guard.form import guard_spec
+from goodnet.jobs.inputs import to_device
+from goodnet.jobs.run_folder import _about, _guarded, _rates
+
+if TYPE_CHECKING:
+    from goodnet.formats.spec import Array, NetworkSpec
+    from goodnet.jobs.repair import Suspect
+    from goodnet.jobs.repair_plan import RepairPlan
+    from goodnet.network import Network
+    from goodnet.repair.result import Repair
+    from goodnet.types import Evaluation
+
+__all__ = ["COSTS", "about", "about_inputs", "write_repair"]
+
+SCHEMA = 1
+COSTS = "costs.json"
+
+
+def write_repair(
+    suspect: Suspect, plan: RepairPlan, found: Repair, folder: Path
+) -> tuple[Evaluation, Evaluation, Evaluation]:
+    """Fill an empty folder with B', G and the results; B' is measured as it is in its file.
+
+    Args:
+        suspect: The network and its images.
+        plan: What was done.
+        found: What came of it.
+        folder: Where to write.
+
+    Returns:
+        B, B' and G on the test set and the poisoned sets, none of which was looked at before.
+
+    Raises:
+        InvalidInput: If the numbers of B' cannot be stored in a copy of the file.
+        FileError: If something cannot be written.
+    """
+    names, repaired = _write_networks(suspect, found, folder)
+    evaluations = suspect.measure(repaired)
+    results = {**about(suspect, plan), **_outcome(found, evaluations), "files": names}
+    files.write_json(folder / files.RESULTS, results)
+    costs = {"schema": SCHEMA, "seconds": found.seconds, "peak_memory": found.peak_memory}
+    files.write_json(folder / COSTS, costs)
+    return evaluations
+
+
+def about(suspect: Suspect, plan: RepairPlan) -> dict[str, Any]:
+    """All that decides what comes out of a repair: equal for two, their results are equal."""
+    return {
+        "schema": SCHEMA,
+        "command": "repair",
+        "goodnet": goodnet.__version__,
+        "inputs": about_inputs(suspect),
+        "scale": str(suspect.opened.inputs.scale),
+        "classes": suspect.network.num_classes,
+        "device": suspect.opened.inputs.options.device,
+        **plan.about(),
+    }
+
+
+def about_inputs(suspect: Suspect) -> dict[str, Any]:
+    """Names and hashes of the files; plain data."""
+    opened, source = suspect.opened, _spec(suspect.network).source
+    return {
+        "model": {"name": source.path.name, "sha256": source.sha256} if source else None,
+        "clean": _about(opened.inputs.clean),
+        "test": _about(opened.test) if opened.test else None,
+        "backdoor": {name: _about(images) for name, images in opened.backdoor.items()},
+    }
+
+
+def _write_networks(
+    suspect: Suspect, found: Repair, folder: Path
+) -> tuple[dict[str, str], Network]:
+    """Write B' and G; their names, and B' read again from its file."""
+    spec, options = _spec(suspect.network), suspect.opened.inputs.options
+    if spec.source is None:
+        raise InvalidInput("expected a network that was read from a file, got one made here")
+    suffix = ".keras" if spec.source.format == "keras-zip" else ".h5"
+    names = {"model": f"model_repaired{suffix}", "goodnet": "goodnet.keras"}
+    path = folder / names["model"]
+    edit.rewrite(spec.source, _changed(spec, _spec(found.network)), path)
+    repaired = open_network(path, architecture=options.architecture)
+    write.write(guard_spec(spec, _spec(repaired)), folder / names["goodnet"])
+    return names, to_device(repaired, options.device)
+
+
+def _changed(before: NetworkSpec, after: NetworkSpec) -> dict[str, Array]:
+    return {
+        key: array
+        for key, array in after.arrays.items()
+        if not np.array_equal(array, before.arrays[key])
+    }
+
+
+def _spec(network: Network) -> NetworkSpec:
+    if network.spec is None:
+        raise InvalidInput("expected a network that was read from a file, got a module")
+    return network.spec
+
+
+def _outcome(
+    found: Repair, evaluations: tuple[Evaluation, Evaluation, Evaluation]
+) -> dict[str, Any]:
+    baseline, repaired, good = evaluations
+    return {
+        "details": dict(found.details),
+        "notes": list(found.notes),
+        "epochs": [
+            {"loss": epoch.loss, "accuracy": epoch.accuracy.to_dict()} for epoch in found.epochs
+        ],
+        "chosen": found.chosen,
+        "before": found.before.to_dict(),
+        "after": found.after.to_dict(),
+        "measured": {
+            "baseline": _rates(baseline),
+            "repaired": _rates(repaired),
+            "goodnet": _guarded(good),
+        },
+    }

@@ -1,0 +1,273 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from lab import Lab, make_lab
+from tiny import SPECS, pictures
+
+from goodnet import files
+from goodnet.attack.trigger_file import write_trigger
+from goodnet.errors import InvalidInput, UsageError
+from goodnet.formats import open_network, read_spec
+from goodnet.formats.build import build
+from goodnet.formats.keras import write
+from goodnet.images import Block, ImageSet, open_images, save_images
+from goodnet.jobs.attack import checkpoint_of
+from goodnet.jobs.inputs import InputOptions
+from goodnet.jobs.prune import PruneJob, open_job
+from goodnet.jobs.repair import Suspect, repair, work
+from goodnet.jobs.repair_folder import write_repair
+from goodnet.jobs.repair_plan import Choices, RepairPlan, plan_repair, read_triggers
+from goodnet.repair.methods import METHODS, find_method
+from goodnet.repair.result import Repair
+
+SHORT = Choices(epochs=2, learning_rate=0.01)
+
+
+def job_of(lab: Lab) -> PruneJob:
+    return PruneJob(lab.model, lab.valid, lab.test, {"toy": lab.poisoned})
+
+
+def plan(name: str, choices: Choices = SHORT, *, triggers: tuple[str, ...] = ()) -> RepairPlan:
+    return plan_repair(name, find_method(name), choices, triggers=read_triggers(triggers))
+
+
+def run_job(
+    job: PruneJob, out: Path, chosen: RepairPlan, *, checkpoint: Path | None = None
+) -> dict[str, Any]:
+    suspect = Suspect(open_job(job, InputOptions(scale="raw")))
+    found = repair(suspect, chosen, checkpoint=checkpoint)
+    with files.run_folder(out) as folder:
+        write_repair(suspect, chosen, found, folder)
+    results: dict[str, Any] = json.loads((out / files.RESULTS).read_text())
+    return results
+
+
+PLANS = {
+    "fine-tune": plan("fine-tune"),
+    "fine-prune": plan("fine-prune", replace(SHORT, drop=20, layer=["pool_1"])),
+    "sparsify": plan("sparsify", replace(SHORT, sparsity=0.6, layer=["fc_1", "fc_2"])),
+    "unlearn": plan("unlearn", triggers=("patch", "warp")),
+    "erase": plan("erase", Choices(layer=["activation_1"], rank=1), triggers=("patch",)),
+}
+
+
+def test_every_method_is_tried_here() -> None:
+    assert list(PLANS) == list(METHODS)
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_the_numbers_are_those_of_the_files(lab: Lab, out: Path, name: str) -> None:
+    found = run_job(job_of(lab), out, PLANS[name])
+    assert (found["schema"], found["command"], found["method"]) == (1, "repair", name)
+    measured = found["measured"]
+    suspect, repaired = open_network(lab.model), open_network(out / found["files"]["model"])
+    good = open_network(out / found["files"]["goodnet"])
+    poisoned = open_images(lab.poisoned).sample(60)
+    test = open_images(lab.test).sample(150)
+    for network, key in ((suspect, "baseline"), (repaired, "repaired"), (good, "goodnet")):
+        right = int((network.answers(test.images) == test.labels).sum())
+        hits = int((network.answers(poisoned.images) == poisoned.labels).sum())
+        robust = int((network.answers(poisoned.images) == poisoned.source_labels).sum())
+        assert measured[key]["test"]["count"] == right
+        assert measured[key]["backdoor"]["toy"]["count"] == hits
+        assert measured[key]["robust"]["toy"]["count"] == robust
+    alarms = int((good.answers(test.images) == 5).sum())
+    assert measured["goodnet"]["false_alarms"]["count"] == alarms
+    assert found["before"]["total"] == found["after"]["total"] == 30
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+@pytest.mark.parametrize("name", SPECS)
+def test_keras_opens_the_repaired_file_and_answers_alike(
+    tmp_path: Path, name: str, suffix: str
+) -> None:
+    model, clean, images = tmp_path / f"net{suffix}", tmp_path / "clean.h5", pictures(150)
+    write.write(SPECS[name](), model)
+    save_images(clean, images, build(SPECS[name]()).answers(images))
+    found = run_job(PruneJob(model, clean), tmp_path / "run", plan("fine-tune"))
+    path = tmp_path / "run" / found["files"]["model"]
+    assert path.suffix == suffix
+    theirs = keras.models.load_model(path, compile=False, safe_mode=True)
+    outputs = theirs.predict(images.transpose(0, 2, 3, 1), verbose=0)
+    np.testing.assert_allclose(open_network(path).outputs(images), outputs, atol=1e-5)
+    before = keras.models.load_model(model, compile=False, safe_mode=True)
+    assert before.get_config() == theirs.get_config()
+    changed = (a != b for a, b in zip(before.get_weights(), theirs.get_weights(), strict=True))
+    assert all(array.any() for array in changed)
+
+
+def test_only_changed_numbers_of_the_file_differ(lab: Lab, out: Path) -> None:
+    chosen = plan("erase", Choices(layer=["activation_1"], rank=1), triggers=("patch",))
+    run_job(job_of(lab), out, chosen)
+    before, after = read_spec(lab.model), read_spec(out / "model_repaired.h5")
+    changed = {k for k, a in after.arrays.items() if not np.array_equal(a, before.arrays[k])}
+    assert changed == {"output/weight", "output/bias"}
+    old, new = lab.model.read_bytes(), (out / "model_repaired.h5").read_bytes()
+    differing = sum(a != b for a, b in zip(old, new, strict=True))
+    assert 0 < differing <= 4 * sum(after.arrays[key].size for key in changed)
+
+
+def test_two_runs_give_the_same_files_but_for_the_costs(lab: Lab, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        run_job(job_of(lab), tmp_path / name, PLANS["unlearn"])
+    assert {path.name for path in (tmp_path / "a").iterdir()} == {
+        *("results.json", "costs.json", "model_repaired.h5", "goodnet.keras")
+    }
+    for name in ("results.json", "model_repaired.h5", "goodnet.keras"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
+    costs = json.loads((tmp_path / "a" / "costs.json").read_text())
+    assert costs["seconds"] > 0
+
+
+def test_poison_is_read_only_after_the_method_has_returned(
+    lab: Lab, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    blocks = ImageSet.blocks
+
+    def watched(self: ImageSet, size: int) -> Iterator[Block]:
+        read.append(self.path.name)
+        return blocks(self, size)
+
+    monkeypatch.setattr(ImageSet, "blocks", watched)
+    suspect = Suspect(open_job(job_of(lab), InputOptions(scale="raw")))
+    found = repair(suspect, PLANS["unlearn"])
+    assert set(read) == {"valid.h5"}
+    with files.run_folder(out) as folder:
+        write_repair(suspect, PLANS["unlearn"], found, folder)
+    assert set(read) == {"valid.h5", "test.h5", "bd.h5"}
+
+
+def test_poison_changes_nothing_but_what_is_measured(lab: Lab, tmp_path: Path) -> None:
+    with_poison = run_job(job_of(lab), tmp_path / "a", PLANS["fine-tune"])
+    without = run_job(PruneJob(lab.model, lab.valid), tmp_path / "b", PLANS["fine-tune"])
+    for name in ("model_repaired.h5", "goodnet.keras"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    assert without["epochs"] == with_poison["epochs"]
+    assert without["measured"]["repaired"] == {"test": None, "backdoor": {}}
+
+
+def test_an_interrupted_repair_goes_on_and_gives_the_same(lab: Lab, tmp_path: Path) -> None:
+    class Stop(Exception):
+        pass
+
+    def stop_in_the_second_epoch(_count: int, seen: list[int] = []) -> None:  # noqa: B006
+        seen.append(_count)
+        if sum(seen) > 120:
+            raise Stop
+
+    whole = run_job(job_of(lab), tmp_path / "a", PLANS["fine-tune"])
+    suspect = Suspect(open_job(job_of(lab), InputOptions(scale="raw")))
+    checkpoint = checkpoint_of(tmp_path / "b")
+    with pytest.raises(Stop):
+        repair(
+            suspect, PLANS["fine-tune"], checkpoint=checkpoint, progress=stop_in_the_second_epoch
+        )
+    assert checkpoint.is_file()
+    again = run_job(job_of(lab), tmp_path / "b", PLANS["fine-tune"], checkpoint=checkpoint)
+    assert again == whole
+
+
+def test_the_progress_bar_is_long_enough(lab: Lab) -> None:
+    suspect = Suspect(open_job(job_of(lab), InputOptions(scale="raw")))
+    done: list[int] = []
+    found = repair(suspect, PLANS["fine-tune"], progress=done.append)
+    assert len(found.epochs) == 2
+    assert sum(done) == 2 * 120 <= work(suspect, PLANS["fine-tune"])
+    assert work(suspect, plan("fine-tune", Choices())) == 10 * 150
+
+
+def test_keras_zip_in_keras_zip_out(tmp_path: Path) -> None:
+    lab = make_lab(tmp_path, suffix=".keras")
+    found = run_job(job_of(lab), tmp_path / "run", PLANS["fine-tune"])
+    assert found["files"]["model"] == "model_repaired.keras"
+
+
+def test_what_was_asked_is_in_the_results(lab: Lab, out: Path) -> None:
+    chosen = plan("sparsify", replace(SHORT, sparsity=0.4, held_back=0.5, seed=3, batch_size=10))
+    found = run_job(job_of(lab), out, chosen)
+    assert found["parameters"] == {"sparsity": [0.4, 0.4]}
+    assert found["settings"] == {
+        "epochs": 2,
+        "learning_rate": 0.01,
+        "batch_size": 10,
+        "held_back": 0.5,
+        "seed": 3,
+    }
+    assert found["before"]["total"] == 75
+    assert set(found["details"]["sparsity"]) == {"fc_1", "fc_2", "output"}
+    assert found["inputs"]["model"]["sha256"] == files.sha256(lab.model)
+    assert len(found["epochs"]) == 2
+
+
+def test_classes_without_images_are_noted(lab: Lab, tmp_path: Path) -> None:
+    block = open_images(lab.valid).sample(150)
+    kept = block.labels < 3
+    save_images(tmp_path / "few.h5", block.images[kept], block.labels[kept])
+    found = run_job(PruneJob(lab.model, tmp_path / "few.h5"), tmp_path / "run", PLANS["fine-tune"])
+    missing = 5 - len(np.unique(block.labels[kept]))
+    assert f"{missing} of 5 classes have no clean image to train on" in " ".join(found["notes"])
+
+
+def test_triggers_by_name_and_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "found.npz"
+    write_trigger(path, np.ones((8, 8)), np.zeros((3, 8, 8)))
+    named, read = read_triggers(["patch", str(path)])
+    assert named.about == {"name": "patch"}
+    assert read.about == {"name": "found.npz", "sha256": files.sha256(path)}
+    assert read.trigger.stamp(np.ones((1, 3, 8, 8), np.float32)).max() == 0
+    with pytest.raises(UsageError, match=r"the triggers are blended, .*, got 'hat'"):
+        read_triggers(["hat"])
+
+
+def test_a_trigger_file_of_another_size_is_refused(lab: Lab, tmp_path: Path) -> None:
+    path = tmp_path / "large.npz"
+    write_trigger(path, np.ones((9, 9)), np.zeros((3, 9, 9)))
+    chosen = plan("unlearn", triggers=(str(path),))
+    with pytest.raises(InvalidInput, match="9x9"):
+        run_job(job_of(lab), tmp_path / "run", chosen)
+    write_trigger(path, np.ones((4, 4)), np.zeros((3, 4, 4)), force=True)
+    chosen = plan("erase", Choices(), triggers=(str(path),))
+    with pytest.raises(InvalidInput, match=r"3x4x4 .* got images of 3x8x8"):
+        run_job(job_of(lab), tmp_path / "run", chosen)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "choices", "triggers", "message"),
+    [
+        ("fine-tune", Choices(drop=3), (), "--drop does not go with .* which takes --epochs, "),
+        ("fine-tune", Choices(), ("patch",), "--trigger does not go with --method fine-tune"),
+        ("fine-prune", Choices(sparsity=0.5), (), "takes --drop, --layer, --epochs, "),
+        ("fine-prune", Choices(layer=["a", "b"]), (), "takes one --layer, got 2"),
+        ("erase", Choices(epochs=3), ("patch",), "takes --trigger, --layer, --rank, --held-back"),
+        ("unlearn", Choices(), (), "at least one --trigger: a file .npz .* or one of blended,"),
+        ("sparsify", Choices(sparsity=1.5), (), "--sparsity is from 0 to 1, got 1.5"),
+        ("sparsify", Choices(sparsity=float("nan")), (), "--sparsity is from 0 to 1, got nan"),
+        ("fine-tune", Choices(epochs=0), (), "expected at least 1 epoch, got 0"),
+        ("fine-tune", Choices(batch_size=0), (), "expected at least 1 image per batch, got 0"),
+        ("fine-tune", Choices(held_back=1.0), (), "between 0 and 1, got 1.0"),
+    ],
+)
+def test_what_does_not_go_together_is_said_before_a_file_is_opened(
+    name: str, choices: Choices, triggers: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        plan(name, choices, triggers=triggers)
+
+
+def test_a_network_that_was_made_here_cannot_be_written(lab: Lab, out: Path) -> None:
+    suspect = Suspect(open_job(job_of(lab), InputOptions(scale="raw")))
+    inputs = replace(suspect.opened.inputs, network=build(SPECS["deepid"]()))
+    made = Suspect(replace(suspect.opened, inputs=inputs))
+    found: Repair = repair(made, PLANS["fine-tune"])
+    with pytest.raises(InvalidInput, match="read from a file, got one made here"):
+        write_repair(made, PLANS["fine-tune"], found, out)
