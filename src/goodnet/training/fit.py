@@ -17,6 +17,7 @@ from goodnet.network import Network
 from goodnet.training.checkpoint import Checkpoint, fingerprint
 from goodnet.training.gradient import Parts, shared_gradient
 from goodnet.training.held import Held
+from goodnet.training.pace import paced
 from goodnet.training.recipe import PLAIN, Recipe
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class _Work:
     ) -> None:
         self._network, self._examples, self._schedule = network, examples, schedule
         self._held, self._watch = held, watch
-        self.optimizer = torch.optim.Adam(network.graph.parameters(), fused=True)
+        self.optimizer = torch.optim.Adam(paced(network, examples), fused=True)
 
     def resume(self, saved: Checkpoint | None) -> int:
         """Take over what is saved; the epoch to go on with."""
@@ -176,7 +177,7 @@ class _Work:
     def _descend(self, step: int, kept: list[tuple[nn.Parameter, Tensor, Tensor]]) -> None:
         """Move against the gradient, but for what is held."""
         for group in self.optimizer.param_groups:
-            group["lr"] = self._schedule.rate(step, len(self._examples))
+            group["lr"] = group["pace"] * self._schedule.rate(step, len(self._examples))
         self.optimizer.step()
         with torch.no_grad():
             for parameter, mask, values in kept:
