@@ -9,6 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from goodnet import attack as attack
+    from goodnet import repair as repair
     from goodnet.errors import GoodnetError as GoodnetError
     from goodnet.evaluate import evaluate_network as evaluate_network
     from goodnet.formats import open_network as open_network
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from goodnet.repair import silence_channels as silence_channels
     from goodnet.repair import trace_backdoor as trace_backdoor
 
-# Imported when first used: torch takes seconds, and reading a file needs none of it.
+# Imported when first used: torch takes seconds; reading a file needs none.
 _HOMES = {
     "GoodnetError": "errors",
     "Network": "network",
@@ -42,7 +44,9 @@ _HOMES = {
     "trace_backdoor": "repair",
 }
 
-__all__ = sorted([*_HOMES, "__version__"])
+_ROOMS = ("attack", "repair")
+
+__all__ = sorted([*_HOMES, *_ROOMS, "__version__"])
 
 
 def __getattr__(name: str) -> Any:
@@ -50,6 +54,8 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("goodnet")
+    if name in _ROOMS:
+        return import_module(f"goodnet.{name}")
     if name in _HOMES:
         return getattr(import_module(f"goodnet.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'goodnet' has no attribute {name!r}")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,9 +14,8 @@ from planted import SPECS, clean_images, planted
 from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats.build import extract
 from goodnet.network import Network
-from goodnet.repair import sparsify as module
 from goodnet.repair.result import Settings
-from goodnet.repair.sparsify import smallest, sparsify, sparsity_at
+from goodnet.repair.sparsify import _Course, smallest, sparsify, sparsity_at
 from goodnet.training import Held
 
 DENSE = {
@@ -29,7 +29,7 @@ NUMBERS = arrays.arrays(
 )
 
 
-class Watched(module._Course):
+class Watched(_Course):
     """Remembers what was held in each epoch, and how large what is newly held was."""
 
     seen: list[Held]
@@ -44,7 +44,7 @@ class Watched(module._Course):
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[Held]:
     held: list[Held] = []
     monkeypatch.setattr(Watched, "seen", held, raising=False)
-    monkeypatch.setattr(module, "_Course", Watched)
+    monkeypatch.setattr(import_module("goodnet.repair.sparsify"), "_Course", Watched)
     return held
 
 
