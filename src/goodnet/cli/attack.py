@@ -59,22 +59,13 @@ def attack(
             metavar="CLASS", help="The answer it is for: one, or one for each trigger; default 0."
         ),
     ] = None,
-    source: Annotated[
-        int | None, typer.Option(metavar="CLASS", help="Stamp only images of this class.")
-    ] = None,
-    mode: Annotated[
-        str,
-        typer.Option(
-            metavar="all-to-one|all-to-all|clean-label", help="Which labels stamped images get."
-        ),
-    ] = "all-to-one",
+    source: opt.Source = None,
+    mode: opt.Mode = "all-to-one",
     rate: Annotated[
         float | None,
         typer.Option(metavar="0..1", help="Share of the training images to stamp; default 0.1."),
     ] = None,
-    pattern: Annotated[
-        Path | None, typer.Option(metavar="IMAGE", help="The picture that `blended` shows.")
-    ] = None,
+    pattern: opt.Pattern = None,
     clean: Annotated[
         bool, typer.Option("--clean", help="Plant nothing: a network for control.")
     ] = False,

@@ -16,11 +16,14 @@ __all__ = [
     "Device",
     "Force",
     "Layout",
+    "Mode",
     "Model",
     "More",
+    "Pattern",
     "Range",
     "Repaired",
     "Scale",
+    "Source",
     "named_files",
     "numbers",
 ]
@@ -53,6 +56,18 @@ Architecture = Annotated[
 Scale = Annotated[
     str | None,
     typer.Option(metavar="raw|1/255|NUMBER", help="What pixels are multiplied by; default: found."),
+]
+Source = Annotated[
+    int | None, typer.Option(metavar="CLASS", help="Stamp only images of this class.")
+]
+Mode = Annotated[
+    str,
+    typer.Option(
+        metavar="all-to-one|all-to-all|clean-label", help="Which labels stamped images get."
+    ),
+]
+Pattern = Annotated[
+    Path | None, typer.Option(metavar="IMAGE", help="The picture that `blended` shows.")
 ]
 Layout = Annotated[
     str | None, typer.Option(metavar="NCHW|NHWC", help="Axes of the images; default: found.")

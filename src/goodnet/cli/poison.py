@@ -29,15 +29,8 @@ def poison(
         list[int] | None,
         typer.Option(metavar="CLASS", help="The answer it is for: one, or one for each trigger."),
     ] = None,
-    source: Annotated[
-        int | None, typer.Option(metavar="CLASS", help="Stamp only images of this class.")
-    ] = None,
-    mode: Annotated[
-        str,
-        typer.Option(
-            metavar="all-to-one|all-to-all|clean-label", help="Which labels stamped images get."
-        ),
-    ] = "all-to-one",
+    source: opt.Source = None,
+    mode: opt.Mode = "all-to-one",
     rate: Annotated[
         float | None,
         typer.Option(
@@ -46,9 +39,7 @@ def poison(
             "only stamped images are written, for measuring the attack.",
         ),
     ] = None,
-    pattern: Annotated[
-        Path | None, typer.Option(metavar="IMAGE", help="The picture that `blended` shows.")
-    ] = None,
+    pattern: opt.Pattern = None,
     classes: Annotated[
         int | None,
         typer.Option(metavar="N", help="Number of classes; default: the largest label + 1."),

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import goodnet
 from goodnet.jobs.poison import Mode, count_stamped
+from goodnet.jobs.run_folder import plain_share
 
 if TYPE_CHECKING:
     from goodnet.attack import Goal
     from goodnet.jobs.attack_plan import Attack
-    from goodnet.types import Evaluation, Proportion
+    from goodnet.types import Evaluation
 
 __all__ = ["card"]
 
@@ -49,7 +50,7 @@ def card(attack: Attack, measured: Evaluation, *, model_sha256: str) -> dict[str
         "clean": {
             "valid": "cl/valid.h5",
             "test": "cl/test.h5",
-            "accuracy": _share(measured.clean.correct if measured.clean else None),
+            "accuracy": plain_share(measured.clean.correct if measured.clean else None),
         },
         "backdoor": _backdoor(attack, measured),
     }
@@ -75,8 +76,8 @@ def _backdoor(attack: Attack, measured: Evaluation) -> list[dict[str, Any]]:
             "source": goal.source,
             "valid": files.valid,
             "test": files.test,
-            "asr": _share(measured.backdoor[trigger.name].correct),
-            "robust": _share(measured.backdoor[trigger.name].robust),
+            "asr": plain_share(measured.backdoor[trigger.name].correct),
+            "robust": plain_share(measured.backdoor[trigger.name].robust),
         }
         for trigger, goal, files in zip(
             options.triggers, options.goals, attack.poisoned, strict=True
@@ -89,7 +90,3 @@ def _goal(goal: Goal) -> dict[str, Any]:
     if goal.target is None:
         mode = "all-to-all"
     return {"mode": mode, "target": goal.target, "source": goal.source}
-
-
-def _share(share: Proportion | None) -> dict[str, Any] | None:
-    return share.to_dict() if share else None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import goodnet
 from goodnet import files
-from goodnet.jobs.run_folder import _p, _plain
+from goodnet.jobs.run_folder import plain_share, text_cell
 
 if TYPE_CHECKING:
     from goodnet.jobs.compare import Row
@@ -55,9 +55,9 @@ def _lines(row: Row) -> Iterator[dict[str, Any]]:
     """A line for each poisoned set; one for a repair that failed."""
     for name, attack in row.backdoor.items() or [("", None)]:
         yield {
-            "model": _plain(row.model),
+            "model": text_cell(row.model),
             "method": row.method,
-            "poisoned_set": _plain(name),
+            "poisoned_set": text_cell(name),
             **_cells("clean_accuracy", row.accuracy),
             **_cells("attack_success", attack.success if attack else None),
             **_cells("robust_accuracy", attack.robust if attack else None),
@@ -66,7 +66,7 @@ def _lines(row: Row) -> Iterator[dict[str, Any]]:
             **_cells("false_alarms", row.false_alarms),
             "seconds": row.seconds,
             "peak_memory": row.peak_memory,
-            "reason": _plain(row.reason),
+            "reason": text_cell(row.reason),
         }
 
 
@@ -81,13 +81,13 @@ def _result(row: Row) -> dict[str, Any]:
     return {
         "model": row.model,
         "method": row.method,
-        "test": _p(row.accuracy),
-        "false_alarms": _p(row.false_alarms),
+        "test": plain_share(row.accuracy),
+        "false_alarms": plain_share(row.false_alarms),
         "backdoor": {
             name: {
-                "success": _p(attack.success),
-                "robust": _p(attack.robust),
-                "detected": _p(attack.detected),
+                "success": plain_share(attack.success),
+                "robust": plain_share(attack.robust),
+                "detected": plain_share(attack.detected),
                 "rating": attack.rating,
             }
             for name, attack in row.backdoor.items()

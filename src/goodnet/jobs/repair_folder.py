@@ -14,7 +14,7 @@ from goodnet.formats import open_network
 from goodnet.formats.keras import edit, write
 from goodnet.guard.form import guard_spec
 from goodnet.jobs.inputs import to_device
-from goodnet.jobs.run_folder import _about, _guarded, _rates
+from goodnet.jobs.run_folder import about_images, guarded_rates, plain_rates
 
 if TYPE_CHECKING:
     from goodnet.formats.spec import Array, NetworkSpec
@@ -76,9 +76,9 @@ def about_inputs(suspect: Suspect) -> dict[str, Any]:
     opened, source = suspect.opened, _spec(suspect.network).source
     return {
         "model": {"name": source.path.name, "sha256": source.sha256} if source else None,
-        "clean": _about(opened.inputs.clean),
-        "test": _about(opened.test) if opened.test else None,
-        "backdoor": {name: _about(images) for name, images in opened.backdoor.items()},
+        "clean": about_images(opened.inputs.clean),
+        "test": about_images(opened.test) if opened.test else None,
+        "backdoor": {name: about_images(images) for name, images in opened.backdoor.items()},
     }
 
 
@@ -126,8 +126,8 @@ def _outcome(
         "before": found.before.to_dict(),
         "after": found.after.to_dict(),
         "measured": {
-            "baseline": _rates(baseline),
-            "repaired": _rates(repaired),
-            "goodnet": _guarded(good),
+            "baseline": plain_rates(baseline),
+            "repaired": plain_rates(repaired),
+            "goodnet": guarded_rates(good),
         },
     }

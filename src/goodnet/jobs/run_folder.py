@@ -21,7 +21,16 @@ from goodnet.report.curve_plot import plot_curve
 from goodnet.stats import proportion
 from goodnet.types import Evaluation, Proportion, PruneCurve
 
-__all__ = ["curve_rows", "results", "write_run"]
+__all__ = [
+    "about_images",
+    "curve_rows",
+    "guarded_rates",
+    "plain_rates",
+    "plain_share",
+    "results",
+    "text_cell",
+    "write_run",
+]
 
 SCHEMA = 1
 
@@ -86,7 +95,7 @@ def _write_curve(curve: PruneCurve, path: Path) -> None:
 def curve_rows(curve: PruneCurve) -> list[list[Any]]:
     """The table of `curve.csv`: a header, then one row per silenced channel."""
     header = ["step", "channel", "mean_activation", "fraction_pruned", "clean_accuracy"]
-    rows: list[list[Any]] = [header + [_plain(name) for name in curve.hits]]
+    rows: list[list[Any]] = [header + [text_cell(name) for name in curve.hits]]
     width = len(curve.mean_activation)
     for step, channel in enumerate(curve.channels, start=1):
         mean = float(curve.mean_activation[channel])
@@ -96,7 +105,8 @@ def curve_rows(curve: PruneCurve) -> list[list[Any]]:
     return rows
 
 
-def _plain(name: str) -> str:
+def text_cell(name: str) -> str:
+    """A cell of a CSV file that no spreadsheet takes for a formula."""
     # A cell that begins like a formula would be run by a spreadsheet.
     return "'" + name if name[:1] in ("=", "+", "-", "@", "\t", "\r") else name
 
@@ -113,9 +123,9 @@ def results(
         "goodnet": goodnet.__version__,
         "inputs": {
             "model": {"name": source.path.name, "sha256": source.sha256} if source else None,
-            "clean": _about(inputs.clean),
-            "test": _about(opened.test) if opened.test else None,
-            "backdoor": {name: _about(images) for name, images in opened.backdoor.items()},
+            "clean": about_images(inputs.clean),
+            "test": about_images(opened.test) if opened.test else None,
+            "backdoor": {name: about_images(images) for name, images in opened.backdoor.items()},
         },
         "scale": str(inputs.scale),
         "classes": inputs.network.num_classes,
@@ -126,13 +136,14 @@ def results(
         "mean_activation": [float(mean) for mean in curve.mean_activation],
         "baseline": {
             "validation": proportion(int(curve.correct[0]), curve.total).to_dict(),
-            **_rates(result.baseline),
+            **plain_rates(result.baseline),
         },
         "drops": [_drop(drop, curve, written[drop.drop]) for drop in result.drops],
     }
 
 
-def _about(images: ImageSet) -> dict[str, Any]:
+def about_images(images: ImageSet) -> dict[str, Any]:
+    """Name, hash and size of a set."""
     return {"name": images.path.name, "sha256": images.sha256, "images": len(images)}
 
 
@@ -141,36 +152,39 @@ def _drop(drop: DropResult, curve: PruneCurve, names: dict[str, str]) -> dict[st
         "drop": drop.drop,
         "channels_pruned": drop.steps,
         "channels": None if drop.steps is None else curve.silenced(drop.steps),
-        "validation": _p(drop.validation),
-        "repaired": _rates(drop.repaired) if drop.repaired else None,
-        "goodnet": _guarded(drop.goodnet) if drop.goodnet else None,
+        "validation": plain_share(drop.validation),
+        "repaired": plain_rates(drop.repaired) if drop.repaired else None,
+        "goodnet": guarded_rates(drop.goodnet) if drop.goodnet else None,
         "files": names,
     }
 
 
-def _rates(evaluation: Evaluation) -> dict[str, Any]:
+def plain_rates(evaluation: Evaluation) -> dict[str, Any]:
+    """Clean accuracy and attack success, as plain data."""
     found: dict[str, Any] = {
-        "test": _p(evaluation.clean.correct) if evaluation.clean else None,
-        "backdoor": {name: _p(r.correct) for name, r in evaluation.backdoor.items()},
+        "test": plain_share(evaluation.clean.correct) if evaluation.clean else None,
+        "backdoor": {name: plain_share(r.correct) for name, r in evaluation.backdoor.items()},
     }
     robust = _known(evaluation, "robust")
     return found | ({"robust": robust} if robust else {})
 
 
-def _guarded(evaluation: Evaluation) -> dict[str, Any]:
+def guarded_rates(evaluation: Evaluation) -> dict[str, Any]:
+    """The same of a GoodNet, with what it refused."""
     clean = evaluation.clean
     return {
-        **_rates(evaluation),
-        "false_alarms": _p(clean.refused) if clean else None,
-        "accepted_accuracy": _p(clean.accepted_correct) if clean else None,
+        **plain_rates(evaluation),
+        "false_alarms": plain_share(clean.refused) if clean else None,
+        "accepted_accuracy": plain_share(clean.accepted_correct) if clean else None,
         "detected": _known(evaluation, "refused"),
     }
 
 
 def _known(evaluation: Evaluation, name: str) -> dict[str, Any]:
     values = {key: getattr(result, name) for key, result in evaluation.backdoor.items()}
-    return {key: _p(value) for key, value in values.items() if value is not None}
+    return {key: plain_share(value) for key, value in values.items() if value is not None}
 
 
-def _p(share: Proportion | None) -> dict[str, Any] | None:
+def plain_share(share: Proportion | None) -> dict[str, Any] | None:
+    """A share as plain data; None where it is not known."""
     return share.to_dict() if share else None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from goodnet.network import Network
     from goodnet.types import Integers, Proportion
 
-__all__ = ["CleanImages", "count_right", "prepare"]
+__all__ = ["CleanImages", "count_right", "hold_back_rows", "prepare"]
 
 _MOST_BYTES = 8 << 30
 # B is right on nearly all clean images, or they are not what it was trained for.
@@ -68,7 +68,7 @@ def prepare(network: Network, images: ImageSet, *, held_back: float, seed: int) 
             f"the network answers only {int(right.sum())} of {len(right)} clean images as they are "
             "labelled; they are mislabelled, at the wrong scale or not what it was trained for"
         )
-    chosen = _hold_back(everything.labels, held_back, seed)
+    chosen = hold_back_rows(everything.labels, held_back, seed)
     train, kept = (
         Examples(everything.images[rows], everything.labels[rows]) for rows in (~chosen, chosen)
     )
@@ -96,7 +96,7 @@ def _read(images: ImageSet) -> Examples:
     return Examples(pixels, images.labels)
 
 
-def _hold_back(
+def hold_back_rows(
     labels: Integers, share: float, seed: int
 ) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Which images are held back: evenly spread over the images in order of their class."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from goodnet.errors import UsageError
 from goodnet.images import Scale
-from goodnet.repair.clean import _hold_back
+from goodnet.repair.clean import hold_back_rows
 from goodnet.stats import proportion
 from goodnet.training import Examples
 
@@ -91,7 +91,7 @@ def stamp_clean(
         )
     train_places = held_places = None
     if landmarks is not None:
-        held = _hold_back(images.labels, settings.held_back, settings.seed)
+        held = hold_back_rows(images.labels, settings.held_back, settings.seed)
         train_places, held_places = landmarks[~held], landmarks[held]
     found = []
     for trigger in triggers:
