@@ -1,0 +1,220 @@
+"""What a report shows, as plain frozen data: read from run folders, then drawn and written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from goodnet.types import Proportion
+
+__all__ = [
+    "Cost",
+    "Curve",
+    "Drop",
+    "Epoch",
+    "FileFact",
+    "LayerFact",
+    "Picture",
+    "Run",
+    "Tower",
+    "Trial",
+]
+
+
+@dataclass(frozen=True)
+class Tower:
+    """One network on the sets it was judged by.
+
+    Attributes:
+        name: "B", "B'" or "G".
+        clean: Clean accuracy; None where no test set was given.
+        success: Attack success rate by poisoned set.
+        robust: Poisoned images answered with their true class, by set; only where known.
+        false_alarms: Clean images answered N; None for a network without class N.
+        detected: Poisoned images answered N, by set.
+    """
+
+    name: str
+    clean: Proportion | None
+    success: Mapping[str, Proportion] = field(default_factory=dict)
+    robust: Mapping[str, Proportion] = field(default_factory=dict)
+    false_alarms: Proportion | None = None
+    detected: Mapping[str, Proportion] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One way of making B' of B, and the G of both.
+
+    Attributes:
+        name: "X = 10", or the name of a method.
+        model: The file of B, for a comparison of several; "" where there is one.
+        repaired: B'; None where it could not be made.
+        guarded: G; None where it could not be made.
+        rating: The defence effectiveness rating (DER), 0..1; None where not known.
+        cost: What it took; None where not known.
+        reason: Why it could not be made; "" where it was.
+        files: What was written: name by role ("model", "goodnet", "compact").
+    """
+
+    name: str
+    model: str = ""
+    repaired: Tower | None = None
+    guarded: Tower | None = None
+    rating: float | None = None
+    cost: Cost | None = None
+    reason: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Drop:
+    """An allowed drop that was asked for.
+
+    Attributes:
+        drop: Percentage points.
+        steps: Channels silenced to get there; None if accuracy never falls that far.
+    """
+
+    drop: float
+    steps: int | None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What pruning one layer does, step by step.
+
+    Attributes:
+        layer: Its name.
+        order: "ascending", "descending" or "given".
+        channels: All channels in pruning order.
+        mean_activation: On clean images, by channel index.
+        poisoned_activation: The same on each poisoned set, where measured.
+        dead: Channels that are zero everywhere on every clean image.
+        accuracy: On the clean validation set with 0, 1, ... channels silent.
+        success: Of each poisoned set with 0, 1, ... channels silent.
+        drops: The drops that were asked for.
+    """
+
+    layer: str
+    order: str
+    channels: tuple[int, ...]
+    mean_activation: tuple[float, ...]
+    dead: tuple[int, ...]
+    accuracy: tuple[Proportion, ...]
+    success: Mapping[str, tuple[Proportion, ...]] = field(default_factory=dict)
+    poisoned_activation: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    drops: tuple[Drop, ...] = ()
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch of training: its mean loss, and the accuracy on images held back."""
+
+    loss: float
+    accuracy: Proportion
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image and what was answered to it.
+
+    Attributes:
+        png: The file's bytes.
+        set: "clean", or the name of a poisoned set.
+        index: Its place in the set, from 0.
+        label: What the set says: the true class, or the attacker's target.
+        source_label: What a poisoned image shows; None where not known.
+        answers: By network: "B", "B'", "G" (N, the number of classes, means "backdoored").
+        why: "sample", "refused" (a clean image G refused), "passed" (a poisoned one it let through).
+    """
+
+    png: bytes
+    set: str
+    index: int
+    label: int
+    source_label: int | None
+    answers: Mapping[str, int]
+    why: str
+
+
+@dataclass(frozen=True)
+class LayerFact:
+    """A layer: what it does, what it reads, the shape of its value, its stored numbers."""
+
+    name: str
+    op: str
+    inputs: tuple[str, ...]
+    shape: tuple[int | None, ...]
+    parameters: int
+
+
+@dataclass(frozen=True)
+class FileFact:
+    """A file: its role ("model", "clean", ...), name, sha256, and images if it is a set."""
+
+    role: str
+    name: str
+    sha256: str
+    images: int | None = None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds, and the most memory the process held in bytes; None where not known."""
+
+    seconds: float | None
+    peak_memory: int | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder.
+
+    Attributes:
+        name: Of the folder.
+        command: "prune", "repair" or "compare".
+        method: Of a repair; "prune" for a pruning; "" for a comparison.
+        classes: N; None where a comparison has several networks.
+        baseline: B on the sets it was judged by; None where a comparison has several networks.
+        trials: Every B' with its G.
+        shown: The trial the first numbers and the pictures are of; None if there is none.
+        curve: Of a pruning.
+        epochs: Of a repair that trains.
+        chosen: The epoch B' is from, counted from 1; 0 if it was not trained.
+        pictures: Clean and poisoned images with what was answered.
+        layers: Of B, in running order.
+        pruned_layer: The layer whose channels were silenced; "" for none.
+        parameters: Of B, and of B' with what is silent removed, where known.
+        inputs: The files it was made from.
+        outputs: The files in the folder.
+        notes: What a user should know, a sentence each.
+        cost: Of all of it.
+        line: The exact command; "" where not known.
+        options: Resolved options, as they are to be shown.
+        versions: Of this program and the libraries that count.
+        finished: When, in UTC, as ISO 8601; "" where not known.
+    """
+
+    name: str
+    command: str
+    method: str
+    classes: int | None
+    baseline: Tower | None
+    trials: tuple[Trial, ...]
+    shown: int | None
+    curve: Curve | None = None
+    epochs: tuple[Epoch, ...] = ()
+    chosen: int = 0
+    pictures: tuple[Picture, ...] = ()
+    layers: tuple[LayerFact, ...] = ()
+    pruned_layer: str = ""
+    parameters: tuple[int | None, int | None] = (None, None)
+    inputs: tuple[FileFact, ...] = ()
+    outputs: tuple[FileFact, ...] = ()
+    notes: tuple[str, ...] = ()
+    cost: Cost | None = None
+    line: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    finished: str = ""
