@@ -242,9 +242,16 @@ class TestDefaultLayer:
         draft.add("activation", activation=RELU, name="end")
         assert default_layer(draft.ended()) == "end"
 
-    def test_no_convolution_at_all(self) -> None:
+    def test_of_dense_layers_the_last_hidden_one(self) -> None:
+        draft = Draft(3, 4, 4)
+        draft.add("rescale", scale=1 / 255, offset=0.0)
+        draft.add("flatten")
+        draft.dense(6, activation=RELU)
+        draft.dense(4, activation=RELU, name="hidden")
+        assert default_layer(draft.ended()) == "hidden"
+
+    def test_no_layer_between_image_and_answer(self) -> None:
         draft = Draft(5)
-        draft.dense(4)
         with pytest.raises(InvalidInput, match="no layer whose channels can be silenced"):
             default_layer(draft.ended())
 

@@ -65,18 +65,19 @@ def prunable_layers(spec: NetworkSpec) -> list[str]:
 
 
 def default_layer(spec: NetworkSpec) -> str:
-    """The last pooling layer that can be pruned, or the last convolution where there is none.
+    """The last pooling layer that can be pruned, else the last convolution, else dense layer.
 
     A convolution is taken together with the normalization and activation that follow it.
 
     Raises:
-        InvalidInput: If no layer of the network can be pruned.
+        InvalidInput: If no such layer of the network can be pruned.
     """
     graph = Graph(spec)
     names = [layer.name for layer in spec.layers if _is_prunable(graph, layer)]
     pools = [name for name in names if graph.layers[name].op in _POOLS]
     stages = [_end_of_stage(graph, x.name) for x in spec.layers if x.op == "conv2d"]
-    candidates = pools or [name for name in stages if name in names] or names
+    hidden = (x.name for x in spec.layers if x.op == "dense" and _can_be_silenced(graph, x.name))
+    candidates = pools or [name for name in stages if name in names] or list(hidden)
     if not candidates:
         raise InvalidInput(
             "the network has no layer whose channels can be silenced; it has "
@@ -86,10 +87,13 @@ def default_layer(spec: NetworkSpec) -> str:
 
 
 def _is_prunable(graph: Graph, layer: Layer) -> bool:
-    if not (graph.is_picture(layer.name) or layer.op in _POOLS):
-        return False
+    has_channels = graph.is_picture(layer.name) or layer.op in _POOLS
+    return has_channels and _can_be_silenced(graph, layer.name)
+
+
+def _can_be_silenced(graph: Graph, name: str) -> bool:
     try:
-        _plan(graph, layer.name, np.arange(graph.channel_count(layer.name)))
+        _plan(graph, name, np.arange(graph.channel_count(name)))
     except (BlockedError, InvalidInput):
         return False
     return True

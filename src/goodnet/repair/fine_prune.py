@@ -20,7 +20,6 @@ from goodnet.repair.tune import finish, plain_spec, recipe_for, tune
 from goodnet.training import silent_numbers
 
 if TYPE_CHECKING:
-    from goodnet.formats.spec import NetworkSpec
     from goodnet.images import ImageSet
     from goodnet.network import Network
 
@@ -41,8 +40,7 @@ def fine_prune(
         network: B, from a file; it is not changed.
         images: Clean, labelled and already scaled.
         drop: How far accuracy may fall by pruning, percentage points; training wins it back.
-        layer: The layer to prune; None for the last pooling layer, or the last hidden one of a
-            network of dense layers.
+        layer: The layer to prune; None for the usual one, see `repair.layers.default_layer`.
         settings: How to run it.
 
     Raises:
@@ -55,7 +53,7 @@ def fine_prune(
     if not 0 < drop < 100:
         raise UsageError(f"expected a drop between 0 and 100 percentage points, got {drop:g}")
     start = plain_spec(network)
-    layer = _usual_layer(network, start) if layer is None else layer
+    layer = default_layer(network) if layer is None else layer
     clean = prepare(network, images, held_back=settings.held_back, seed=settings.seed)
     channels = _channels(network, clean, layer=layer, drop=drop)
     found = tune(
@@ -70,13 +68,6 @@ def fine_prune(
     return finish(
         found, "fine-prune", since=since, layer=layer, drop=drop, channels_pruned=channels
     )
-
-
-def _usual_layer(network: Network, spec: NetworkSpec) -> str:
-    if any(layer.op == "conv2d" for layer in spec.layers):
-        return default_layer(network)
-    hidden = [x.name for x in spec.layers if x.op == "dense" and x.name != spec.output]
-    return hidden[-1] if hidden else default_layer(network)
 
 
 def _channels(network: Network, clean: CleanImages, *, layer: str, drop: float) -> list[int]:

@@ -13,19 +13,20 @@ __all__ = ["default_layer", "silence_channels"]
 
 
 def default_layer(network: Network) -> str:
-    """The last pooling layer, or the last convolution where there is none.
+    """The last pooling layer, else the last convolution, else the last hidden dense layer.
 
     Raises:
-        InvalidInput: If the network has neither.
+        InvalidInput: If the network has none that can be silenced.
     """
     if network.spec is not None:
         return silence.default_layer(network.spec)
-    for kind in ("pool", "conv"):
+    # The last linear layer is the answer.
+    for kind, behind in (("pool", 0), ("conv", 0), ("linear", 1)):
         found = [name for name in network.layers if kind in network.kind(name).lower()]
-        if found:
-            return found[-1]
+        if len(found) > behind:
+            return found[-1 - behind]
     raise InvalidInput(
-        "the network has no pooling or convolutional layer to prune; name a layer, one of "
+        "the network has no pooling, convolutional or hidden layer to prune; name a layer, one of "
         + ", ".join(network.layers)
     )
 
