@@ -197,6 +197,15 @@ class TestRunFolder:
             write_folder(tmp_path / "run", throw(error))
         assert names(tmp_path) == []
 
+    def test_a_full_disk_within_names_the_folder_that_was_asked_for(self, tmp_path: Path) -> None:
+        with (
+            pytest.raises(FileError, match=r"no room.*: .*/run/model\.h5$"),
+            run_folder(tmp_path / "run") as folder,
+            atomic_path(folder / "model.h5"),
+        ):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        assert names(tmp_path) == []
+
     def test_an_existing_folder_stays_without_force(self, tmp_path: Path) -> None:
         (tmp_path / "run").mkdir()
         with pytest.raises(UsageError, match="--force"), run_folder(tmp_path / "run"):

@@ -87,6 +87,9 @@ def run_folder(destination: Path, *, force: bool = False) -> Iterator[Path]:
             _sync_tree(temporary)
             _check_folder(destination, force)
             _put_in_place(temporary, destination)
+        except FileError as error:
+            # What is written inside knows only the hidden name.
+            raise FileError(str(error).replace(str(temporary), str(destination))) from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         _sync(destination.parent)
