@@ -45,7 +45,8 @@ def test_prune_writes_a_run_folder_and_prints_a_table(
     assert "not reached" in printed
     assert "valid.h5: 150 images 3x8x8" in notes
     names = {path.name for path in out.iterdir()}
-    expected = {"results.json", "curve.csv", "curve.png", "comparison.png"}
+    expected = {"results.json", "run.json", "report.html", "pictures", "curve.csv"}
+    expected |= {f"{name}.{kind}" for name in ("curve", "comparison") for kind in ("png", "svg")}
     expected |= {f"{kind}_drop_{drop}" for drop in (5, 20) for kind in ("model", "goodnet")}
     assert {name.replace(".h5", "").replace(".keras", "") for name in names} == expected
 

@@ -25,6 +25,7 @@ from goodnet.jobs.compare_plan import COMPARED, Cell, name_models, plan_cells
 from goodnet.jobs.inputs import InputOptions
 from goodnet.jobs.prune import Opened, PruneJob, PruneOptions, open_job, prune
 from goodnet.jobs.repair_plan import Choices, read_triggers
+from goodnet.jobs.run_record import RECORD, Began
 from goodnet.stats import proportion
 
 SHORT = Choices(epochs=1, learning_rate=0.01)
@@ -170,7 +171,7 @@ def test_if_nothing_works_there_is_no_comparison(lab: Lab, tmp_path: Path) -> No
 def test_a_file_error_is_not_a_row(
     lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_arguments: object) -> None:
+    def full(*_arguments: object, **_options: object) -> None:
         raise FileError("no room")
 
     monkeypatch.setattr(job, "write_repair", full)
@@ -185,17 +186,23 @@ def test_the_run_folder_holds_the_table_and_every_repair(lab: Lab, out: Path) ->
     partial = partial_of(out)
     rows = compare({"=net": opened(lab)}, cells, partial, stage=unseen)
     with files.run_folder(out) as folder:
-        write_comparison(rows, partial, folder)
+        write_comparison(rows, partial, folder, began=Began())
     remove_partial(partial)
     assert [path.name for path in out.parent.iterdir()] == [out.name]
     assert {path.name for path in out.iterdir()} == {
-        *("results.json", "comparison.csv", "prune-5", "erase")
+        *("results.json", RECORD, "comparison.csv", "prune-5", "erase")
     }
     assert open_network(out / "erase" / "model_repaired.h5").num_classes == 5
     found = json.loads((out / "results.json").read_text())
     assert (found["schema"], found["command"]) == (1, "compare")
     assert [row["method"] for row in found["rows"]] == [row.method for row in rows]
     assert "seconds" not in found["rows"][1]
+    record = json.loads((out / RECORD).read_text())
+    assert [(cost["model"], cost["method"]) for cost in record["rows"]] == [
+        (row.model, row.method) for row in rows if row.folder
+    ]
+    assert record["rows"][0]["seconds"] == rows[1].seconds
+    assert (out / "erase" / "pictures" / "clean_0.png").is_file()
     with (out / "comparison.csv").open(newline="") as file:
         lines = list(csv.DictReader(file))
     assert [line["method"] for line in lines] == [row.method for row in rows]
@@ -216,6 +223,24 @@ def test_finished_repairs_are_not_done_again_after_an_interruption(
     assert second.labels == ["fine-tune"]
     whole = compare({"net": opened(lab)}, cells, tmp_path / "b", stage=unseen)
     assert [_without_costs(row) for row in rows] == [_without_costs(row) for row in whole]
+
+
+def test_a_repair_whose_costs_are_not_known_is_done_again(lab: Lab, tmp_path: Path) -> None:
+    cells = plan_cells(["prune"], Choices(), drops=[5, 20])
+    partial = tmp_path / "partial"
+    compare({"net": opened(lab)}, cells, partial, stage=unseen)
+    (partial / "prune-5" / RECORD).unlink()
+    again = Seen()
+    compare({"net": opened(lab)}, cells, partial, stage=again)
+    assert again.labels == ["prune-5"]
+
+
+def test_every_repair_records_the_command_it_comes_from(lab: Lab, tmp_path: Path) -> None:
+    cells = plan_cells(["prune"], Choices(), drops=[5])
+    partial = tmp_path / "partial"
+    compare({"net": opened(lab)}, cells, partial, stage=unseen, line="goodnet compare net.h5")
+    record = json.loads((partial / "prune-5" / RECORD).read_text())
+    assert record["command_line"] == "goodnet compare net.h5"
 
 
 def _without_costs(row: Row) -> Row:
@@ -255,7 +280,7 @@ def test_several_models_each_have_a_folder_and_keep_their_order(
     rows = compare(models, cells, tmp_path / "partial", stage=unseen)
     assert [row.model for row in rows] == ["one"] * 3 + ["two"] * 3
     with files.run_folder(out) as folder:
-        write_comparison(rows, tmp_path / "partial", folder)
+        write_comparison(rows, tmp_path / "partial", folder, began=Began())
     assert (out / "two" / "prune-5" / "goodnet.keras").is_file()
     assert [_without_costs(replace(row, model="", folder="")) for row in rows[:3]] == [
         _without_costs(replace(row, model="", folder="")) for row in rows[3:]

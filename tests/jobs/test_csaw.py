@@ -19,6 +19,7 @@ from goodnet.jobs.inputs import InputOptions
 from goodnet.jobs.inspect import inspect_file
 from goodnet.jobs.prune import PruneJob, PruneOptions, open_job, prune
 from goodnet.jobs.run_folder import write_run
+from goodnet.jobs.run_record import Began
 from goodnet.repair.activity import ChannelActivity
 from goodnet.repair.prune import pruning_order
 
@@ -68,7 +69,7 @@ def test_pruning_lab3_gives_the_files_others_made(csaw: Path, tmp_path: Path) ->
     drops = [1, 5, 10, 15, 30, 60]
     result = prune(opened, PruneOptions(channels=order, drops=drops))
     with files.run_folder(tmp_path / "run") as folder:
-        write_run(opened, result, folder)
+        write_run(opened, result, folder, began=Began())
     found = json.loads((tmp_path / "run" / "results.json").read_text())
     written = {drop["channels_pruned"]: drop["files"].get("model") for drop in found["drops"]}
     compared = 0

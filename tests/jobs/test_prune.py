@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from lab import Lab, make_lab
 
 from goodnet import files
@@ -16,6 +17,7 @@ from goodnet.images import open_images
 from goodnet.jobs.inputs import InputOptions
 from goodnet.jobs.prune import PruneJob, PruneOptions, open_job, prune
 from goodnet.jobs.run_folder import write_run
+from goodnet.jobs.run_record import RECORD, Began
 
 
 def run_job(
@@ -24,7 +26,7 @@ def run_job(
     opened = open_job(job, InputOptions())
     result = prune(opened, options)
     with files.run_folder(out) as folder:
-        write_run(opened, result, folder, small=small)
+        write_run(opened, result, folder, began=Began(), small=small)
     found: dict[str, Any] = json.loads((out / "results.json").read_text())
     return found
 
@@ -80,13 +82,15 @@ def test_a_drop_that_is_never_reached_says_null(lab: Lab, out: Path) -> None:
     found = run_job(lab_job(lab), out, PruneOptions(drops=[99]))
     (drop,) = found["drops"]
     assert drop["channels_pruned"] is None
-    assert drop["repaired"] is drop["goodnet"] is drop["validation"] is None
+    assert drop["repaired"] is drop["goodnet"] is drop["validation"] is drop["parameters"] is None
     assert drop["files"] == {}
+    assert found["pictures"] == {"drop": None, "items": []}
 
 
 def test_without_test_or_poison_the_network_is_still_pruned(lab: Lab, out: Path) -> None:
     found = run_job(PruneJob(lab.model, lab.valid), out, PruneOptions(drops=[30]))
     assert found["baseline"]["test"] is None
+    assert found["poisoned_activation"] == {}
     assert found["drops"][0]["goodnet"]["false_alarms"] is None
     assert (out / found["drops"][0]["files"]["goodnet"]).is_file()
 
@@ -105,7 +109,9 @@ def test_compact_networks_are_smaller_and_answer_the_same(lab: Lab, out: Path) -
     small, silenced = (open_network(out / names[kind]) for kind in ("compact", "model"))
     assert small.spec
     assert silenced.spec
+    assert small.spec.count_parameters() == found["drops"][0]["parameters"]
     assert small.spec.count_parameters() < silenced.spec.count_parameters()
+    assert silenced.spec.count_parameters() == found["network"]["parameters"]
     images = open_images(lab.test).sample(150).images
     np.testing.assert_allclose(small.outputs(images), silenced.outputs(images), atol=1e-6)
 
@@ -117,11 +123,48 @@ def test_keras_zip_in_keras_zip_out(tmp_path: Path) -> None:
     read_spec(tmp_path / "run" / "model_drop_30.keras")
 
 
-def test_two_runs_give_the_same_files(lab: Lab, tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        run_job(lab_job(lab), tmp_path / name, PruneOptions(drops=[5, 30]), small=True)
-    for path in sorted((tmp_path / "a").iterdir()):
-        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
+def test_two_runs_give_the_same_files_but_for_the_record(lab: Lab, tmp_path: Path) -> None:
+    one, two = (tmp_path / name for name in ("a", "b"))
+    for place in (one, two):
+        run_job(lab_job(lab), place, PruneOptions(drops=[5, 30]), small=True)
+    written = [path.relative_to(one) for path in sorted(one.rglob("*")) if path.is_file()]
+    assert Path(RECORD) in written
+    assert any(path.suffix == ".png" and path.parent.name == "pictures" for path in written)
+    for path in written:
+        same = (one / path).read_bytes() == (two / path).read_bytes()
+        assert same or path.name == RECORD, path
+
+
+def test_how_much_channels_do_on_poison_is_measured_and_changes_nothing(
+    lab: Lab, tmp_path: Path
+) -> None:
+    found = run_job(lab_job(lab), tmp_path / "a", PruneOptions(drops=[5]))
+    features = open_network(lab.model).cut("pool_1").head
+    values = features(torch.from_numpy(open_images(lab.poisoned).sample(60).images))[0]
+    means = values.double().mean((0, 2, 3)).tolist()
+    assert found["poisoned_activation"] == {"toy": pytest.approx(means, rel=1e-6)}
+    without = run_job(
+        PruneJob(lab.model, lab.valid, lab.test), tmp_path / "b", PruneOptions(drops=[5])
+    )
+    for key in ("channels", "mean_activation", "dead_channels"):
+        assert without[key] == found[key]
+
+
+@pytest.mark.parametrize(
+    ("drops", "shown"), [([2, 5, 10, 30], 10), ([5, 30], 5), ([20, 30], 20), ([5, 99], 5)]
+)
+def test_pictures_are_of_the_largest_drop_that_is_not_too_large(
+    lab: Lab, out: Path, drops: list[float], shown: float
+) -> None:
+    found = run_job(lab_job(lab), out, PruneOptions(drops=drops))
+    assert found["pictures"]["drop"] == shown
+    files_of = {drop["drop"]: drop["files"] for drop in found["drops"]}
+    good = open_network(out / files_of[shown]["goodnet"])
+    sets = {"clean": open_images(lab.test), "toy": open_images(lab.poisoned)}
+    assert {item["set"] for item in found["pictures"]["items"]} == set(sets)
+    for item in found["pictures"]["items"]:
+        block = sets[item["set"]].take([item["index"]])
+        assert [item["answers"]["G"]] == good.answers(block.images).tolist()
 
 
 @pytest.mark.parametrize("drop", [0.0, 100.0, -1.0, float("nan")])

@@ -25,6 +25,7 @@ from goodnet.jobs.prune import PruneJob, open_job
 from goodnet.jobs.repair import Suspect, repair, work
 from goodnet.jobs.repair_folder import write_repair
 from goodnet.jobs.repair_plan import Choices, RepairPlan, plan_repair, read_triggers
+from goodnet.jobs.run_record import RECORD, Began
 from goodnet.repair.methods import METHODS, find_method
 from goodnet.repair.result import Repair
 
@@ -42,10 +43,11 @@ def plan(name: str, choices: Choices = SHORT, *, triggers: tuple[str, ...] = ())
 def run_job(
     job: PruneJob, out: Path, chosen: RepairPlan, *, checkpoint: Path | None = None
 ) -> dict[str, Any]:
+    began = Began()
     suspect = Suspect(open_job(job, InputOptions(scale="raw")))
     found = repair(suspect, chosen, checkpoint=checkpoint)
     with files.run_folder(out) as folder:
-        write_repair(suspect, chosen, found, folder)
+        write_repair(suspect, chosen, found, folder, began=began)
     results: dict[str, Any] = json.loads((out / files.RESULTS).read_text())
     return results
 
@@ -115,16 +117,40 @@ def test_only_changed_numbers_of_the_file_differ(lab: Lab, out: Path) -> None:
     assert 0 < differing <= 4 * sum(after.arrays[key].size for key in changed)
 
 
-def test_two_runs_give_the_same_files_but_for_the_costs(lab: Lab, tmp_path: Path) -> None:
+def test_two_runs_give_the_same_files_but_for_the_record(lab: Lab, tmp_path: Path) -> None:
     for name in ("a", "b"):
         run_job(job_of(lab), tmp_path / name, PLANS["unlearn"])
     assert {path.name for path in (tmp_path / "a").iterdir()} == {
-        *("results.json", "costs.json", "model_repaired.h5", "goodnet.keras")
+        *("results.json", RECORD, "model_repaired.h5", "goodnet.keras", "pictures")
     }
-    for name in ("results.json", "model_repaired.h5", "goodnet.keras"):
-        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
-    costs = json.loads((tmp_path / "a" / "costs.json").read_text())
-    assert costs["seconds"] > 0
+    for path in (tmp_path / "a").rglob("*.*"):
+        other = tmp_path / "b" / path.relative_to(tmp_path / "a")
+        assert path.name == RECORD or path.read_bytes() == other.read_bytes(), path
+    record = json.loads((tmp_path / "a" / RECORD).read_text())
+    (cost,) = record["rows"]
+    assert (cost["model"], cost["method"]) == ("net", "unlearn")
+    assert 0 < cost["seconds"] < record["seconds"]
+
+
+def test_the_results_tell_of_the_network_and_show_pictures(lab: Lab, out: Path) -> None:
+    found = run_job(job_of(lab), out, PLANS["fine-tune"])
+    assert [layer["name"] for layer in found["network"]["layers"]][:2] == ["input", "conv_1"]
+    assert found["pictures"]["drop"] is None
+    assert {item["set"] for item in found["pictures"]["items"]} == {"clean", "toy"}
+    repaired = open_network(out / found["files"]["model"])
+    sets = {"clean": open_images(lab.test), "toy": open_images(lab.poisoned)}
+    for item in found["pictures"]["items"]:
+        block = sets[item["set"]].take([item["index"]])
+        assert [item["answers"]["B'"]] == repaired.answers(block.images).tolist()
+
+
+def test_without_a_test_set_the_pictures_are_of_the_clean_set(lab: Lab, out: Path) -> None:
+    found = run_job(PruneJob(lab.model, lab.valid), out, PLANS["erase"])
+    assert found["measured"]["goodnet"]["false_alarms"] is None
+    labels = open_images(lab.valid).labels
+    items = found["pictures"]["items"]
+    assert [item["label"] for item in items] == [int(labels[item["index"]]) for item in items]
+    assert {item["set"] for item in items} == {"clean"}
 
 
 def test_poison_is_read_only_after_the_method_has_returned(
@@ -142,7 +168,7 @@ def test_poison_is_read_only_after_the_method_has_returned(
     found = repair(suspect, PLANS["unlearn"])
     assert set(read) == {"valid.h5"}
     with files.run_folder(out) as folder:
-        write_repair(suspect, PLANS["unlearn"], found, folder)
+        write_repair(suspect, PLANS["unlearn"], found, folder, began=Began())
     assert set(read) == {"valid.h5", "test.h5", "bd.h5"}
 
 
@@ -270,4 +296,4 @@ def test_a_network_that_was_made_here_cannot_be_written(lab: Lab, out: Path) -> 
     made = Suspect(replace(suspect.opened, inputs=inputs))
     found: Repair = repair(made, PLANS["fine-tune"])
     with pytest.raises(InvalidInput, match="read from a file, got one made here"):
-        write_repair(made, PLANS["fine-tune"], found, out)
+        write_repair(made, PLANS["fine-tune"], found, out, began=Began())

@@ -13,6 +13,7 @@ from goodnet.formats.build import build
 from goodnet.images import ImageSet, images_from_arrays
 from goodnet.network import Network
 from goodnet.repair.activity import measure_activity
+from goodnet.repair.prune import prune_curve, trace_backdoor
 from goodnet.repair.trace import trace_answers
 
 LAYERS = {
@@ -111,3 +112,27 @@ def test_channels_that_do_not_exist_or_come_twice_are_refused() -> None:
         trace_answers(network, images, "pool_2", groups=[[6]])
     with pytest.raises(InvalidInput, match="channel 2 of layer 'pool_2' is listed twice"):
         trace_answers(network, images, "pool_2", groups=[[2], [2]])
+
+
+@given(st.integers(1, 70), st.sampled_from(CASES))
+@settings(max_examples=20)
+def test_the_activity_of_a_trace_is_the_one_measured_alone(
+    block: int, case: tuple[str, str]
+) -> None:
+    name, layer = case
+    network = build(SPECS[name]())
+    images = labelled(network, 60)
+    groups = [[c] for c in range(network.channels(layer))]
+    trace = trace_answers(network, images, layer, groups=groups, block=block)
+    expected = measure_activity(network, images, layer).mean
+    np.testing.assert_allclose(trace.mean_activation, expected, rtol=1e-6, atol=1e-12)
+
+
+def test_the_activity_on_poison_is_that_of_the_whole_network() -> None:
+    network = module_network()
+    clean, poisoned = labelled(network, 60), labelled(network, 40, seed=1)
+    curve = prune_curve(network, clean, layer="body.1", order="descending")
+    trace = trace_backdoor(curve, network, poisoned)
+    expected = measure_activity(network, poisoned, "body.1").mean
+    np.testing.assert_allclose(trace.mean_activation, expected, rtol=1e-6)
+    assert not np.allclose(trace.mean_activation, curve.mean_activation)

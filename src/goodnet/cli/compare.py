@@ -10,7 +10,9 @@ import typer
 
 from goodnet.cli import options as opt
 from goodnet.cli import repair as common
+from goodnet.cli.report import add_report
 from goodnet.cli.text import note, percent, progress_bar, table
+from goodnet.cli.typed import typed
 from goodnet.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ _HEADER += ["G detection rate", "G false alarms", "s", "MiB"]
 
 
 def compare(
+    context: typer.Context,
     models: Annotated[
         list[Path],
         typer.Argument(metavar="MODEL...", help="Keras .h5 or .keras files.", show_default=False),
@@ -60,6 +63,7 @@ def compare(
     range: opt.Range = None,  # noqa: A002
     architecture: opt.Architecture = None,
     device: opt.Device = "cpu",
+    report: opt.Report = True,
     force: opt.Force = False,
 ) -> None:
     """Repair networks in several ways and print one table, best first."""
@@ -71,7 +75,9 @@ def compare(
     from goodnet.jobs.inputs import InputOptions
     from goodnet.jobs.prune import PruneJob, open_job
     from goodnet.jobs.repair_plan import Choices, read_triggers
+    from goodnet.jobs.run_record import Began
 
+    began = Began(typed(context))
     choices = Choices(
         sparsity=sparsity,
         epochs=epochs,
@@ -101,8 +107,10 @@ def compare(
             note(*(f"{name}: {text}" for text in job.inputs.notes))
         if partial.exists():
             note(f"repairs that are finished in {partial} are not done again")
-        rows = run(opened, cells, partial, stage=progress_bar)
-        write_comparison(rows, partial, folder)
+        rows = run(opened, cells, partial, stage=progress_bar, line=began.line)
+        write_comparison(rows, partial, folder, began=began)
+        if report:
+            add_report(folder, out)
     remove_partial(partial)
     print(_summary(rows))
     note(f"written to {out}")

@@ -21,8 +21,10 @@ from goodnet.cli import (
     predict,
     prune,
     repair,
+    report,
     show,
 )
+from goodnet.cli.typed import Commands
 from goodnet.errors import GoodnetError, OverBudget
 
 __all__ = ["app", "main"]
@@ -33,6 +35,7 @@ INTERNAL = 70
 app = typer.Typer(
     name="goodnet",
     help="Open an image classifier without running it, prune its backdoor, and guard it.",
+    cls=Commands,
     epilog="Exit codes: 0 done, 2 usage, 3 refused as unsafe, 4 invalid or unsupported input, "
     "5 resource limit, 6 file cannot be read or written, 130 interrupted.",
     no_args_is_help=True,
@@ -49,6 +52,7 @@ for command in (
     guard.guard,
     evaluate.evaluate,
     predict.predict,
+    report.report,
     show.show,
     faces.faces,
     poison.poison,

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from goodnet.cli import options as opt
+from goodnet.cli.report import add_report
 from goodnet.cli.text import note, percent, progress_bar, table
+from goodnet.cli.typed import typed
 from goodnet.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ __all__ = ["prune"]
 
 
 def prune(
+    context: typer.Context,
     model: opt.Model,
     more: opt.More = None,
     *,
@@ -54,6 +57,7 @@ def prune(
     range: opt.Range = None,  # noqa: A002
     architecture: opt.Architecture = None,
     device: opt.Device = "cpu",
+    report: opt.Report = True,
     force: opt.Force = False,
 ) -> None:
     """Prune the channels clean images hardly use; write B' and G for each allowed drop."""
@@ -62,7 +66,9 @@ def prune(
     from goodnet.jobs.prune import DEFAULT_DROPS, PruneJob, PruneOptions, check_drops, open_job
     from goodnet.jobs.prune import prune as run
     from goodnet.jobs.run_folder import write_run
+    from goodnet.jobs.run_record import Began
 
+    began = Began(typed(context))
     what = "a drop in percentage points"
     drops = check_drops(opt.numbers(drop, what=what) if drop else DEFAULT_DROPS)
     chosen = PruneOptions(
@@ -74,7 +80,9 @@ def prune(
         note(*opened.inputs.notes)
         with progress_bar(opened.work, "pruning") as advance:
             result = run(opened, chosen, progress=advance)
-        write_run(opened, result, folder, small=compact)
+        write_run(opened, result, folder, began=began, small=compact)
+        if report:
+            add_report(folder, out)
     print(_summary(result))
     note(f"written to {out}")
 

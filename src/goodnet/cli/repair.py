@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from goodnet.cli import options as opt
+from goodnet.cli.report import add_report
 from goodnet.cli.text import note, percent, progress_bar, table
+from goodnet.cli.typed import typed
 
 if TYPE_CHECKING:
     from goodnet.repair.result import Repair
@@ -55,6 +57,7 @@ Seed = Annotated[int, typer.Option(metavar="N", help="Same seed, same result.")]
 
 
 def repair(
+    context: typer.Context,
     model: opt.Model,
     more: opt.More = None,
     *,
@@ -95,6 +98,7 @@ def repair(
     range: opt.Range = None,  # noqa: A002
     architecture: opt.Architecture = None,
     device: opt.Device = "cpu",
+    report: opt.Report = True,
     force: opt.Force = False,
 ) -> None:
     """Repair a network with clean images; write B', in the file's format, and G."""
@@ -106,8 +110,10 @@ def repair(
     from goodnet.jobs.repair import repair as run
     from goodnet.jobs.repair_folder import write_repair
     from goodnet.jobs.repair_plan import Choices, plan_repair, read_triggers
+    from goodnet.jobs.run_record import Began
     from goodnet.repair.methods import find_method
 
+    began = Began(typed(context))
     choices = Choices(
         layer, drop, rank, sparsity, epochs, learning_rate, batch_size, held_back, seed
     )
@@ -123,7 +129,9 @@ def repair(
         with progress_bar(work(suspect, plan), method) as advance:
             found = run(suspect, plan, checkpoint=checkpoint, progress=advance)
         note(*found.notes)
-        evaluations = write_repair(suspect, plan, found, folder)
+        evaluations = write_repair(suspect, plan, found, folder, began=began)
+        if report:
+            add_report(folder, out)
     checkpoint.unlink(missing_ok=True)
     print(_summary(found, evaluations))
     note(f"written to {out}")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import goodnet
+from goodnet.jobs.plain import plain_share
 from goodnet.jobs.poison import Mode, count_stamped
-from goodnet.jobs.run_folder import plain_share
 
 if TYPE_CHECKING:
     from goodnet.attack import Goal

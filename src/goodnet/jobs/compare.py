@@ -17,7 +17,8 @@ from goodnet.jobs.attack import checkpoint_of
 from goodnet.jobs.compare_plan import Cell
 from goodnet.jobs.prune import Opened
 from goodnet.jobs.repair import Suspect, repair, work
-from goodnet.jobs.repair_folder import COSTS, about, write_repair
+from goodnet.jobs.repair_folder import about, write_repair
+from goodnet.jobs.run_record import RECORD, Began
 from goodnet.stats import proportion
 from goodnet.types import Evaluation, Proportion
 
@@ -116,7 +117,12 @@ def partial_of(out: Path) -> Path:
 
 
 def compare(
-    models: Mapping[str, Opened], cells: Sequence[Cell], partial: Path, *, stage: Stage
+    models: Mapping[str, Opened],
+    cells: Sequence[Cell],
+    partial: Path,
+    *,
+    stage: Stage,
+    line: str = "",
 ) -> list[Row]:
     """Repair every network in every way; what is in `partial` already is not done again.
 
@@ -125,6 +131,7 @@ def compare(
         cells: The repairs.
         partial: A folder for the finished ones, made if it is not there; it is this job's own.
         stage: Shows the progress of each repair.
+        line: The command as typed, for the record of each repair.
 
     Returns:
         By network: B, the repairs that worked, best first, and those that did not.
@@ -140,7 +147,10 @@ def compare(
         home = partial / name if len(models) > 1 else partial
         files.make_folder(home)
         suspect = Suspect(opened)
-        found = [_row(suspect, cell, partial, model=name, home=home, stage=stage) for cell in cells]
+        bench = _Bench(
+            suspect=suspect, model=name, partial=partial, home=home, stage=stage, line=line
+        )
+        found = [bench.row(cell) for cell in cells]
         rows += sorted([_untouched(name, suspect.baseline), *found], key=lambda row: row.order)
     failed = [row for row in rows if row.reason]
     if len(failed) == len(models) * len(cells):
@@ -161,44 +171,62 @@ def _claim(partial: Path) -> None:
     files.write_json(mark, {"schema": 1, "command": "compare", "finished": False})
 
 
-def _row(
-    suspect: Suspect, cell: Cell, partial: Path, *, model: str, home: Path, stage: Stage
-) -> Row:
-    place = home / cell.label
-    try:
-        if not _is_done(suspect, cell, place):
-            _run(suspect, cell, place, stage)
-    except (InvalidInput, OverBudget) as error:
-        checkpoint_of(place).unlink(missing_ok=True)
-        return Row(model, cell.label, reason=str(error))
-    measured, costs = _read(place / files.RESULTS)["measured"], _read(place / COSTS)
-    return Row(
-        model,
-        cell.label,
-        accuracy=_share(measured["repaired"]["test"]),
-        false_alarms=_share(measured["goodnet"]["false_alarms"]),
-        backdoor={key: _attacked(measured, key) for key in suspect.opened.backdoor},
-        seconds=costs["seconds"],
-        peak_memory=costs["peak_memory"],
-        folder=place.relative_to(partial).as_posix(),
-    )
+@dataclass(frozen=True, kw_only=True)
+class _Bench:
+    """Where one network is repaired in several ways.
 
+    Attributes:
+        suspect: The network and its images.
+        model: Its name.
+        partial: The folder of the comparison.
+        home: The folder of this network in it.
+        stage: Shows the progress of each repair.
+        line: The command as typed.
+    """
 
-def _is_done(suspect: Suspect, cell: Cell, place: Path) -> bool:
-    """Whether the same repair of the same files was finished before."""
-    if not (place / files.RESULTS).is_file():
-        return False
-    return about(suspect, cell.plan).items() <= _read(place / files.RESULTS).items()
+    suspect: Suspect
+    model: str
+    partial: Path
+    home: Path
+    stage: Stage
+    line: str
 
+    def row(self, cell: Cell) -> Row:
+        place = self.home / cell.label
+        try:
+            if not self._is_done(cell, place):
+                self._run(cell, place)
+        except (InvalidInput, OverBudget) as error:
+            checkpoint_of(place).unlink(missing_ok=True)
+            return Row(self.model, cell.label, reason=str(error))
+        measured = _read(place / files.RESULTS)["measured"]
+        (cost,) = _read(place / RECORD)["rows"]
+        return Row(
+            self.model,
+            cell.label,
+            accuracy=_share(measured["repaired"]["test"]),
+            false_alarms=_share(measured["goodnet"]["false_alarms"]),
+            backdoor={key: _attacked(measured, key) for key in self.suspect.opened.backdoor},
+            seconds=cost["seconds"],
+            peak_memory=cost["peak_memory"],
+            folder=place.relative_to(self.partial).as_posix(),
+        )
 
-def _run(suspect: Suspect, cell: Cell, place: Path, stage: Stage) -> None:
-    checkpoint = checkpoint_of(place)
-    with files.run_folder(place, force=True) as folder:
-        _forget_peak()
-        with stage(work(suspect, cell.plan), cell.label) as advance:
-            found = repair(suspect, cell.plan, checkpoint=checkpoint, progress=advance)
-        write_repair(suspect, cell.plan, found, folder)
-    checkpoint.unlink(missing_ok=True)
+    def _is_done(self, cell: Cell, place: Path) -> bool:
+        """Whether the same repair of the same files was finished before."""
+        if not all((place / name).is_file() for name in (files.RESULTS, RECORD)):
+            return False
+        return about(self.suspect, cell.plan).items() <= _read(place / files.RESULTS).items()
+
+    def _run(self, cell: Cell, place: Path) -> None:
+        checkpoint = checkpoint_of(place)
+        with files.run_folder(place, force=True) as folder:
+            began = Began(self.line)
+            _forget_peak()
+            with self.stage(work(self.suspect, cell.plan), cell.label) as advance:
+                found = repair(self.suspect, cell.plan, checkpoint=checkpoint, progress=advance)
+            write_repair(self.suspect, cell.plan, found, folder, began=began)
+        checkpoint.unlink(missing_ok=True)
 
 
 def _forget_peak() -> None:

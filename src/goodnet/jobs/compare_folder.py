@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import goodnet
 from goodnet import files
-from goodnet.jobs.run_folder import plain_share, text_cell
+from goodnet.jobs.plain import plain_share, text_cell
+from goodnet.jobs.run_record import Began, RepairCost, write_record
 
 if TYPE_CHECKING:
     from goodnet.jobs.compare import Row
@@ -21,13 +22,14 @@ __all__ = ["remove_partial", "write_comparison"]
 SCHEMA = 1
 
 
-def write_comparison(rows: Sequence[Row], partial: Path, folder: Path) -> None:
+def write_comparison(rows: Sequence[Row], partial: Path, folder: Path, *, began: Began) -> None:
     """Fill an empty run folder.
 
     Args:
         rows: The comparison.
         partial: Where its repairs are; they are copied, so that an interruption loses none.
         folder: Where to write.
+        began: When the command began.
     """
     for row in rows:
         if row.folder:
@@ -44,6 +46,12 @@ def write_comparison(rows: Sequence[Row], partial: Path, folder: Path) -> None:
         "rows": [_result(row) for row in rows],
     }
     files.write_json(folder / files.RESULTS, results)
+    costs = [
+        RepairCost(row.model, row.method, row.seconds, row.peak_memory)
+        for row in rows
+        if row.seconds is not None
+    ]
+    write_record(folder, began, costs)
 
 
 def remove_partial(partial: Path) -> None:

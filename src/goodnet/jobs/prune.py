@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from goodnet.errors import InvalidInput, UsageError
-from goodnet.evaluate import agree, score
 from goodnet.formats import silence
 from goodnet.images import ImageSet
+from goodnet.jobs.answers import Answers, Towers, evaluation
 from goodnet.jobs.inputs import InputOptions, Inputs, open_inputs
 from goodnet.network import Network
 from goodnet.repair.activity import Progress
 from goodnet.repair.layers import default_layer
 from goodnet.repair.prune import Order, prune_curve, trace_backdoor
-from goodnet.repair.trace import trace_answers
+from goodnet.repair.trace import Trace, trace_answers
 from goodnet.stats import proportion
 from goodnet.types import Evaluation, Integers, Proportion, PruneCurve
 
@@ -77,15 +80,23 @@ class DropResult:
         drop: Percentage points.
         steps: Channels silenced; None if accuracy never falls that far.
         validation: Accuracy of B' on the clean validation set.
-        repaired: B' on the test set and on each poisoned set.
-        goodnet: G on the same sets.
+        towers: What B, B' and G answer to the test set and to each poisoned set.
     """
 
     drop: float
     steps: int | None
     validation: Proportion | None = None
-    repaired: Evaluation | None = None
-    goodnet: Evaluation | None = None
+    towers: Towers | None = None
+
+    @property
+    def repaired(self) -> Evaluation | None:
+        """B' on the test set and on each poisoned set."""
+        return self.towers.evaluations[1] if self.towers else None
+
+    @property
+    def goodnet(self) -> Evaluation | None:
+        """G on the same sets."""
+        return self.towers.evaluations[2] if self.towers else None
 
 
 @dataclass(frozen=True)
@@ -97,19 +108,33 @@ class Opened:
     backdoor: Mapping[str, ImageSet]
 
     @property
+    def judged(self) -> ImageSet:
+        """The clean images whose answers are looked at one by one: the test set if there is one."""
+        return self.inputs.clean if self.test is None else self.test
+
+    @property
     def work(self) -> int:
-        """Images the job will run, for a progress bar: the clean set is passed twice."""
-        others = [*self.backdoor.values(), *([self.test] if self.test else [])]
+        """Images a pruning will run, for a progress bar; the clean set passes twice to choose."""
+        others = [self.judged, *self.backdoor.values()]
         return 2 * len(self.inputs.clean) + sum(len(images) for images in others)
 
 
 @dataclass(frozen=True)
 class PruneResult:
-    """What the job found, before anything is written."""
+    """What the job found, before anything is written.
+
+    Attributes:
+        curve: Accuracy and attack success, step by step.
+        baseline: B on the test set and on each poisoned set.
+        drops: B' and G for each drop.
+        poisoned_activation: By poisoned set: the mean over images and positions of each channel
+            of the pruned layer, shape (channels,). Never used to choose anything.
+    """
 
     curve: PruneCurve
     baseline: Evaluation
     drops: tuple[DropResult, ...]
+    poisoned_activation: Mapping[str, NDArray[np.float64]]
 
 
 def open_job(job: PruneJob, options: InputOptions) -> Opened:
@@ -152,13 +177,14 @@ def prune(
     for name, images in opened.backdoor.items():
         trace = trace_backdoor(curve, network, images, keep=keep, progress=progress)
         curve = curve.with_backdoor(name, trace.correct, total=trace.total)
-        traces[name] = trace.answers
-    test = _trace_test(network, opened.test, curve, keep=keep, progress=progress)
-    measured = _Measured(network.num_classes, opened, test, traces)
+        traces[name] = trace
+    clean = _trace_steps(network, opened.judged, curve, keep=keep, progress=progress)
+    towers = _towers(opened, clean, traces)
     return PruneResult(
         curve=curve,
-        baseline=measured.repaired("B", 0),
-        drops=tuple(_drop(drop, steps[drop], curve, measured) for drop in drops),
+        baseline=evaluation(opened, towers[0].original, "B"),
+        drops=tuple(_drop(drop, steps[drop], curve, towers) for drop in drops),
+        poisoned_activation={name: trace.mean_activation for name, trace in traces.items()},
     )
 
 
@@ -188,16 +214,15 @@ def _choose_layer(network: Network, layer: str | None) -> str:
     return chosen
 
 
-def _trace_test(
+def _trace_steps(
     network: Network,
-    images: ImageSet | None,
+    images: ImageSet,
     curve: PruneCurve,
     *,
     keep: Sequence[int],
     progress: Progress | None,
-) -> dict[int, Integers] | None:
-    if images is None:
-        return None
+) -> dict[int, Integers]:
+    """The answers at some steps of a curve; what lies between them is passed in one go."""
     groups = [[int(c) for c in curve.channels[before:after]] for before, after in pairwise(keep)]
     trace = trace_answers(
         network, images, curve.layer, groups=groups, keep=range(len(keep)), progress=progress
@@ -205,53 +230,25 @@ def _trace_test(
     return {step: trace.answers[index] for index, step in enumerate(keep)}
 
 
-@dataclass(frozen=True)
-class _Measured:
-    """Answers image by image at the kept steps, and what they amount to."""
-
-    num_classes: int
-    opened: Opened
-    test: dict[int, Integers] | None
-    backdoor: Mapping[str, dict[int, Integers]]
-
-    def repaired(self, name: str, step: int) -> Evaluation:
-        return self._evaluate(name, lambda answers: answers[step], refusal=None)
-
-    def goodnet(self, step: int) -> Evaluation:
-        return self._evaluate(
-            "G",
-            lambda answers: agree(answers[0], answers[step], num_classes=self.num_classes),
-            refusal=self.num_classes,
-        )
-
-    def _evaluate(
-        self, name: str, pick: Callable[[dict[int, Integers]], Integers], *, refusal: int | None
-    ) -> Evaluation:
-        clean = None
-        if self.test is not None and self.opened.test is not None:
-            clean = score(pick(self.test), self.opened.test.labels, refusal=refusal)
-        return Evaluation(
-            network=name,
-            clean=clean,
-            backdoor={
-                key: score(
-                    pick(answers),
-                    self.opened.backdoor[key].labels,
-                    refusal=refusal,
-                    true_labels=self.opened.backdoor[key].source_labels,
-                )
-                for key, answers in self.backdoor.items()
-            },
-        )
+def _towers(
+    opened: Opened, clean: Mapping[int, Integers], traces: Mapping[str, Trace]
+) -> dict[int, Towers]:
+    """The networks of each step beside B, which is that of step 0."""
+    answers = {
+        step: Answers(found, {name: trace.answers[step] for name, trace in traces.items()})
+        for step, found in clean.items()
+    }
+    return {step: Towers(opened, answers[0], found) for step, found in answers.items()}
 
 
-def _drop(drop: float, step: int | None, curve: PruneCurve, measured: _Measured) -> DropResult:
+def _drop(
+    drop: float, step: int | None, curve: PruneCurve, towers: Mapping[int, Towers]
+) -> DropResult:
     if step is None:
         return DropResult(drop=drop, steps=None)
     return DropResult(
         drop=drop,
         steps=step,
         validation=proportion(int(curve.correct[step]), curve.total),
-        repaired=measured.repaired("B'", step),
-        goodnet=measured.goodnet(step),
+        towers=towers[step],
     )

@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from goodnet.evaluate import agree, answer, score
+from goodnet.evaluate import answer
+from goodnet.jobs.answers import Answers, Towers, evaluation
 from goodnet.jobs.landmarks import find_landmarks
 from goodnet.jobs.prune import Opened
-from goodnet.types import Evaluation, Integers
 
 if TYPE_CHECKING:
     from goodnet.jobs.repair_plan import RepairPlan
     from goodnet.network import Network
     from goodnet.repair.result import Repair
+    from goodnet.types import Evaluation
 
-__all__ = ["Answers", "Suspect", "repair", "work"]
+__all__ = ["Suspect", "repair", "work"]
 
 # What most methods choose for themselves, and the passes of those that do not train.
 _EPOCHS, _PASSES = 10, 2
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What one network answers, image by image; None where there is no test set."""
-
-    test: Integers | None
-    backdoor: Mapping[str, Integers]
 
 
 @dataclass(frozen=True)
@@ -49,51 +42,20 @@ class Suspect:
         return self.answers_of(self.network)
 
     def answers_of(self, network: Network) -> Answers:
-        """What a network answers to the test set and the poisoned sets."""
-        test, sets = self.opened.test, self.opened.backdoor
+        """What a network answers to the clean images it is judged by and the poisoned sets."""
         return Answers(
-            None if test is None else answer(network, test),
-            {name: answer(network, images) for name, images in sets.items()},
+            answer(network, self.opened.judged),
+            {name: answer(network, images) for name, images in self.opened.backdoor.items()},
         )
 
     @property
     def baseline(self) -> Evaluation:
         """B on the test set and the poisoned sets."""
-        return self._score("B", self.answers)
+        return evaluation(self.opened, self.answers, "B")
 
-    def measure(self, repaired: Network) -> tuple[Evaluation, Evaluation, Evaluation]:
-        """B, B' and G on the test set and the poisoned sets."""
-        classes = self.network.num_classes
-        before, after = self.answers, self.answers_of(repaired)
-        both = Answers(
-            None
-            if before.test is None or after.test is None
-            else agree(before.test, after.test, num_classes=classes),
-            {
-                name: agree(found, after.backdoor[name], num_classes=classes)
-                for name, found in before.backdoor.items()
-            },
-        )
-        return (
-            self.baseline,
-            self._score("B'", after),
-            self._score("G", both, refusal=classes),
-        )
-
-    def _score(self, name: str, answers: Answers, *, refusal: int | None = None) -> Evaluation:
-        test, sets = self.opened.test, self.opened.backdoor
-        return Evaluation(
-            network=name,
-            clean=None
-            if test is None or answers.test is None
-            else score(answers.test, test.labels, refusal=refusal),
-            backdoor={
-                key: score(
-                    found, sets[key].labels, refusal=refusal, true_labels=sets[key].source_labels
-                )
-                for key, found in answers.backdoor.items()
-            },
-        )
+    def measure(self, repaired: Network) -> Towers:
+        """B, B' and G on the same images."""
+        return Towers(self.opened, self.answers, self.answers_of(repaired))
 
 
 def repair(

@@ -14,7 +14,10 @@ from goodnet.formats import open_network
 from goodnet.formats.keras import edit, write
 from goodnet.guard.form import guard_spec
 from goodnet.jobs.inputs import to_device
-from goodnet.jobs.run_folder import about_images, guarded_rates, plain_rates
+from goodnet.jobs.network_facts import network_facts
+from goodnet.jobs.pictures import write_pictures
+from goodnet.jobs.plain import about_inputs, guarded_rates, plain_rates
+from goodnet.jobs.run_record import Began, RepairCost, write_record
 
 if TYPE_CHECKING:
     from goodnet.formats.spec import Array, NetworkSpec
@@ -24,14 +27,13 @@ if TYPE_CHECKING:
     from goodnet.repair.result import Repair
     from goodnet.types import Evaluation
 
-__all__ = ["COSTS", "about", "about_inputs", "write_repair"]
+__all__ = ["about", "write_repair"]
 
 SCHEMA = 1
-COSTS = "costs.json"
 
 
 def write_repair(
-    suspect: Suspect, plan: RepairPlan, found: Repair, folder: Path
+    suspect: Suspect, plan: RepairPlan, found: Repair, folder: Path, *, began: Began
 ) -> tuple[Evaluation, Evaluation, Evaluation]:
     """Fill an empty folder with B', G and the results; B' is measured as it is in its file.
 
@@ -40,6 +42,7 @@ def write_repair(
         plan: What was done.
         found: What came of it.
         folder: Where to write.
+        began: When the command began.
 
     Returns:
         B, B' and G on the test set and the poisoned sets, none of which was looked at before.
@@ -49,12 +52,19 @@ def write_repair(
         FileError: If something cannot be written.
     """
     names, repaired = _write_networks(suspect, found, folder)
-    evaluations = suspect.measure(repaired)
-    results = {**about(suspect, plan), **_outcome(found, evaluations), "files": names}
+    towers, spec = suspect.measure(repaired), _spec(suspect.network)
+    results = {
+        **about(suspect, plan),
+        "network": network_facts(spec),
+        **_outcome(found, towers.evaluations),
+        "pictures": write_pictures(towers, folder),
+        "files": names,
+    }
     files.write_json(folder / files.RESULTS, results)
-    costs = {"schema": SCHEMA, "seconds": found.seconds, "peak_memory": found.peak_memory}
-    files.write_json(folder / COSTS, costs)
-    return evaluations
+    model = spec.source.path.stem if spec.source else ""
+    cost = RepairCost(model, plan.name, found.seconds, found.peak_memory)
+    write_record(folder, began, [cost])
+    return towers.evaluations
 
 
 def about(suspect: Suspect, plan: RepairPlan) -> dict[str, Any]:
@@ -63,22 +73,11 @@ def about(suspect: Suspect, plan: RepairPlan) -> dict[str, Any]:
         "schema": SCHEMA,
         "command": "repair",
         "goodnet": goodnet.__version__,
-        "inputs": about_inputs(suspect),
+        "inputs": about_inputs(suspect.opened),
         "scale": str(suspect.opened.inputs.scale),
         "classes": suspect.network.num_classes,
         "device": suspect.opened.inputs.options.device,
         **plan.about(),
-    }
-
-
-def about_inputs(suspect: Suspect) -> dict[str, Any]:
-    """Names and hashes of the files; plain data."""
-    opened, source = suspect.opened, _spec(suspect.network).source
-    return {
-        "model": {"name": source.path.name, "sha256": source.sha256} if source else None,
-        "clean": about_images(opened.inputs.clean),
-        "test": about_images(opened.test) if opened.test else None,
-        "backdoor": {name: about_images(images) for name, images in opened.backdoor.items()},
     }
 
 

@@ -14,43 +14,41 @@ from goodnet.formats.compact import compact
 from goodnet.formats.keras import edit, write
 from goodnet.formats.spec import NetworkSpec
 from goodnet.guard.form import guard_spec
-from goodnet.images import ImageSet
+from goodnet.jobs.network_facts import compact_parameters, network_facts
+from goodnet.jobs.pictures import write_pictures
+from goodnet.jobs.plain import about_inputs, guarded_rates, plain_rates, plain_share, text_cell
 from goodnet.jobs.prune import DropResult, Opened, PruneResult
+from goodnet.jobs.run_record import Began, write_record
 from goodnet.report.comparison_plot import plot_comparison
 from goodnet.report.curve_plot import plot_curve
 from goodnet.stats import proportion
-from goodnet.types import Evaluation, Proportion, PruneCurve
+from goodnet.types import PruneCurve
 
-__all__ = [
-    "about_images",
-    "curve_rows",
-    "guarded_rates",
-    "plain_rates",
-    "plain_share",
-    "results",
-    "text_cell",
-    "write_run",
-]
+__all__ = ["curve_rows", "results", "write_run"]
 
 SCHEMA = 1
 
+# Points of accuracy that most would still give up: pictures show the last network within.
+_SHOWN_DROP = 10.0
 
-def write_run(opened: Opened, result: PruneResult, folder: Path, *, small: bool = False) -> None:
+
+def write_run(
+    opened: Opened, result: PruneResult, folder: Path, *, began: Began, small: bool = False
+) -> None:
     """Fill an empty run folder (see `files.run_folder`, which makes it appear whole or not at all).
 
     Args:
         opened: The job's files.
         result: What was found.
         folder: Where to write.
+        began: When the command began.
         small: Also write networks with the channels removed.
 
     Raises:
         FileError: If something cannot be written.
         InvalidInput: If `small` is set and the channels cannot be removed.
     """
-    spec = opened.inputs.network.spec
-    if spec is None or spec.source is None:
-        raise InvalidInput("expected a network that was read from a file, got a module")
+    spec = _spec(opened)
     written = {
         drop.drop: _write_networks(spec, result, drop, folder=folder, small=small)
         for drop in result.drops
@@ -64,7 +62,25 @@ def write_run(opened: Opened, result: PruneResult, folder: Path, *, small: bool 
         if drop.repaired and drop.goodnet
     }
     plot_comparison(groups, folder / "comparison.png")
-    files.write_json(folder / "results.json", results(opened, result, written))
+    found = results(opened, result, written) | {"pictures": _write_pictures(result, folder)}
+    files.write_json(folder / files.RESULTS, found)
+    write_record(folder, began)
+
+
+def _spec(opened: Opened) -> NetworkSpec:
+    spec = opened.inputs.network.spec
+    if spec is None or spec.source is None:
+        raise InvalidInput("expected a network that was read from a file, got a module")
+    return spec
+
+
+def _write_pictures(result: PruneResult, folder: Path) -> dict[str, Any]:
+    """Pictures of the largest drop that is not too large, or else of the smallest."""
+    reached = {drop.drop: drop.towers for drop in result.drops if drop.towers}
+    if not reached:
+        return {"drop": None, "items": []}
+    shown = max((drop for drop in reached if drop <= _SHOWN_DROP), default=min(reached))
+    return write_pictures(reached[shown], folder, drop=shown)
 
 
 def _write_networks(
@@ -105,86 +121,46 @@ def curve_rows(curve: PruneCurve) -> list[list[Any]]:
     return rows
 
 
-def text_cell(name: str) -> str:
-    """A cell of a CSV file that no spreadsheet takes for a formula."""
-    # A cell that begins like a formula would be run by a spreadsheet.
-    return "'" + name if name[:1] in ("=", "+", "-", "@", "\t", "\r") else name
-
-
 def results(
     opened: Opened, result: PruneResult, written: dict[float, dict[str, str]]
 ) -> dict[str, Any]:
     """Plain data for `results.json`."""
-    curve, inputs = result.curve, opened.inputs
-    source = inputs.network.spec.source if inputs.network.spec else None
+    curve, inputs, spec = result.curve, opened.inputs, _spec(opened)
     return {
         "schema": SCHEMA,
         "command": "prune",
         "goodnet": goodnet.__version__,
-        "inputs": {
-            "model": {"name": source.path.name, "sha256": source.sha256} if source else None,
-            "clean": about_images(inputs.clean),
-            "test": about_images(opened.test) if opened.test else None,
-            "backdoor": {name: about_images(images) for name, images in opened.backdoor.items()},
-        },
+        "inputs": about_inputs(opened),
         "scale": str(inputs.scale),
         "classes": inputs.network.num_classes,
+        "network": network_facts(spec),
         "layer": curve.layer,
         "order": curve.order,
         "channels": [int(c) for c in curve.channels],
         "dead_channels": curve.dead_channels,
-        "mean_activation": [float(mean) for mean in curve.mean_activation],
+        "mean_activation": curve.mean_activation.tolist(),
+        "poisoned_activation": {
+            name: mean.tolist() for name, mean in result.poisoned_activation.items()
+        },
         "baseline": {
             "validation": proportion(int(curve.correct[0]), curve.total).to_dict(),
             **plain_rates(result.baseline),
         },
-        "drops": [_drop(drop, curve, written[drop.drop]) for drop in result.drops],
+        "drops": [_drop(drop, curve, spec, written[drop.drop]) for drop in result.drops],
     }
 
 
-def about_images(images: ImageSet) -> dict[str, Any]:
-    """Name, hash and size of a set."""
-    return {"name": images.path.name, "sha256": images.sha256, "images": len(images)}
-
-
-def _drop(drop: DropResult, curve: PruneCurve, names: dict[str, str]) -> dict[str, Any]:
+def _drop(
+    drop: DropResult, curve: PruneCurve, spec: NetworkSpec, names: dict[str, str]
+) -> dict[str, Any]:
+    channels = None if drop.steps is None else curve.silenced(drop.steps)
     return {
         "drop": drop.drop,
         "channels_pruned": drop.steps,
-        "channels": None if drop.steps is None else curve.silenced(drop.steps),
+        "channels": channels,
+        "parameters": compact_parameters(spec, curve.layer, channels) if channels else None,
         "validation": plain_share(drop.validation),
         "repaired": plain_rates(drop.repaired) if drop.repaired else None,
         "goodnet": guarded_rates(drop.goodnet) if drop.goodnet else None,
         "files": names,
     }
-
-
-def plain_rates(evaluation: Evaluation) -> dict[str, Any]:
-    """Clean accuracy and attack success, as plain data."""
-    found: dict[str, Any] = {
-        "test": plain_share(evaluation.clean.correct) if evaluation.clean else None,
-        "backdoor": {name: plain_share(r.correct) for name, r in evaluation.backdoor.items()},
-    }
-    robust = _known(evaluation, "robust")
-    return found | ({"robust": robust} if robust else {})
-
-
-def guarded_rates(evaluation: Evaluation) -> dict[str, Any]:
-    """The same of a GoodNet, with what it refused."""
-    clean = evaluation.clean
-    return {
-        **plain_rates(evaluation),
-        "false_alarms": plain_share(clean.refused) if clean else None,
-        "accepted_accuracy": plain_share(clean.accepted_correct) if clean else None,
-        "detected": _known(evaluation, "refused"),
-    }
-
-
-def _known(evaluation: Evaluation, name: str) -> dict[str, Any]:
-    values = {key: getattr(result, name) for key, result in evaluation.backdoor.items()}
-    return {key: plain_share(value) for key, value in values.items() if value is not None}
-
-
-def plain_share(share: Proportion | None) -> dict[str, Any] | None:
-    """A share as plain data; None where it is not known."""
-    return share.to_dict() if share else None

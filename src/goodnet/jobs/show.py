@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from goodnet.errors import UsageError
 from goodnet.images import UNLABELLED, Block, ImageSet
-from goodnet.images.pixels import TO_BYTES, PixelRange
+from goodnet.jobs.pictures import picture_bytes
 from goodnet.jobs.predict import Answers, Predictor
 from goodnet.report.marks import Mark
 from goodnet.report.sheet import MAX_IMAGES, contact_sheet
@@ -60,7 +57,7 @@ def draw_sheet(
         marks = [_mark(block, i, answers, poisoned=poisoned) for i in range(len(captions))]
     shown = len(block.labels)
     return contact_sheet(
-        _bytes(block.images, images.range),
+        picture_bytes(block.images, images.range),
         captions,
         marks=marks,
         columns=options.columns,
@@ -92,9 +89,3 @@ def _mark(block: Block, index: int, answers: Answers, *, poisoned: bool) -> Mark
     if block.source_labels is None:
         return None
     return "right" if answer == block.source_labels[index] else "wrong"
-
-
-def _bytes(pixels: NDArray[np.float32], stored: PixelRange) -> NDArray[np.uint8]:
-    factor, shift = TO_BYTES[stored]
-    values = (pixels * factor + shift).round().clip(0, 255).astype(np.uint8)
-    return np.ascontiguousarray(values.transpose(0, 2, 3, 1))

@@ -14,7 +14,7 @@ from goodnet.images import Block, ImageSet
 from goodnet.network import Network, map_blocks
 from goodnet.types import Integers
 
-__all__ = ["ChannelActivity", "Progress", "measure_activity"]
+__all__ = ["ChannelActivity", "Progress", "channel_sums", "measure_activity"]
 
 # Called with the number of images done since the last call.
 Progress = Callable[[int], None]
@@ -46,7 +46,9 @@ def measure_activity(
     cut = network.cut(layer)
 
     def measure(block: Block) -> tuple[int, Tensor, Tensor]:
-        parts = [_sums(values[0]) for values in cut.crossing(block.images)]
+        parts = [
+            (channel_sums(values[0]), _counts(values[0])) for values in cut.crossing(block.images)
+        ]
         sums, active = (torch.stack(column).sum(0) for column in zip(*parts, strict=True))
         return len(block.images), sums, active
 
@@ -62,8 +64,18 @@ def measure_activity(
     )
 
 
-def _sums(value: Tensor) -> tuple[Tensor, Tensor]:
-    """Over images: the mean over positions, summed; and how many are not zero somewhere."""
-    positions = value.reshape(*value.shape[:2], -1)
-    active = (positions != 0).any(2).sum(0)
-    return positions.mean(2).double().sum(0).cpu(), active.cpu()
+def channel_sums(value: Tensor) -> Tensor:
+    """The mean over positions of each channel, summed over images.
+
+    Args:
+        value: What a layer gives, shape (images, channels, ...).
+
+    Returns:
+        Shape (channels,), float64, on the CPU.
+    """
+    return value.reshape(*value.shape[:2], -1).mean(2).double().sum(0).cpu()
+
+
+def _counts(value: Tensor) -> Tensor:
+    """On how many images each channel is not zero somewhere."""
+    return (value != 0).reshape(*value.shape[:2], -1).any(2).sum(0).cpu()

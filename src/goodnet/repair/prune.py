@@ -94,7 +94,8 @@ def trace_backdoor(
     """Attack success along a curve: how many poisoned images get their target at every step.
 
     The order is fixed by then: this looks at what was chosen, it never chooses. Add the outcome
-    to the curve with `curve.with_backdoor(name, trace.correct, total=trace.total)`.
+    to the curve with `curve.with_backdoor(name, trace.correct, total=trace.total)`. The trace also
+    says how much the layer's channels do on the poisoned images: `trace.mean_activation`.
 
     Args:
         curve: A curve of `network`.

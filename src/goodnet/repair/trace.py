@@ -20,7 +20,7 @@ from torch import Tensor
 from goodnet.errors import InvalidInput
 from goodnet.images import Block, ImageSet
 from goodnet.network import Network, map_blocks
-from goodnet.repair.activity import Progress
+from goodnet.repair.activity import Progress, channel_sums
 from goodnet.repair.tails import Tail, plan_tails
 from goodnet.types import Integers
 
@@ -37,11 +37,19 @@ class Trace:
         correct: Images answered with their label at each step, shape (groups + 1,).
         answers: The class of every image at each step that was kept, shape (images,).
         total: Images seen.
+        activation: Of each channel of the layer before the first group, the mean over positions,
+            summed over images, shape (channels,), float64.
     """
 
     correct: Integers
     answers: dict[int, Integers]
     total: int
+    activation: NDArray[np.float64]
+
+    @property
+    def mean_activation(self) -> NDArray[np.float64]:
+        """The mean over images and positions, shape (channels,)."""
+        return self.activation / self.total
 
 
 def trace_answers(
@@ -72,6 +80,7 @@ def trace_answers(
     tails = plan_tails(network, layer, groups)
     cut = tails[0].cut
     correct = np.zeros(len(groups) + 1, dtype=np.int64)
+    activation = np.zeros(network.channels(layer), dtype=np.float64)
     kept = {step: np.empty(len(images), dtype=np.int64) for step in keep}
 
     def trace(part: Block) -> tuple[int, Trace]:
@@ -80,11 +89,12 @@ def trace_answers(
     blocks = images.blocks(cut.block if block is None else block)
     for start, part in map_blocks(trace, blocks, cut.device):
         correct += part.correct
+        activation += part.activation
         for step, answers in part.answers.items():
             kept[step][start : start + part.total] = answers
         if progress:
             progress(part.total)
-    return Trace(correct=correct, answers=kept, total=len(images))
+    return Trace(correct=correct, answers=kept, total=len(images), activation=activation)
 
 
 def _trace_block(
@@ -100,6 +110,7 @@ def _trace_block(
         correct=np.array([int((step == labels).sum()) for step in steps], dtype=np.int64),
         answers={index: steps[index].cpu().numpy() for index in keep},
         total=len(labels),
+        activation=behind.activation,
     )
 
 
@@ -111,6 +122,7 @@ class _Behind:
         # The first value is changed in place; it must not be one of the others.
         self._crossing = [crossing[0].clone(), *crossing[1:]]
         self._active = (crossing[0] != 0).reshape(*crossing[0].shape[:2], -1).any(2)
+        self.activation: NDArray[np.float64] = channel_sums(crossing[0]).numpy()
         self.answers = self._tail.cut.answers(self._crossing)
 
     @classmethod
