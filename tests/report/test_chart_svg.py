@@ -1,0 +1,198 @@
+"""A figure as SVG for a page: what is in it, and that data lies where it says."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+import pytest
+from chart_samples import GUARDED, HOSTILE, REPAIRED, B, curve, long_curve
+
+from goodnet.report import canvas
+from goodnet.report.charts import channels_chart, curve_chart, epochs_chart, towers_chart
+from goodnet.report.charts.plain_svg import simplify
+from goodnet.report.facts import Epoch, Tower
+from goodnet.stats import proportion
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from goodnet.report.charts import Chart
+
+    Draw = Callable[..., Chart]
+
+HOSTILE_CURVE = curve(
+    layer=HOSTILE,
+    success={HOSTILE: curve().accuracy},
+    poisoned_activation={HOSTILE: (0.0, 1.0, 2.0, -3.0)},
+)
+HOSTILE_TOWER = Tower(HOSTILE, proportion(1, 2), {HOSTILE: proportion(1, 2)})
+EPOCHS = [Epoch(2.0, proportion(5, 10)), Epoch(1.0, proportion(7, 10))]
+CHARTS: dict[str, Draw] = {
+    "curve": lambda **how: curve_chart([curve()], **how),
+    "two curves": lambda **how: curve_chart([curve(), curve(order="descending")], **how),
+    "channels": lambda **how: channels_chart(curve(), **how),
+    "towers": lambda **how: towers_chart({"X = 2": [B, REPAIRED, GUARDED]}, **how),
+    "no towers": lambda **how: towers_chart({}, **how),
+    "epochs": lambda **how: epochs_chart(EPOCHS, 2, **how),
+    "hostile curve": lambda **how: curve_chart([HOSTILE_CURVE], **how),
+    "hostile channels": lambda **how: channels_chart(HOSTILE_CURVE, **how),
+    "hostile towers": lambda **how: towers_chart({HOSTILE: [HOSTILE_TOWER]}, **how),
+}
+every_chart = pytest.mark.parametrize("draw", CHARTS.values(), ids=CHARTS.keys())
+each_width = pytest.mark.parametrize("narrow", [False, True], ids=["wide", "narrow"])
+
+
+def parts(chart: Chart) -> list[ElementTree.Element]:
+    return list(ElementTree.fromstring(chart.svg).iter())
+
+
+def tag(part: ElementTree.Element) -> str:
+    return part.tag.rpartition("}")[2]
+
+
+@every_chart
+@each_width
+def test_a_chart_is_plain(draw: Draw, narrow: bool) -> None:
+    root, *inside = parts(draw(prefix="first", narrow=narrow))
+    assert [tag(part) for part in inside[:2]] == ["title", "desc"]
+    assert {tag(part) for part in inside} <= {
+        *("title", "desc", "defs", "g", "path", "text", "use", "rect", "clipPath", "pattern")
+    }
+    for part in [root, *inside]:
+        assert not {"style", "class", "font-family"} & set(part.attrib)
+        assert not any(key.startswith("on") for key in part.attrib)
+    width = root.attrib["viewBox"].split()[2]
+    assert width == ("360" if narrow else "900")
+
+
+@every_chart
+def test_all_colours_are_variables_that_a_page_knows(draw: Draw) -> None:
+    known = {"none", *(f"var(--{role})" for role in canvas.ROLES)}
+    found = {
+        part.attrib[key]
+        for part in parts(draw(prefix="first"))
+        for key in ("fill", "stroke")
+        if key in part.attrib
+    }
+    assert {colour for colour in found if not colour.startswith("url(#first-")} <= known
+
+
+@every_chart
+def test_ids_begin_with_the_prefix_and_every_reference_meets_one(draw: Draw) -> None:
+    drawn = parts(draw(prefix="run-2"))
+    ids = [part.attrib["id"] for part in drawn if "id" in part.attrib]
+    texts = [value for part in drawn for value in part.attrib.values()]
+    links = {link for text in texts for link in re.findall(r"#([\w-]+)", text)}
+    assert links <= set(ids)
+    assert len(ids) == len(set(ids))
+    assert all(one.startswith("run-2-") for one in ids)
+    root = drawn[0]
+    assert {root.attrib["aria-labelledby"], root.attrib["aria-describedby"]} <= set(ids)
+
+
+@every_chart
+def test_the_same_data_gives_the_same_chart(draw: Draw) -> None:
+    assert draw(prefix="a") == draw(prefix="a")
+
+
+@every_chart
+@each_width
+def test_letters_are_large_enough_to_read_and_stay_inside(draw: Draw, narrow: bool) -> None:
+    root, *inside = parts(draw(prefix="a", narrow=narrow))
+    _, _, width, height = map(float, root.attrib["viewBox"].split())
+    for text in (part for part in inside if tag(part) == "text"):
+        assert float(text.attrib["font-size"].removesuffix("px")) >= 11
+        assert 0 <= float(text.attrib["x"]) <= width
+        assert 0 <= float(text.attrib["y"]) <= height
+
+
+@pytest.mark.parametrize("kind", ["hostile curve", "hostile channels", "hostile towers"])
+def test_names_from_outside_are_spelled_and_escaped(kind: str) -> None:
+    svg = CHARTS[kind](prefix="a").svg
+    assert "<script" not in svg
+    assert "\u202e" not in svg
+    assert "\\u202e" in svg
+
+
+def path_points(data: str) -> list[tuple[float, float]]:
+    points, x, y = [], 0.0, 0.0
+    for command, numbers in re.findall(r"([MLHV])([-\d. e]*)", data):
+        values = [float(number) for number in numbers.split()]
+        if command in "ML":
+            x, y = values
+        else:
+            x, y = (values[0], y) if command == "H" else (x, values[0])
+        points.append((x, y))
+    return points
+
+
+@each_width
+def test_the_plot_says_where_the_data_lies(narrow: bool) -> None:
+    chart = curve_chart([curve()], prefix="a", narrow=narrow)
+    (line,) = (
+        part
+        for part in parts(chart)
+        if tag(part) == "path"
+        and part.get("stroke") == "var(--series-0)"
+        and part.get("stroke-width") == "2.4"
+        and len(path_points(part.attrib["d"])) == 5
+    )
+    left, top, width, height = chart.plot
+    (start, end), (low, high) = chart.x, chart.y
+    expected = [
+        (
+            left + width * (across - start) / (end - start),
+            top + height * (high - up) / (high - low),
+        )
+        for across, up in zip((0, 25, 50, 75, 100), (100, 100, 90, 70, 20), strict=True)
+    ]
+    drawn = path_points(line.attrib["d"])
+    assert [value for point in drawn for value in point] == pytest.approx(
+        [value for point in expected for value in point], abs=0.006
+    )
+
+
+def test_a_thousand_channels_and_a_hundred_trials_make_small_charts() -> None:
+    what = long_curve(1000, sets=4)
+    towers = {f"method {index}": [B, REPAIRED, GUARDED] for index in range(100)}
+    for chart in (
+        curve_chart([what], prefix="a"),
+        channels_chart(what, prefix="a"),
+        towers_chart(towers, prefix="a"),
+    ):
+        assert len(chart.svg) < 400_000
+
+
+def simplified(svg: str) -> str:
+    root = ElementTree.fromstring(f'<svg xmlns:xlink="http://www.w3.org/1999/xlink">{svg}</svg>')
+    return "".join(ElementTree.tostring(part, encoding="unicode") for part in simplify(root, "p"))
+
+
+@pytest.mark.parametrize(
+    ("drawn", "plain"),
+    [
+        ('<g id="text_1"><text x="1">a</text></g>', '<text x="1">a</text>'),
+        ('<path d="M 0 0 \nL 2.000001 0 \nL 2 3 \nL 1 1 \nz\n"/>', '<path d="M0 0H2V3L1 1z" />'),
+        ('<path d="M 0 0 Q 1 1.25 2 2 L 2 3"/>', '<path d="M0 0Q 1 1.25 2 2L2 3" />'),
+        ('<path d="M 0 0" style="fill: none"/>', ""),
+        ('<path d="M 0 0" style="stroke: #0072b2"/>', '<path d="M0 0" stroke="var(--series-0)" />'),
+        (
+            "<text style=\"font: 700 12px 'DejaVu Sans', sans-serif\">a</text>",
+            '<text font-weight="700" font-size="12px">a</text>',
+        ),
+        ('<text transform="rotate(-0 1 2)">a</text>', "<text>a</text>"),
+        ('<text transform="rotate(-90 1 2)">a</text>',) * 2,
+        ('<defs><style type="text/css">*{}</style></defs>', ""),
+        ('<rect id="m1"/><use xlink:href="#m1"/>', '<rect id="p-1" /><use href="#p-1" />'),
+        ('<g id="c"/><path clip-path="url(#c)"/>', '<g id="p-1" /><path clip-path="url(#p-1)" />'),
+    ],
+)
+def test_what_matplotlib_writes_is_made_plain(drawn: str, plain: str) -> None:
+    assert simplified(drawn) == plain
+
+
+def test_the_axes_of_a_chart_are_plain_numbers() -> None:
+    chart: Any = curve_chart([curve()], prefix="a")
+    assert {type(value) for value in (*chart.plot, *chart.x, *chart.y)} == {float}
