@@ -48,11 +48,12 @@ def test_every_option_reaches_the_method(
 ) -> None:
     chosen = ["--sparsity", "0.6", "--layer", "fc_1", "--layer", "fc_2", "--epochs", "2"]
     chosen += ["--batch-size", "20", "--learning-rate", "0.01", "--held-back", "0.4", "--seed", "5"]
+    chosen += ["--tolerance", "1.5"]
     assert repair(lab, out, "--method", "sparsify", *chosen) == 0
     assert "sparsity: fc_1 0.5997, fc_2 0.6004" in capsys.readouterr().out
     found = json.loads((out / "results.json").read_text())
     assert found["parameters"] == {"layers": ["fc_1", "fc_2"], "sparsity": [0.5, 0.6]}
-    assert list(found["settings"].values()) == [2, 0.01, 20, 0.4, 5]
+    assert list(found["settings"].values()) == [2, 0.01, 20, 0.4, 1.5, 5]
     good = ["--method", "erase", "--trigger", "patch", "--rank", "1", "--layer", "activation_1"]
     assert repair(lab, out, *good, "--force") == 0
     assert json.loads((out / "results.json").read_text())["details"]["rank"] in (0, 1)

@@ -134,6 +134,7 @@ def test_what_does_not_go_together_is_refused(
 def test_models_are_told_apart_by_their_folders_where_need_be() -> None:
     assert list(name_models([Path("a/x.h5"), Path("a/y.h5")])) == ["x", "y"]
     assert list(name_models([Path("a/x.h5"), Path("b/x.h5")])) == ["a-x", "b-x"]
+    assert list(name_models([Path("a/...h5"), Path("a/.h5")])) == ["model", "h5"]
     with pytest.raises(UsageError, match="the same name in folders of the same name"):
         name_models([Path("a/x.h5"), Path("a/x.h5")])
 

@@ -25,7 +25,7 @@ def test_a_backdoor_in_the_pruned_layer_goes_where_fine_tuning_leaves_it() -> No
     victim, images = planted(), clean_images()
     repair = fine_prune(victim.network, images, layer="pool_1")
     assert victim.success(victim.network) > 0.95
-    assert victim.success(fine_tune(victim.network, images).network) > 0.5
+    assert victim.success(fine_tune(victim.network, images).network) > 0.3
     assert victim.success(repair.network) < 0.1
     assert victim.accuracy(repair.network) > 0.95
 

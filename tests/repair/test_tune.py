@@ -130,7 +130,7 @@ def test_interrupted_and_resumed_is_the_same_as_in_one_go(
 @pytest.mark.parametrize("method", METHODS)
 def test_one_that_was_done_is_not_trained_again(method: str, tmp_path: Path) -> None:
     network, images = planted().network, clean_images(60)
-    settings = Settings(epochs=2, checkpoint=tmp_path / "state")
+    settings = Settings(epochs=2, tolerance=99, checkpoint=tmp_path / "state")
     done = METHODS[method](network, images, settings=settings)
     counts: list[int] = []
     again = METHODS[method](network, images, settings=replace(settings, progress=counts.append))
@@ -209,7 +209,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch, *counts: int) -> None:
     monkeypatch.setattr(module, "count_right", lambda *_: proportion(next(script), 100))
 
 
-def run_tune(*, epochs: int, judged: Sequence[Examples] = (), keep_from: int = 0) -> Repair:
+def run_tune(*, epochs: int, judged: Sequence[Examples] = ()) -> Repair:
     network = planted().network
     clean = prepare(network, clean_images(20), held_back=0.2, seed=0)
     return tune(
@@ -220,31 +220,28 @@ def run_tune(*, epochs: int, judged: Sequence[Examples] = (), keep_from: int = 0
         settings=Settings(),
         recipe=Recipe(),
         judged=judged,
-        keep_from=keep_from,
     )
 
 
 def test_training_stops_after_four_epochs_that_are_no_better(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    scripted(monkeypatch, 50, 90, 70, 80, 89, 60, 90)
-    found = run_tune(epochs=30)
-    assert [epoch.accuracy.count for epoch in found.epochs] == [50, 90, 70, 80, 89, 60]
-    assert found.chosen == 2
+    scripted(monkeypatch, *[10] * 10, 50, 90, 70, 80, 89, 60, 90)
+    found = run_tune(epochs=20)
+    assert [epoch.accuracy.count for epoch in found.epochs[10:]] == [50, 90, 70, 80, 89, 60]
+    assert found.chosen == 12
 
 
 def test_of_epochs_that_do_as_well_the_last_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    scripted(monkeypatch, 80, 90, 90, 70, 90)
-    assert run_tune(epochs=4).chosen == 3
+    scripted(monkeypatch, 10, 10, 10, 90, 90, 70, 90)
+    assert run_tune(epochs=6).chosen == 5
 
 
-def test_an_epoch_before_the_first_that_may_be_kept_is_not(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    scripted(monkeypatch, 99, 98, 97, 96, 95, 60, 70, 65, 0)
-    found = run_tune(epochs=8, keep_from=5)
+def test_an_epoch_of_the_first_half_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    scripted(monkeypatch, 99, 98, 97, 96, 60, 70, 65, 64, 0)
+    found = run_tune(epochs=8)
     assert len(found.epochs) == 8
-    assert found.chosen == 7
+    assert found.chosen == 6
 
 
 def test_other_sets_have_a_say_in_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,18 +254,18 @@ def test_other_sets_have_a_say_in_what_is_kept(monkeypatch: pytest.MonkeyPatch) 
 def test_the_network_that_is_given_back_is_of_the_epoch_chosen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Two epochs of six: the same as what training had then."""
+    """Five epochs of eight: the same as what training had then."""
     seen: list[Network] = []
 
     def watch(network: Network, examples: Examples) -> Proportion:
         seen.append(build(extract(network)))
-        return proportion((10, 90, 20)[min(len(seen), 3) - 1], 100)
+        return proportion((10, 10, 10, 20, 90, 20, 30, 40, 90)[len(seen) - 1], 100)
 
     monkeypatch.setattr(module, "count_right", watch)
-    found = run_tune(epochs=6)
-    assert found.chosen == 2
-    assert same(found.network, seen[1])
-    assert not same(found.network, seen[2])
+    found = run_tune(epochs=8)
+    assert found.chosen == 5
+    assert same(found.network, seen[4])
+    assert not same(found.network, seen[5])
 
 
 @pytest.mark.parametrize(
@@ -280,6 +277,7 @@ def test_the_network_that_is_given_back_is_of_the_epoch_chosen(
         ({"batch_size": 0}, "at least 1 image per batch, got 0"),
         ({"learning_rate": 0.0}, "learning rate above 0, got 0.0"),
         ({"seed": -1}, "a seed from 0, got -1"),
+        ({"tolerance": -1.0}, "a tolerance from 0 to 100 percentage points, got -1"),
     ],
 )
 def test_settings_have_numbers_in_their_range(wrong: dict[str, float], message: str) -> None:

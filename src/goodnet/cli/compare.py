@@ -57,6 +57,7 @@ def compare(
     batch_size: common.BatchSize = None,
     learning_rate: common.LearningRate = None,
     held_back: common.HeldBack = 0.2,
+    tolerance: common.Tolerance = None,
     seed: common.Seed = 0,
     scale: opt.Scale = None,
     layout: opt.Layout = None,
@@ -84,6 +85,7 @@ def compare(
         learning_rate=learning_rate,
         batch_size=batch_size,
         held_back=held_back,
+        tolerance=tolerance,
         seed=seed,
     )
     cells = plan_cells(

@@ -22,6 +22,7 @@ __all__ = [
     "Pattern",
     "Range",
     "Repaired",
+    "Report",
     "Scale",
     "Source",
     "named_files",
@@ -77,6 +78,10 @@ Range = Annotated[
     typer.Option(metavar="0..255|0..1|-1..1", help="Range of the pixels; default: found."),
 ]
 Device = Annotated[str, typer.Option(metavar="NAME", help="Where to compute: cpu, cuda, cuda:1.")]
+Report = Annotated[
+    bool,
+    typer.Option("--report/--no-report", help="Also make report.html, a page to look at."),
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace what an earlier run wrote.")]
 
 
@@ -93,6 +98,12 @@ def named_files(items: list[str] | None, more: list[Path] | None = None) -> dict
         name, separator, path = item.partition("=")
         if not separator or not name or "/" in name or Path(item).exists():
             name, path = Path(item).stem, item
+        # Bytes that are no text in this system's encoding could not be written to any file.
+        name = name.encode(errors="surrogateescape").decode(errors="replace")
+        if name == "clean":
+            raise UsageError(
+                "a backdoor set cannot be called 'clean', like the test set; name it NAME=FILE"
+            )
         if name in found:
             raise UsageError(
                 f"two backdoor sets are called {name!r}; name them apart with NAME=FILE"

@@ -24,6 +24,7 @@ __all__ = [
     "LearningRate",
     "Seed",
     "Sparsity",
+    "Tolerance",
     "Trigger",
     "costs",
     "repair",
@@ -52,6 +53,13 @@ LearningRate = Annotated[
 HeldBack = Annotated[
     float,
     typer.Option(metavar="0..1", help="Share of the clean images to judge by, not to train on."),
+]
+Tolerance = Annotated[
+    float | None,
+    typer.Option(
+        metavar="X",
+        help="Points of accuracy on images held back that training may cost; default 3.",
+    ),
 ]
 Seed = Annotated[int, typer.Option(metavar="N", help="Same seed, same result.")]
 
@@ -92,6 +100,7 @@ def repair(
     batch_size: BatchSize = None,
     learning_rate: LearningRate = None,
     held_back: HeldBack = 0.2,
+    tolerance: Tolerance = None,
     seed: Seed = 0,
     scale: opt.Scale = None,
     layout: opt.Layout = None,
@@ -114,9 +123,8 @@ def repair(
     from goodnet.repair.methods import find_method
 
     began = Began(typed(context))
-    choices = Choices(
-        layer, drop, rank, sparsity, epochs, learning_rate, batch_size, held_back, seed
-    )
+    training = (epochs, learning_rate, batch_size, held_back, tolerance, seed)
+    choices = Choices(layer, drop, rank, sparsity, *training)
     plan = plan_repair(method, find_method(method), choices, triggers=read_triggers(trigger or []))
     job = PruneJob(model, clean, test, opt.named_files(backdoor, more))
     checkpoint = checkpoint_of(out)

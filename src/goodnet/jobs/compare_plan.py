@@ -118,9 +118,12 @@ def name_models(paths: Sequence[Path]) -> dict[str, Path]:
     Raises:
         UsageError: If that does not tell them apart.
     """
-    names = [path.stem for path in paths]
+    # A file called "...h5" has the stem "..", which would name a folder elsewhere.
+    names = [path.stem.lstrip(".") or "model" for path in paths]
     if len(set(names)) < len(names):
-        names = [f"{path.resolve().parent.name}-{path.stem}" for path in paths]
+        names = [
+            f"{path.resolve().parent.name}-{name}" for path, name in zip(paths, names, strict=True)
+        ]
     if len(set(names)) < len(names):
         raise UsageError(
             "two of the models have the same name in folders of the same name, or are the same: "

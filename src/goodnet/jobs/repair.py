@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Suspect", "repair", "work"]
 
 # What most methods choose for themselves, and the passes of those that do not train.
-_EPOCHS, _PASSES = 10, 2
+_EPOCHS, _PASSES = 16, 2
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,12 @@ __all__ = [
 # The sparsity training starts from, unless less is wanted in the end.
 _FIRST_SPARSITY = 0.5
 # Choices that only some methods take, and the options that make them.
-_TRAINING = {"epochs": "epochs", "learning_rate": "learning-rate", "batch_size": "batch-size"}
+_TRAINING = {
+    "epochs": "epochs",
+    "learning_rate": "learning-rate",
+    "batch_size": "batch-size",
+    "tolerance": "tolerance",
+}
 _CHOSEN = {name: name for name in ("layer", "drop", "rank", "sparsity")} | _TRAINING
 # The options behind the parameters of methods; landmarks have none, they lie beside the images.
 _OPTIONS = {
@@ -64,6 +69,7 @@ class Choices:
         learning_rate: The highest step size.
         batch_size: Images per step.
         held_back: Share of the clean images to judge by.
+        tolerance: Percentage points of accuracy that training may cost.
         seed: Same seed, same result.
     """
 
@@ -75,6 +81,7 @@ class Choices:
     learning_rate: float | None = None
     batch_size: int | None = None
     held_back: float = 0.2
+    tolerance: float | None = None
     seed: int = 0
 
     def given(self) -> list[str]:
@@ -117,6 +124,7 @@ class RepairPlan:
                 "learning_rate": settings.learning_rate,
                 "batch_size": settings.batch_size,
                 "held_back": settings.held_back,
+                "tolerance": settings.tolerance,
                 "seed": settings.seed,
             },
         }
@@ -173,9 +181,9 @@ def _settings(choices: Choices) -> Settings:
         held_back=choices.held_back,
         seed=choices.seed,
     )
-    if choices.batch_size is None:
-        return settings
-    return replace(settings, batch_size=choices.batch_size)
+    given = {"batch_size": choices.batch_size, "tolerance": choices.tolerance}
+    chosen: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    return replace(settings, **chosen)
 
 
 def _read_trigger(text: str) -> GivenTrigger:

@@ -12,11 +12,11 @@ from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats.silence import silence
 from goodnet.images import images_from_arrays
 from goodnet.repair.clean import CleanImages, prepare
-from goodnet.repair.fine_tune import schedule_for
+from goodnet.repair.effort import tune_hard
 from goodnet.repair.layers import default_layer
 from goodnet.repair.prune import prune_curve
 from goodnet.repair.result import Repair, Settings
-from goodnet.repair.tune import finish, plain_spec, recipe_for, tune
+from goodnet.repair.tune import finish, plain_spec
 from goodnet.training import silent_numbers
 
 if TYPE_CHECKING:
@@ -56,13 +56,11 @@ def fine_prune(
     layer = default_layer(network) if layer is None else layer
     clean = prepare(network, images, held_back=settings.held_back, seed=settings.seed)
     channels = _channels(network, clean, layer=layer, drop=drop)
-    found = tune(
+    found = tune_hard(
         network,
         clean,
         start=start.with_arrays(silence(start, layer, channels)),
-        schedule=schedule_for(clean, settings),
         settings=settings,
-        recipe=recipe_for(network, clean),
         held=silent_numbers(start, layer, channels),
     )
     return finish(

@@ -26,6 +26,8 @@ class Settings:
         batch_size: Images per step.
         held_back: Share of the clean images that are not trained on: they decide when to stop,
             and the accuracy that is promised.
+        tolerance: Percentage points of accuracy on the images held back that a repair may cost; if
+            training costs more, a gentler one is tried.
         seed: Same seed, same result.
         checkpoint: A file to go on from after an interruption; remove it when done.
         progress: Called with the number of images trained on since the last call.
@@ -38,6 +40,7 @@ class Settings:
     learning_rate: float | None = None
     batch_size: int = 64
     held_back: float = 0.2
+    tolerance: float = 3.0
     seed: int = 0
     checkpoint: Path | None = None
     progress: Callable[[int], None] | None = None
@@ -46,6 +49,10 @@ class Settings:
         if not 0 < self.held_back < 1:
             raise UsageError(
                 f"expected a share of images to hold back between 0 and 1, got {self.held_back}"
+            )
+        if not 0 <= self.tolerance < 100:
+            raise UsageError(
+                f"expected a tolerance from 0 to 100 percentage points, got {self.tolerance:g}"
             )
         # Said here, not after the images were read.
         from goodnet.training import Schedule

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats.build import extract
 from goodnet.repair.clean import prepare
-from goodnet.repair.fine_tune import schedule_for
+from goodnet.repair.effort import epochs_for, tune_hard
 from goodnet.repair.result import Repair, Settings
-from goodnet.repair.tune import finish, plain_spec, recipe_for, tune
+from goodnet.repair.tune import finish, plain_spec
 
 if TYPE_CHECKING:
     from goodnet.formats.spec import Array, NetworkSpec
@@ -71,18 +71,8 @@ def sparsify(
     start = plain_spec(network)
     chosen = _chosen(start, layers)
     clean = prepare(network, images, held_back=settings.held_back, seed=settings.seed)
-    schedule, recipe = schedule_for(clean, settings), recipe_for(network, clean)
-    course = _Course(chosen, *sparsity, rise=schedule.epochs // 2)
-    found = tune(
-        network,
-        clean,
-        start=start,
-        schedule=schedule,
-        settings=settings,
-        recipe=replace(recipe, name=f"{recipe.name}, {course}"),
-        course=course,
-        keep_from=course.rise,
-    )
+    course = _Course(chosen, *sparsity, rise=epochs_for(clean, settings) // 2)
+    found = tune_hard(network, clean, start=start, settings=settings, course=course)
     reached = _zeros(extract(found.network), chosen)
     initial, final = sparsity
     return finish(found, "sparsify", since=since, initial=initial, final=final, sparsity=reached)

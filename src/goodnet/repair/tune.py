@@ -1,4 +1,8 @@
-"""Training as all repairs do it: judged by the images held back, the best epoch kept."""
+"""Training as all repairs do it: judged by the images held back, the best epoch kept.
+
+Only an epoch of the second half is: before, the step size is too large for what is learned to
+settle.
+"""
 
 from __future__ import annotations
 
@@ -12,22 +16,20 @@ import torch
 
 from goodnet.errors import InvalidInput
 from goodnet.formats.build import build
-from goodnet.formats.softmax import without_softmax
 from goodnet.repair.clean import CleanImages, count_right
 from goodnet.repair.result import EpochResult, Repair, Settings
 from goodnet.stats import proportion
-from goodnet.training import Examples, Held, Recipe, Schedule, distillation, fit, shifts
+from goodnet.training import Examples, Held, Recipe, Schedule, fit
 
 if TYPE_CHECKING:
     from goodnet.formats.spec import NetworkSpec
     from goodnet.network import Network
 
-__all__ = ["Course", "finish", "plain_spec", "recipe_for", "tune"]
+__all__ = ["Course", "finish", "plain_spec", "tune"]
 
 # Called before each epoch with its number from 0: what is held in it. It may change numbers.
 Course = Callable[[int, "Network"], Held]
 
-_FEW_SHIFT, _FEW_TEACHER = 2, 0.5
 # Epochs without a better one before training stops.
 _PATIENCE = 4
 
@@ -46,18 +48,6 @@ def plain_spec(network: Network) -> NetworkSpec:
     return network.spec
 
 
-def recipe_for(network: Network, clean: CleanImages) -> Recipe:
-    """The labels alone where images are many; where few, also what B answers, on moved images."""
-    if not clean.few:
-        return Recipe()
-    teacher = build(without_softmax(plain_spec(network))).to(network.device)
-    return Recipe(
-        f"distillation {_FEW_TEACHER}, shifts {_FEW_SHIFT}",
-        distillation(teacher, weight=_FEW_TEACHER),
-        shifts(_FEW_SHIFT),
-    )
-
-
 def tune(
     network: Network,
     clean: CleanImages,
@@ -70,7 +60,6 @@ def tune(
     judged: Sequence[Examples] = (),
     held: Held | None = None,
     course: Course | None = None,
-    keep_from: int | None = None,
 ) -> Repair:
     """Train a network on clean images; the epoch that does best on those held back is kept.
 
@@ -85,14 +74,11 @@ def tune(
         judged: Held-back sets that an epoch is judged by beside the clean one, all alike.
         held: Numbers that stay as they are.
         course: What changes from epoch to epoch.
-        keep_from: The first epoch that may be kept, counted from 0; None for the second half:
-            before, the step size is too large for what is learned to settle.
 
     Returns:
         The repair, without the name of the method, details, time and memory: see `finish`.
     """
-    first = schedule.epochs // 2 if keep_from is None else keep_from
-    best = _Best(clean.held_back, judged, course, first=first)
+    best = _Best(clean.held_back, judged, course, first=schedule.epochs // 2)
     fit(
         start,
         clean.train if train is None else train,
@@ -135,7 +121,7 @@ class _Best:
     held_back: Examples
     judged: Sequence[Examples]
     course: Course | None
-    first: int = 0
+    first: int
     epochs: list[EpochResult] = field(default_factory=list)
     chosen: int = 0
     score: float = -1.0

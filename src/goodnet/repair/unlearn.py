@@ -99,8 +99,6 @@ def unlearn(
         train=train,
         judged=[one.held_back for one in stamped],
         held=_held(start, stamped) if scarce else None,
-        # While the rate still rises nothing is decided.
-        keep_from=schedule.epochs // 2,
     )
     told = effects(network, found.network, stamped)
     found = replace(found, notes=(*found.notes, *unseen(stamped)))

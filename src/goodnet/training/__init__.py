@@ -1,12 +1,13 @@
 """Training a network that is given as a plain description; used to attack and to repair."""
 
 from goodnet.training.examples import Examples
-from goodnet.training.fit import Watch, fit
+from goodnet.training.fit import Diverged, Watch, fit
 from goodnet.training.held import Held, silent_numbers
 from goodnet.training.recipe import Recipe, cross_entropy, distillation, shifts
 from goodnet.training.schedule import Schedule
 
 __all__ = [
+    "Diverged",
     "Examples",
     "Held",
     "Recipe",

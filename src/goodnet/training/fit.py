@@ -26,7 +26,11 @@ if TYPE_CHECKING:
     from goodnet.training.schedule import Schedule
     from goodnet.types import Integers
 
-__all__ = ["Watch", "fit"]
+__all__ = ["Diverged", "Watch", "fit"]
+
+
+class Diverged(InvalidInput):
+    """The loss of training is no longer a number: its steps are too large."""
 
 
 class Watch(Protocol):
@@ -81,8 +85,9 @@ def fit(
         The same layers with trained arrays.
 
     Raises:
-        InvalidInput: If the examples do not fit the network, training diverges, or a network with
-            BatchNorm is to be trained on single images.
+        InvalidInput: If the examples do not fit the network, or a network with BatchNorm is to be
+            trained on single images.
+        Diverged: If the loss is no longer a number.
         FileError: If the checkpoint cannot be written.
     """
     network = build(without_softmax(spec)).to(device)
@@ -153,7 +158,7 @@ class _Work:
         for step, picked in self._order(epoch):
             loss = parts.step(self._examples, picked, seed=[self._schedule.seed, step])
             if not np.isfinite(loss):
-                raise InvalidInput(
+                raise Diverged(
                     f"training diverged in epoch {epoch + 1}; give a learning rate below "
                     f"{self._schedule.learning_rate:g}"
                 )
