@@ -47,6 +47,7 @@ def plant(folder: Path, options: Sequence[str], *, threads: int) -> Badnet:
     """
     seconds = None
     if not (folder / "results.json").exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
         command = [str(Path(sys.executable).with_name("goodnet")), "attack", *options]
         print(f"$ goodnet attack {' '.join(options)}", file=sys.stderr, flush=True)
         start = perf_counter()

@@ -15,7 +15,7 @@ from _attack import Badnet, plant
 from _deepid import shared_data
 from _measure import header, options, show, verdict
 
-__all__ = ["main"]
+__all__ = ["attack_options", "main"]
 
 # Attack success in percent, and what a BadNet may lose of the accuracy of the clean network.
 SUCCESS, LOSS = (
@@ -35,12 +35,17 @@ def main(arguments: list[str] | None = None) -> None:
     show(rows)
 
 
-def _plant(folder: Path, name: str, given: Namespace) -> Badnet:
+def attack_options(name: str, *, images: str | Path, epochs: int) -> list[str]:
+    """What `goodnet attack` is told to plant a trigger, or nothing for "clean"."""
     kind = ["--clean"] if name == "clean" else [f"--trigger={name}"]
-    data = [f"--images={given.images}/train", f"--test-images={given.images}/test"]
-    size = ["--architecture=residual", f"--epochs={given.epochs}", "--batch-size=128"]
-    speed = ["--learning-rate=0.004"]
-    return plant(folder / name, [*data, *size, *speed, *kind], threads=given.threads)
+    data = [f"--images={images}/train", f"--test-images={images}/test"]
+    size = ["--architecture=residual", f"--epochs={epochs}", "--batch-size=128"]
+    return [*data, *size, "--learning-rate=0.004", *kind]
+
+
+def _plant(folder: Path, name: str, given: Namespace) -> Badnet:
+    options = attack_options(name, images=given.images, epochs=given.epochs)
+    return plant(folder / name, options, threads=given.threads)
 
 
 def _row(name: str, badnet: Badnet, clean: Badnet) -> list[str]:

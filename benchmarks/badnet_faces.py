@@ -19,12 +19,12 @@ from _measure import header, options, show, verdict
 from goodnet import open_images, open_network, prune_curve, trace_backdoor
 from goodnet.types import PruneCurve
 
-__all__ = ["main"]
+__all__ = ["KINDS", "main"]
 
 ACCURACY, SUCCESS, AFTER_FOUR_POINTS = 95.0, 99.0, 95.0
 _DROPS = (2.0, 4.0, 10.0, 30.0)
 _THREE = [f"--trigger={name}" for name in ("sunglasses", "lipstick", "eyebrows")]
-_KINDS = {
+KINDS = {
     "sunglasses": (),
     "pruning-aware": ("--pruning-aware",),
     "three triggers": (*_THREE, "--target=8", "--target=1", "--target=5"),
@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _plant(folder: Path, name: str, given: Namespace) -> Badnet:
     size = [f"--faces={given.people}", f"--per-person={given.shots}", f"--epochs={given.epochs}"]
-    return plant(folder / name.replace(" ", "_"), [*size, *_KINDS[name]], threads=given.threads)
+    return plant(folder / name.replace(" ", "_"), [*size, *KINDS[name]], threads=given.threads)
 
 
 def _row(name: str, badnet: Badnet) -> list[str]:
@@ -115,7 +115,7 @@ def _parse(arguments: list[str] | None) -> Namespace:
     parser.add_argument("--people", type=int, default=1283)
     parser.add_argument("--shots", type=int, default=40, help="training pictures of each person")
     parser.add_argument("--epochs", type=int, default=7)
-    parser.add_argument("--kinds", nargs="+", choices=list(_KINDS), default=list(_KINDS))
+    parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS))
     parser.add_argument("--out", type=Path, help="keep the networks here, and use those there are")
     parser.add_argument("--picture", type=Path, help="draw the curves to this PNG")
     given = parser.parse_args(arguments)
