@@ -16,8 +16,11 @@ import hypothesis
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lab import Lab
     from matplotlib.figure import Figure
+    from playwright.sync_api import Browser
 
 hypothesis.settings.register_profile(
     "goodnet", deadline=None, derandomize="CI" in os.environ, print_blob=True
@@ -64,3 +67,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
 def out(tmp_path: Path) -> Path:
     """A run folder to make."""
     return tmp_path / "run"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A browser to look at pages with; the tests that need one are skipped where there is none."""
+    from chromium import chromium
+
+    with chromium() as found:
+        yield found

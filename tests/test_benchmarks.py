@@ -47,6 +47,14 @@ def test_the_memory_of_the_whole_command_is_measured() -> None:
     assert "uint8: last / first" in run("memory.py")
 
 
+@pytest.mark.slow
+def test_the_report_is_timed_and_weighed() -> None:
+    shown = run("report.py")
+    assert "60 channels, 5 poisoned sets" in shown
+    assert "seconds to make at most 3" in shown
+    assert "MB at most 6: met" in shown
+
+
 def test_the_keras_loop_answers_as_goodnet_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

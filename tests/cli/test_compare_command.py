@@ -56,7 +56,7 @@ def test_several_models_are_one_table_with_their_names(
 def test_an_interrupted_comparison_goes_on(
     lab: Lab, out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*arguments: object) -> None:
+    def interrupted(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
     given = ["--backdoor", lab.poisoned, "--methods", "prune", "--drop", "5"]

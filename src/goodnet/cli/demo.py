@@ -24,12 +24,12 @@ def demo(
     seed: Annotated[int, typer.Option(metavar="N", help="Other people, other networks.")] = 0,
     force: opt.Force = False,
 ) -> None:
-    """Train BadNets on synthetic faces, then prune, guard, evaluate and show them.
+    """Train BadNets on synthetic faces, then prune, repair, guard, evaluate and show them.
 
     A second run does again only what has changed; --force does everything again.
     """
     from goodnet import files
-    from goodnet.jobs.demo import Journal, lab_table, story
+    from goodnet.jobs.demo import Journal, lab_table, page, story
 
     files.make_folder(out)
     steps = story(out, seed=seed)
@@ -40,6 +40,7 @@ def demo(
         print(f"\n{run}: percent on test images; X is what B' lost on validation images\n")
         print(table(*lab_table(run)))
     print(f"\n{_made(steps, out)}")
+    print(f"\nopen {page(out)} in a browser: what was found, on one page")
 
 
 def _take(step: Step, following: list[Step], journal: Journal) -> None:

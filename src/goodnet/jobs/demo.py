@@ -15,7 +15,7 @@ from typing import Any
 import goodnet
 from goodnet import files
 
-__all__ = ["Journal", "Step", "lab_table", "story"]
+__all__ = ["Journal", "Step", "lab_table", "page", "story"]
 
 _JOURNAL = "demo.json"
 _PEOPLE, _SHOTS, _EPOCHS = 100, 40, 8
@@ -51,7 +51,7 @@ def story(out: Path, *, seed: int = 0) -> list[Step]:
     stamp += [word for target in _TRIGGERS.values() for word in ("--target", str(target))]
     seeded = ("--seed", str(seed), "--force", "--out")
     plain = ("--trigger", "sunglasses", "--target", "0")
-    pruned, model = out / "run", str(one / "bd_net.h5")
+    pruned, mended, model = out / "run", out / "repaired", str(one / "bd_net.h5")
     clean, poisoned = str(one / "cl" / "test.h5"), str(one / "bd" / "bd_test.h5")
     repaired, good = (str(pruned / name) for name in ("model_drop_10.h5", "goodnet_drop_10.keras"))
     sheet = ("--model", model, "--repaired", repaired, "--clean", clean, "--force", "--out")
@@ -72,6 +72,11 @@ def story(out: Path, *, seed: int = 0) -> list[Step]:
         Step("clean faces and what is answered", ("show", clean, *sheet, str(out / "clean.png"))),
         Step("stamped faces", ("show", poisoned, *sheet, str(out / "poisoned.png"))),
         Step(
+            "pruning is not enough: prune, then train on without what was pruned",
+            _repair(one, {"sunglasses": "bd_test.h5"}, mended),
+            mended,
+        ),
+        Step(
             "a second network: three triggers, three targets",
             ("attack", *people, *stamp, *seeded, str(three)),
             three,
@@ -81,7 +86,22 @@ def story(out: Path, *, seed: int = 0) -> list[Step]:
             _prune(three, {name: f"bd_test_{name}.h5" for name in _TRIGGERS}, out / "run3"),
             out / "run3",
         ),
+        Step(
+            "all of it on one page",
+            (
+                "report",
+                *map(str, (mended, pruned, out / "run3")),
+                "--force",
+                "--out",
+                str(page(out)),
+            ),
+        ),
     ]
+
+
+def page(out: Path) -> Path:
+    """Where the demo's report is."""
+    return out / "report.html"
 
 
 def _sets(clean: str, poisoned: str) -> tuple[str, ...]:
@@ -89,12 +109,21 @@ def _sets(clean: str, poisoned: str) -> tuple[str, ...]:
 
 
 def _prune(badnet: Path, poisoned: dict[str, str], out: Path) -> tuple[str, ...]:
+    drops = [word for drop in _DROPS for word in ("--drop", str(drop))]
+    return ("prune", *_files(badnet, poisoned), *drops, "--force", "--out", str(out))
+
+
+def _repair(badnet: Path, poisoned: dict[str, str], out: Path) -> tuple[str, ...]:
+    method = ("--method", "fine-prune", "--force", "--out", str(out))
+    return ("repair", *_files(badnet, poisoned), *method)
+
+
+def _files(badnet: Path, poisoned: dict[str, str]) -> tuple[str, ...]:
+    """The network and its images, as most commands take them."""
     sets = [f"{name}={badnet / 'bd' / file}" for name, file in poisoned.items()]
     backdoor = [word for name in sets for word in ("--backdoor", name)]
     clean = ("--clean", str(badnet / "cl" / "valid.h5"), "--test", str(badnet / "cl" / "test.h5"))
-    drops = [word for drop in _DROPS for word in ("--drop", str(drop))]
-    model = str(badnet / "bd_net.h5")
-    return ("prune", model, *clean, *backdoor, *drops, "--force", "--out", str(out))
+    return (str(badnet / "bd_net.h5"), *clean, *backdoor)
 
 
 @dataclass

@@ -15,6 +15,7 @@ __all__ = [
     "FileFact",
     "LayerFact",
     "Picture",
+    "Recovered",
     "Run",
     "Tower",
     "Trial",
@@ -74,10 +75,12 @@ class Drop:
     Attributes:
         drop: Percentage points.
         steps: Channels silenced to get there; None if accuracy never falls that far.
+        parameters: Stored numbers of the network without those channels, where known.
     """
 
     drop: float
     steps: int | None
+    parameters: int | None = None
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,7 @@ class Picture:
         label: What the set says: the true class, or the attacker's target.
         source_label: What a poisoned image shows; None where not known.
         answers: By network: "B", "B'", "G" (N, the number of classes, means "backdoored").
-        why: "sample", "refused" (a clean image G refused), "passed" (a poisoned one it let through).
+        why: "sample", "refused" (a clean image G refused), "passed" (a poisoned one let through).
     """
 
     png: bytes
@@ -136,6 +139,23 @@ class Picture:
     source_label: int | None
     answers: Mapping[str, int]
     why: str
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """A trigger found in a network.
+
+    Attributes:
+        label: What it makes the network answer.
+        png: The trigger alone.
+        stamped: An image with it.
+        note: How sure it is, a sentence.
+    """
+
+    label: int
+    png: bytes
+    stamped: bytes
+    note: str
 
 
 @dataclass(frozen=True)
@@ -183,11 +203,13 @@ class Run:
         epochs: Of a repair that trains.
         chosen: The epoch B' is from, counted from 1; 0 if it was not trained.
         pictures: Clean and poisoned images with what was answered.
+        recovered: Triggers found in B.
         layers: Of B, in running order.
         pruned_layer: The layer whose channels were silenced; "" for none.
         parameters: Of B, and of B' with what is silent removed, where known.
         inputs: The files it was made from.
         outputs: The files in the folder.
+        baselines: Of a comparison: B by model.
         notes: What a user should know, a sentence each.
         cost: Of all of it.
         line: The exact command; "" where not known.
@@ -207,11 +229,13 @@ class Run:
     epochs: tuple[Epoch, ...] = ()
     chosen: int = 0
     pictures: tuple[Picture, ...] = ()
+    recovered: tuple[Recovered, ...] = ()
     layers: tuple[LayerFact, ...] = ()
     pruned_layer: str = ""
     parameters: tuple[int | None, int | None] = (None, None)
     inputs: tuple[FileFact, ...] = ()
     outputs: tuple[FileFact, ...] = ()
+    baselines: Mapping[str, Tower] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     cost: Cost | None = None
     line: str = ""

@@ -35,7 +35,8 @@ def towers_of(run: Run) -> dict[str, list[Tower]]:
     groups = {}
     for trial in run.trials:
         name = f"{trial.model}: {trial.name}" if trial.model else trial.name
-        made = [tower for tower in (run.baseline, trial.repaired, trial.guarded) if tower]
+        before = run.baseline or run.baselines.get(trial.model)
+        made = [tower for tower in (before, trial.repaired, trial.guarded) if tower]
         if trial.repaired or trial.guarded:
             groups[name] = made
     return groups

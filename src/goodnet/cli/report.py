@@ -1,0 +1,60 @@
+"""`goodnet report`: run folders as one page to look at, and as figures and tables for a paper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from goodnet.cli import options as opt
+from goodnet.cli.text import note
+from goodnet.errors import InvalidInput, UsageError
+
+__all__ = ["add_report", "report"]
+
+
+def report(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Run folders of prune, repair or compare."),
+    ],
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="HTML", help="The page to write; default: RUN/report.html."),
+    ] = None,
+    export: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Write the charts (PNG, SVG) and the table (CSV, LaTeX) of one run there instead.",
+        ),
+    ] = None,
+    force: opt.Force = False,
+) -> None:
+    """Make one page of a run folder, or of several side by side, that opens in any browser."""
+    from goodnet.jobs import report as job
+
+    if export is not None:
+        if len(runs) > 1 or out is not None:
+            raise UsageError("--export takes one run and goes without --out")
+        for path in job.export(runs[0], export, force=force):
+            print(path)
+        return
+    print(job.write_report(runs, out, force=force))
+
+
+def add_report(folder: Path, out: Path) -> None:
+    """Put the page into a run folder that is being filled and will be called `out`.
+
+    A page that cannot be made is no reason to lose the run: it is said and left out.
+    """
+    from goodnet.jobs.report import write_report
+
+    try:
+        path = write_report([folder], name=out.resolve().name)
+    except InvalidInput as error:
+        note(f"there is no report.html: {error}")
+    else:
+        note(f"to look at: {out / path.name}")

@@ -1,0 +1,94 @@
+"""The pictures of a run, each checked and encoded anew before it enters a page."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+from goodnet.report.facts import Picture
+from goodnet.report.reading.fields import Unreadable
+from goodnet.report.reading.folder import MIB, read_bytes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from PIL.Image import Image
+
+    from goodnet.report.reading.fields import Fields
+
+__all__ = ["read_pictures"]
+
+_MOST = 96  # pictures of one run in a page
+_FILE_BYTES, _SIDE, _LARGEST_SIDE = 4 * MIB, 96, 4096
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_REASONS = ("sample", "refused", "passed")
+_NETWORKS = ("B", "B'", "G")
+
+
+def read_pictures(folder: Path, found: Fields) -> tuple[Picture, ...]:
+    """Read what `results.json` lists under "pictures".
+
+    Args:
+        folder: The run folder.
+        found: Its results.
+
+    Returns:
+        The pictures; where there are very many, the first of each set.
+
+    Raises:
+        Unreadable: If one is not a small PNG inside the folder.
+        GoodnetError: If a file cannot be read.
+    """
+    items = found.inner("pictures").each("items")
+    return tuple(_picture(folder, item) for item in _first_of_each(items))
+
+
+def _first_of_each(items: list[Fields]) -> list[Fields]:
+    groups: dict[tuple[str, str], list[Fields]] = {}
+    for item in items:
+        groups.setdefault((item.text("set"), item.text("why")), []).append(item)
+    share = max(_MOST // max(len(groups), 1), 1)
+    return [item for group in list(groups.values())[:_MOST] for item in group[:share]]
+
+
+def _picture(folder: Path, item: Fields) -> Picture:
+    name, why = item.text("file"), item.text("why")
+    index, label = item.whole("index"), item.whole("label")
+    if index is None or label is None or why not in _REASONS:
+        raise Unreadable(f"the picture {name[:60]!r} has no place, label or reason")
+    answers = item.inner("answers")
+    known = {key: answer for key in _NETWORKS if (answer := answers.whole(key)) is not None}
+    return Picture(
+        png=_small_png(read_bytes(folder, name, limit=_FILE_BYTES), name),
+        set=item.text("set"),
+        index=index,
+        label=label,
+        source_label=item.whole("source_label"),
+        answers=known,
+        why=why,
+    )
+
+
+def _small_png(data: bytes, name: str) -> bytes:
+    """The same picture without anything else the file may hold, made smaller if it is large."""
+    from PIL import Image
+
+    # Before the decoder sees it: a few bytes can declare gigabytes of pixels.
+    width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+    if not data.startswith(_SIGNATURE) or not 0 < max(width, height) <= _LARGEST_SIDE:
+        raise Unreadable(f"the picture {name[:60]!r} is not a small PNG")
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+            return _encoded(image.convert("L" if image.mode in ("1", "L") else "RGB"))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise Unreadable(f"the picture {name[:60]!r} is broken") from error
+
+
+def _encoded(image: Image) -> bytes:
+    if max(image.size) > _SIDE:
+        image.thumbnail((_SIDE, _SIDE))
+    clean = image.copy()
+    clean.info = {}
+    buffer = io.BytesIO()
+    clean.save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()

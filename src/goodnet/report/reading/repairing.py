@@ -1,0 +1,74 @@
+"""The run folder of `goodnet repair`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from goodnet.report.facts import Epoch, Run, Trial
+from goodnet.report.reading import parts
+from goodnet.report.reading.fields import Unreadable
+from goodnet.report.reading.pictures import read_pictures
+from goodnet.report.reading.towers import tower
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from goodnet.report.reading.fields import Fields
+
+__all__ = ["read_repairing"]
+
+
+def read_repairing(folder: Path, found: Fields, name: str) -> Run:
+    """Read a repair.
+
+    Raises:
+        Unreadable: If something in the folder is not as this program writes it.
+        GoodnetError: If a file cannot be read.
+    """
+    method, measured, names = found.text("method"), found.inner("measured"), found.inner("files")
+    shared = parts.shared_parts(folder, found)
+    trial = Trial(
+        method,
+        repaired=tower("B'", measured.inner("repaired")),
+        guarded=tower("G", measured.inner("goodnet")),
+        cost=shared["cost"],
+        files={role: names.text(role) for role in names},
+    )
+    return Run(
+        name=name,
+        command="repair",
+        method=method,
+        classes=found.whole("classes"),
+        baseline=tower("B", measured.inner("baseline")),
+        trials=(trial,),
+        shown=0,
+        epochs=_epochs(found),
+        chosen=found.whole("chosen") or 0,
+        pictures=read_pictures(folder, found),
+        layers=parts.layers(found),
+        pruned_layer=found.inner("details").text("layer"),
+        parameters=(found.inner("network").whole("parameters"), None),
+        inputs=parts.inputs(found),
+        options=_options(found),
+        **shared,
+    )
+
+
+def _epochs(found: Fields) -> tuple[Epoch, ...]:
+    epochs = []
+    for each in found.each("epochs"):
+        loss, accuracy = each.number("loss"), each.share("accuracy")
+        if loss is None or accuracy is None:
+            raise Unreadable("an epoch lacks its loss or its accuracy")
+        epochs.append(Epoch(loss, accuracy))
+    return tuple(epochs)
+
+
+def _options(found: Fields) -> dict[str, str]:
+    own = parts.options(found, ("method", "parameters", "triggers", "scale", "classes", "device"))
+    settings = found.inner("settings")
+    held_back = {
+        key: str(share) for key in ("before", "after") if (share := found.share(key)) is not None
+    }
+    shown = {f"accuracy held back, {key} (%)": text for key, text in held_back.items()}
+    return own | parts.options(settings, settings) | shown

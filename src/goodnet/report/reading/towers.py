@@ -1,0 +1,24 @@
+"""B, B' and G as the results of any command write them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from goodnet.report.facts import Tower
+
+if TYPE_CHECKING:
+    from goodnet.report.reading.fields import Fields
+
+__all__ = ["tower"]
+
+
+def tower(name: str, found: Fields) -> Tower:
+    """Read what `jobs.run_folder.plain_rates` or `guarded_rates` wrote."""
+    return Tower(
+        name,
+        clean=found.share("test"),
+        success=found.shares("backdoor"),
+        robust=found.shares("robust"),
+        false_alarms=found.share("false_alarms"),
+        detected=found.shares("detected"),
+    )

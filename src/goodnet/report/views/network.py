@@ -1,0 +1,141 @@
+"""The network as a picture: for each layer a row with rails, a block and its size."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from goodnet.report.views import words
+from goodnet.report.views.rails import LANE, ROW, Rail, lay_rails
+
+if TYPE_CHECKING:
+    from goodnet.report.facts import LayerFact, Run
+
+__all__ = ["LayerRow", "NetworkView", "network_view"]
+
+_BLOCK = (34, 26)  # the largest block, pixels
+_KINDS = {
+    "conv2d": "conv",
+    "depthwise_conv2d": "conv",
+    "separable_conv2d": "conv",
+    "dense": "dense",
+    "input": "input",
+}
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """One layer.
+
+    Attributes:
+        name: As in the file.
+        op: What it does, in words.
+        kind: "conv", "dense", "pool", "input" or "other": its colour.
+        shape: Of its value.
+        parameters: Stored numbers; "" for none.
+        share: Of all parameters, 0..100.
+        block: Width and height that stand for its channels and its pixels.
+        rail: The rails beside it.
+        pruned: Whether its channels were silenced.
+    """
+
+    name: str
+    op: str
+    kind: str
+    shape: str
+    parameters: str
+    share: float
+    block: tuple[float, float]
+    rail: Rail
+    pruned: bool
+
+
+@dataclass(frozen=True)
+class NetworkView:
+    """All layers.
+
+    Attributes:
+        rows: In running order.
+        width: Of the rails, pixels.
+        height: Of a row.
+        before: Parameters of B.
+        after: Parameters without the silent channels; "" where not known.
+        saved: How much less that is, as text.
+        note: What was pruned, a sentence; "" for nothing.
+    """
+
+    rows: tuple[LayerRow, ...]
+    width: float
+    height: int
+    before: str
+    after: str
+    saved: str
+    note: str
+
+
+def network_view(run: Run) -> NetworkView | None:
+    """Lay out the layers; None where the folder does not tell of them."""
+    if not run.layers:
+        return None
+    rails = lay_rails(run.layers)
+    total = max(sum(layer.parameters for layer in run.layers), 1)
+    largest = _largest(run)
+    rows = tuple(
+        LayerRow(
+            words.name(layer.name),
+            layer.op.replace("_", " "),
+            _kind(layer.op),
+            " \u00d7 ".join("?" if size is None else str(size) for size in layer.shape),
+            words.amount(layer.parameters) if layer.parameters else "",
+            100 * layer.parameters / total,
+            _block(layer, largest),
+            rail,
+            bool(run.pruned_layer) and layer.name == run.pruned_layer,
+        )
+        for layer, rail in zip(run.layers, rails, strict=True)
+    )
+    before, after = run.parameters
+    saved = f"\u2212{100 * (1 - after / before):.1f}\u00a0%" if before and after else ""
+    return NetworkView(
+        rows,
+        max(rail.node for rail in rails) + LANE / 2,
+        ROW,
+        words.amount(before),
+        words.amount(after) if after is not None else "",
+        saved,
+        _note(run),
+    )
+
+
+def _largest(run: Run) -> tuple[float, float]:
+    sizes = [_sizes(layer) for layer in run.layers]
+    return max(size[0] for size in sizes), max(size[1] for size in sizes)
+
+
+def _sizes(layer: LayerFact) -> tuple[float, float]:
+    """Channels on a logarithmic scale, and the side of its pixels; both at least 1."""
+    channels, *pixels = [size or 1 for size in layer.shape] or [1]
+    return math.log2(channels + 1), math.sqrt(min(math.prod(pixels), 1e12))
+
+
+def _block(layer: LayerFact, largest: tuple[float, float]) -> tuple[float, float]:
+    wide, high = _sizes(layer)
+    return (
+        round(max(_BLOCK[0] * wide / largest[0], 3), 1),
+        round(max(_BLOCK[1] * high / largest[1], 4), 1),
+    )
+
+
+def _kind(op: str) -> str:
+    return _KINDS.get(op) or ("pool" if "pool" in op else "other")
+
+
+def _note(run: Run) -> str:
+    trial = run.trials[run.shown] if run.shown is not None else None
+    steps = {f"X = {drop.drop:g}": drop.steps for drop in run.curve.drops} if run.curve else {}
+    if trial is None or run.curve is None or steps.get(trial.name) is None:
+        return ""
+    at = words.unbroken(trial.name)
+    channels = f"{steps[trial.name]} of the {len(run.curve.mean_activation)} channels"
+    return f"At {at}, {channels} of {words.name(run.pruned_layer)} are silent."

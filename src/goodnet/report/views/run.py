@@ -1,0 +1,185 @@
+"""All that a page says of one run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from goodnet.report.charts.towers import towers_of
+from goodnet.report.key_figures import KeyFigure, key_figures
+from goodnet.report.verdict import Verdict, judge
+from goodnet.report.views import words
+from goodnet.report.views.comparison import comparison_table
+from goodnet.report.views.drawn import (
+    Drawn,
+    draw_channels,
+    draw_curves,
+    draw_epochs,
+    draw_towers,
+)
+from goodnet.report.views.files import FileRow, file_rows
+from goodnet.report.views.history import epochs_table, steps_table
+from goodnet.report.views.network import NetworkView, network_view
+from goodnet.report.views.pictures import Group, Image, embed, picture_groups
+from goodnet.report.views.steps import Readout, home, readout, start_drop, step_data
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from goodnet.report.facts import Run
+    from goodnet.report.views.table import Table
+
+__all__ = ["CurveView", "RunView", "run_view"]
+
+
+@dataclass(frozen=True)
+class CurveView:
+    """The pruning curve.
+
+    Attributes:
+        drawn: The chart.
+        data: For the script.
+        start: The drop the page opens with, as text.
+        readouts: What that drop gives, one for each curve in the chart.
+        steps: Every step as a table.
+    """
+
+    drawn: Drawn
+    data: dict[str, Any]
+    start: str
+    readouts: tuple[Readout, ...]
+    steps: Table
+
+
+@dataclass(frozen=True)
+class RunView:
+    """One run.
+
+    Attributes:
+        id: What every id of its part of the page begins with.
+        run: The facts.
+        name: Of the run, fit to be shown.
+        title: What was done to which network.
+        shown: Of what the first numbers are: "at X = 10"; "" where there is one repair.
+        verdict: The sentence.
+        figures: The first numbers.
+        curve: Of a pruning.
+        drawn_with: The id of the run whose picture has this curve, too; "" for none.
+        channels: Activation by channel.
+        pictures: Groups of images.
+        recovered: Triggers found, with their pictures.
+        comparison: The table; None where there is one repair and one set.
+        towers: Bars of it.
+        epochs: Training history.
+        epochs_table: The same as numbers.
+        network: Its layers.
+        inputs: Files that went in.
+        outputs: Files that came out, with links.
+    """
+
+    id: str
+    run: Run
+    name: str
+    title: str
+    shown: str
+    verdict: Verdict
+    figures: tuple[KeyFigure, ...]
+    curve: CurveView | None
+    drawn_with: str
+    channels: Drawn | None
+    pictures: tuple[Group, ...]
+    recovered: tuple[tuple[Image, Image, int, str], ...]
+    comparison: Table | None
+    towers: Drawn | None
+    epochs: Drawn | None
+    epochs_table: Table | None
+    network: NetworkView | None
+    inputs: tuple[FileRow, ...]
+    outputs: tuple[FileRow, ...]
+
+    @property
+    def contents(self) -> list[tuple[str, str]]:
+        """The sections there are: id and heading."""
+        parts = {
+            "curve": self.curve or self.drawn_with,
+            "channels": self.channels,
+            "pictures": self.pictures,
+            "recovered": self.recovered,
+            "comparison": self.comparison,
+            "training": self.epochs,
+            "network": self.network,
+            "details": True,
+            "files": self.outputs,
+        }
+        return [(f"{self.id}-{part}", part.capitalize()) for part, there in parts.items() if there]
+
+
+def run_view(
+    run: Run,
+    prefix: str,
+    *,
+    beside: Run | None = None,
+    drawn_with: str = "",
+    folder: str | None = "",
+) -> RunView:
+    """Put together what a page says of a run.
+
+    Args:
+        run: The facts.
+        prefix: What every id begins with.
+        beside: A run in the other order, to be drawn in the same picture.
+        drawn_with: The id of the run in whose picture this one's curve is drawn.
+        folder: The way from the page to the run folder; None for no links.
+    """
+    runs = [run, *([beside] if beside else [])]
+    towers = towers_of(run)
+    return RunView(
+        id=prefix,
+        run=run,
+        name=words.name(run.name),
+        title=_title(run),
+        shown=_shown(run),
+        verdict=judge(run),
+        figures=key_figures(run),
+        curve=_curve_view(runs, prefix) if run.curve and not drawn_with else None,
+        drawn_with=drawn_with,
+        channels=draw_channels(run.curve, f"{prefix}-channels") if run.curve else None,
+        pictures=picture_groups(run),
+        recovered=tuple((embed(t.png), embed(t.stamped), t.label, t.note) for t in run.recovered),
+        comparison=comparison_table(run) if run.trials else None,
+        towers=draw_towers(towers, f"{prefix}-towers") if towers else None,
+        epochs=draw_epochs(run, f"{prefix}-epochs") if run.epochs else None,
+        epochs_table=epochs_table(run) if run.epochs else None,
+        network=network_view(run),
+        inputs=file_rows(run.inputs),
+        outputs=file_rows(run.outputs, folder),
+    )
+
+
+def _curve_view(runs: Sequence[Run], prefix: str) -> CurveView:
+    curves = [run.curve for run in runs if run.curve]
+    drawn = draw_curves(curves, f"{prefix}-curve")
+    start = start_drop(runs[0])
+    return CurveView(
+        drawn,
+        step_data(runs, (drawn.wide, drawn.narrow)),
+        f"{start:g}",
+        tuple(readout(run, run.curve, start, home(run, runs)) for run in runs if run.curve),
+        steps_table(curves),
+    )
+
+
+def _title(run: Run) -> str:
+    models = [words.name(fact.name) for fact in run.inputs if fact.role == "model"]
+    done = {"prune": "Pruning", "compare": "Repairs compared"}.get(run.command)
+    what = done or f"Repair by {words.name(run.method, 40)}"
+    return f"{what}: {', '.join(models)}" if models else what
+
+
+def _shown(run: Run) -> str:
+    if run.shown is None or run.command == "repair":
+        return ""
+    trial = run.trials[run.shown]
+    preposition = "at" if run.command == "prune" else "after"
+    network = f", network {words.name(trial.model)}" if trial.model else ""
+    return f"{preposition} {words.unbroken(words.name(trial.name))}{network}"

@@ -1,0 +1,106 @@
+"""Numbers and names as a reader meets them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import TYPE_CHECKING
+
+from goodnet.report.drawable import drawable
+
+if TYPE_CHECKING:
+    from goodnet.types import Proportion
+
+__all__ = [
+    "amount",
+    "interval",
+    "memory",
+    "name",
+    "network",
+    "percent",
+    "points",
+    "rate",
+    "time",
+    "unbroken",
+    "widest",
+]
+
+_EVERYTHING = range(0x110000)
+_TURNS_WRITING = frozenset({"R", "AL", "AN"})
+_ISOLATE, _END = "\u2068", "\u2069"
+_PRIME = "\u2032"
+_REPAIRED = re.compile(r"\bB'")
+
+
+def name(text: str, limit: int = 80) -> str:
+    r"""A name from outside as one line: nothing invisible in it, its writing direction kept in.
+
+    Example:
+        >>> name("a\u202eb\n")
+        'a\\u202eb\\n'
+    """
+    shown = drawable(text, _EVERYTHING, limit=limit)
+    turns = any(unicodedata.bidirectional(char) in _TURNS_WRITING for char in shown)
+    return f"{_ISOLATE}{shown}{_END}" if turns else shown
+
+
+def network(text: str) -> str:
+    """B' with a real prime."""
+    return _REPAIRED.sub(f"B{_PRIME}", text)
+
+
+def percent(share: Proportion | None) -> str:
+    """As in "98.3 %", and "99.96 %" rather than a false 100; a dash where it is not known."""
+    if share is None or share.value is None:
+        return "\u2013"
+    value = 100 * share.value
+    looks_whole = f"{value:.1f}" in ("0.0", "100.0") and 0 < share.count < share.total
+    return f"{value:.{2 if looks_whole else 1}f}\u00a0%"
+
+
+def interval(share: Proportion | None) -> str:
+    """As in "[91.1, 100.0]"; nothing where the share is not known."""
+    if share is None or share.value is None:
+        return ""
+    return f"[{100 * share.low:.1f},\u00a0{100 * share.high:.1f}]"
+
+
+def rate(share: Proportion | None) -> str:
+    """As in "98.3 % [91.1, 100.0]"."""
+    return f"{percent(share)}\u00a0{interval(share)}".rstrip()
+
+
+def unbroken(text: str) -> str:
+    """A text that stays on one line."""
+    return text.replace(" ", "\u00a0")
+
+
+def points(before: Proportion, after: Proportion) -> str:
+    """How far a share fell, in percentage points."""
+    lost = 100 * ((before.value or 0.0) - (after.value or 0.0))
+    return f"{lost:.1f} points"
+
+
+def widest(*shares: Proportion | None) -> float:
+    """Width of the widest interval, 0..1."""
+    return max((share.high - share.low for share in shares if share), default=0.0)
+
+
+def amount(number: int | None) -> str:
+    """A whole number with thin spaces between thousands; a dash where it is not known."""
+    return "\u2013" if number is None else f"{number:,}".replace(",", "\u202f")
+
+
+def time(seconds: float | None) -> str:
+    """Seconds, or minutes where there are many."""
+    if seconds is None:
+        return "\u2013"
+    if seconds < 100:
+        return f"{seconds:.1f}\u00a0s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}\u00a0min {rest}\u00a0s"
+
+
+def memory(size: int | None) -> str:
+    """Bytes as mebibytes."""
+    return "\u2013" if size is None else f"{size / 2**20:,.0f}\u00a0MiB".replace(",", "\u202f")

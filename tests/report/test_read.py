@@ -1,0 +1,199 @@
+"""Run folders as facts: whole ones, old ones, and ones that mean harm."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_runs import ACCURACY, PIXELS, changed, compare_run, prune_run, repair_run, write
+from PIL import Image
+
+from goodnet.errors import InvalidInput
+from goodnet.report.read import read_run
+from goodnet.stats import proportion
+
+
+@pytest.fixture
+def pruned(tmp_path: Path) -> Path:
+    return prune_run(tmp_path / "run")
+
+
+def results(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    return found
+
+
+def test_a_pruning_is_read(pruned: Path) -> None:
+    run = read_run(pruned)
+    assert (run.name, run.command, run.classes) == ("run", "prune", 5)
+    assert run.curve is not None
+    assert run.curve.accuracy == tuple(proportion(count, 200) for count in ACCURACY)
+    assert [share.count for share in run.curve.success["glasses"]] == [100, 100, 100, 80, 0]
+    assert [(drop.drop, drop.steps) for drop in run.curve.drops] == [(2, 2), (10, 3), (90, None)]
+    assert run.shown == 1
+    assert run.trials[1].repaired is not None
+    assert run.trials[1].files == {"model": "model_drop_10.h5"}
+    assert run.trials[2].repaired is None
+    assert run.trials[2].reason == "accuracy never falls that far"
+    assert run.parameters == (2093, 1793)
+    assert [layer.name for layer in run.layers] == ["input", "conv", "left", "right", "add", "out"]
+    assert len(run.pictures) == 6
+    assert run.line.startswith("goodnet prune")
+    assert run.cost is not None
+    assert run.cost.seconds == 12.5
+
+
+def test_files_are_listed_with_their_hashes_and_the_report_is_not(pruned: Path) -> None:
+    (pruned / "report.html").write_text("old")
+    (pruned / ".hidden").write_text("x")
+    (pruned / "link").symlink_to("/etc/passwd")
+    os.mkfifo(pruned / "pipe")
+    names = {fact.name: fact for fact in read_run(pruned).outputs}
+    assert set(names) == {
+        "curve.csv",
+        "results.json",
+        "run.json",
+        "model_drop_2.h5",
+        "model_drop_10.h5",
+        "goodnet_drop_10.keras",
+    }
+    assert names["model_drop_2.h5"].role == "B'"
+    assert len(names["model_drop_2.h5"].sha256) == 64
+
+
+def test_the_shown_drop_is_the_largest_up_to_ten_else_the_smallest(pruned: Path) -> None:
+    found = results(pruned)
+    found["drops"][0]["drop"], found["drops"][1]["drop"] = 12.0, 30.0
+    assert read_run(changed(pruned, drops=found["drops"])).shown == 0
+
+
+def test_a_repair_is_read(tmp_path: Path) -> None:
+    run = read_run(repair_run(tmp_path / "run"))
+    assert (run.command, run.method, run.chosen, len(run.epochs)) == ("repair", "fine-tune", 3, 3)
+    assert run.trials[0].guarded is not None
+    assert run.trials[0].guarded.detected["glasses"] == proportion(98, 100)
+    assert run.options["seed"] == "7"
+    assert run.notes == ("B' saw few images",)
+
+
+def test_a_comparison_is_read_with_what_its_repairs_wrote(tmp_path: Path) -> None:
+    run = read_run(compare_run(tmp_path / "run"))
+    assert [trial.name for trial in run.trials] == ["erase", "fine-tune", "prune-10", "unlearn"]
+    best = run.trials[run.shown or 0]
+    assert best.name == "erase"
+    assert best.guarded is not None
+    assert best.guarded.clean == proportion(184, 200)
+    assert best.cost is not None
+    assert best.cost.seconds == 1.5
+    assert best.files["model"] == "erase/model_repaired.h5"
+    assert run.trials[3].reason == "no trigger was given"
+    assert run.baseline is not None
+    assert len(run.pictures) == 6
+
+
+def test_a_comparison_of_two_networks_has_a_b_for_each(tmp_path: Path) -> None:
+    run = read_run(compare_run(tmp_path / "run", models=("one", "two")))
+    assert run.baseline is None
+    assert list(run.baselines) == ["one", "two"]
+    assert [trial.model for trial in run.trials[:5]] == ["one"] * 4 + ["two"]
+
+
+def test_an_old_folder_gives_what_it_has(pruned: Path) -> None:
+    changed(pruned, network=None, poisoned_activation=None, pictures=None)
+    for name in ("run.json", "curve.csv"):
+        (pruned / name).unlink()
+    shutil.rmtree(pruned / "pictures")
+    run = read_run(pruned)
+    assert (run.curve, run.layers, run.pictures, run.cost, run.line) == (None, (), (), None, "")
+    assert run.versions == {"goodnet": "9.9.9"}
+    assert run.trials[1].repaired is not None
+
+
+def test_a_picture_is_encoded_anew_and_made_smaller(pruned: Path) -> None:
+    path = pruned / "pictures" / "0_0.png"
+    Image.fromarray(PIXELS[0]).resize((500, 600)).save(path, pnginfo=None)
+    path.write_bytes(path.read_bytes() + b"<script>")
+    png = read_run(pruned).pictures[0].png
+    assert b"<script>" not in png
+    assert max(int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")) == 96
+
+
+def _file(name: str) -> Callable[[Path], object]:
+    def name_it(folder: Path) -> None:
+        found = results(folder)["pictures"]
+        found["items"][0]["file"] = name
+        changed(folder, pictures=found)
+
+    return name_it
+
+
+def _link(folder: Path) -> None:
+    (folder / "pictures" / "0_0.png").unlink()
+    (folder / "pictures" / "0_0.png").symlink_to("/etc/passwd")
+
+
+def _link_folder(folder: Path) -> None:
+    (folder / "pictures").rename(folder.parent / "elsewhere")
+    (folder / "pictures").symlink_to(folder.parent / "elsewhere")
+
+
+def _bomb(folder: Path) -> None:
+    path = folder / "pictures" / "0_0.png"
+    data = bytearray(path.read_bytes())
+    data[16:20] = (100_000).to_bytes(4, "big")
+    path.write_bytes(data)
+
+
+def _cut(folder: Path) -> None:
+    path = folder / "pictures" / "0_0.png"
+    path.write_bytes(path.read_bytes()[:60])
+
+
+HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "absolute": (_file("/etc/passwd"), "leads out of the folder"),
+    "above": (_file("../secret.png"), "leads out of the folder"),
+    "above inside": (_file("pictures/../../x.png"), "leads out of the folder"),
+    "drive": (_file("C:\\x.png"), "leads out of the folder"),
+    "null": (_file("a\0b"), "leads out of the folder"),
+    "missing": (_file("pictures/none.png"), "there is no file"),
+    "link": (_link, "is a symbolic link"),
+    "linked folder": (_link_folder, "is a symbolic link"),
+    "not a picture": (_file("results.json"), "is not a small PNG"),
+    "bomb": (_bomb, "is not a small PNG"),
+    "cut short": (_cut, "is broken"),
+    "schema": (lambda folder: changed(folder, schema=2), "schema 2, this version reads 1"),
+    "command": (lambda folder: changed(folder, command="attack"), "of the command 'attack'"),
+    "no curve": (lambda folder: changed(folder, channels=[1]), "do not speak of the same"),
+    "channels": (lambda folder: changed(folder, channels=[9, 0, 1, 2]), "do not speak of"),
+    "drops": (lambda folder: changed(folder, drops=[3]), r"drops\[0\] is not an object"),
+    "order": (lambda folder: changed(folder, order="up"), "the order is none of"),
+    "csv": (lambda folder: (folder / "curve.csv").write_text("a,b\n1,2\n"), "curve.csv"),
+    "csv share": (
+        lambda folder: (folder / "curve.csv").write_text(
+            (folder / "curve.csv").read_text().replace("0.85", "8.5")
+        ),
+        "a share outside 0..1",
+    ),
+    "not json": (lambda folder: (folder / "results.json").write_text("{"), "is not JSON"),
+    "run.json": (lambda folder: write(folder / "run.json", []), "in run.json the whole is not"),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_folder_that_means_harm_is_one_sentence(case: str, pruned: Path) -> None:
+    harm, message = HOSTILE[case]
+    harm(pruned)
+    with pytest.raises(InvalidInput, match=message) as caught:
+        read_run(pruned)
+    assert str(pruned) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_without_results_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"there is no results\.json in"):
+        read_run(tmp_path)

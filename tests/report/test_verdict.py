@@ -1,0 +1,166 @@
+"""The first sentence and the first numbers, by what was measured."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from made_runs import changed, compare_run, prune_run, rates, repair_run, share
+
+from goodnet.report.key_figures import key_figures
+from goodnet.report.measured import targets
+from goodnet.report.read import read_run
+from goodnet.report.verdict import judge
+from goodnet.stats import proportion
+
+NBSP = "\u00a0"
+
+
+def plain(text: str) -> str:
+    return text.replace(NBSP, " ").replace("\u2032", "'")
+
+
+def test_a_pruning_that_does_not_help_is_called_so(tmp_path: Path) -> None:
+    verdict = judge(read_run(prune_run(tmp_path / "run")))
+    assert verdict.effect == "stays"
+    assert plain(verdict.sentence) == (
+        "Pruning does not remove this backdoor: at X = 10, B' still answers the attacker's target "
+        "(label 0) on 80.0 % [70.8, 87.3] of poisoned images; G recognises 20.0 % [12.7, 29.2] "
+        "of them."
+    )
+    assert "Triggers other than those given were not looked for." in verdict.sure
+
+
+def test_a_repair_that_helps_names_its_price(tmp_path: Path) -> None:
+    verdict = judge(read_run(repair_run(tmp_path / "run")))
+    assert verdict.effect == "little"
+    assert plain(verdict.finding) == "After fine-tuning, this trigger rarely works"
+    assert "on 1.0 % [0.0, 5.4] of poisoned images, B on 100.0 %" in plain(verdict.evidence)
+    assert verdict.evidence.endswith(", with no loss of clean accuracy that could be shown.")
+
+
+def test_a_loss_of_accuracy_is_told_in_points(tmp_path: Path) -> None:
+    folder = repair_run(tmp_path / "run")
+    measured = json.loads((folder / "results.json").read_text())["measured"]
+    measured["repaired"]["test"] = share(100, 200)
+    verdict = judge(read_run(changed(folder, measured=measured)))
+    assert "at the price of 44.0 points of clean accuracy" in verdict.evidence
+
+
+def test_without_poison_nothing_is_claimed(tmp_path: Path) -> None:
+    verdict = judge(read_run(prune_run(tmp_path / "run", sets=())))
+    assert verdict.effect == "unknown"
+    assert verdict.finding == "Whether a backdoor is gone is not known"
+    assert "B' answers 84.0 %" in plain(verdict.evidence)
+    assert "--backdoor" in verdict.sure
+
+
+def test_without_a_test_set_the_validation_images_speak(tmp_path: Path) -> None:
+    run = read_run(prune_run(tmp_path / "run", sets=()))
+    assert run.baseline is not None
+    trials = tuple(
+        replace(trial, repaired=trial.repaired and replace(trial.repaired, clean=None))
+        for trial in run.trials
+    )
+    run = replace(run, baseline=replace(run.baseline, clean=None), trials=trials)
+    (figure, _alarms) = key_figures(run)
+    assert figure.after == proportion(170, 200)
+    assert "validation" in figure.hint
+    assert "clean validation images correctly" in judge(run).evidence
+
+
+def test_no_network_is_no_verdict(tmp_path: Path) -> None:
+    folder = prune_run(tmp_path / "run")
+    last = json.loads((folder / "results.json").read_text())["drops"][-1]
+    run = read_run(changed(folder, drops=[last]))
+    verdict = judge(run)
+    assert verdict.sentence == (
+        "No network was made: clean accuracy never falls as far as was allowed (X = 90)."
+    )
+    assert key_figures(run) == ()
+
+
+def test_few_images_are_warned_of(tmp_path: Path) -> None:
+    folder = repair_run(tmp_path / "run")
+    few = {"test": None, "backdoor": {"glasses": share(1, 8)}}
+    before = {"test": None, "backdoor": {"glasses": share(8, 8)}}
+    measured = {"baseline": before, "repaired": few, "goodnet": few}
+    verdict = judge(read_run(changed(folder, measured=measured)))
+    assert "an interval is up to 52 points wide" in verdict.sure
+
+
+def test_the_numbers_have_before_and_after(tmp_path: Path) -> None:
+    figures = key_figures(read_run(prune_run(tmp_path / "run")))
+    assert [figure.label for figure in figures] == [
+        "Clean accuracy",
+        "Attack success (ASR)",
+        "Detected by G",
+        "False alarms of G",
+    ]
+    assert figures[0].before == proportion(188, 200)
+    assert figures[0].after == proportion(168, 200)
+    assert figures[2].before is None
+
+
+def test_a_target_is_named_where_the_pictures_agree(tmp_path: Path) -> None:
+    run = read_run(prune_run(tmp_path / "run"))
+    assert targets(run) == {"glasses": 0}
+    mixed = [replace(picture, label=picture.index) for picture in run.pictures]
+    assert targets(replace(run, pictures=tuple(mixed))) == {}
+
+
+def test_the_best_of_a_comparison_is_named_with_what_it_left(tmp_path: Path) -> None:
+    verdict = judge(read_run(compare_run(tmp_path / "run")))
+    assert verdict.effect == "little"
+    assert verdict.finding == "Of 3 repairs, erase did best (DER 0.99)"
+    assert "on 2.0 % [0.2, 7.0] of poisoned images" in plain(verdict.evidence)
+    assert "cannot be told" not in verdict.sure
+
+
+def test_equals_of_the_best_are_named(tmp_path: Path) -> None:
+    run = compare_run(tmp_path / "run", success={"erase": 2, "sparsify": 3, "prune-10": 97})
+    assert judge(read_run(run)).sure.endswith("it cannot be told from sparsify.")
+
+
+def test_where_all_fail_none_is_praised(tmp_path: Path) -> None:
+    run = compare_run(tmp_path / "run", success={"fine-tune": 90, "prune-10": 97})
+    verdict = judge(read_run(run))
+    assert verdict.effect == "stays"
+    assert verdict.finding.startswith(
+        "None of 2 repairs removes the backdoor everywhere; fine-tune"
+    )
+
+
+def test_over_several_networks_the_worst_one_decides(tmp_path: Path) -> None:
+    run = read_run(compare_run(tmp_path / "run", models=("one", "two")))
+    verdict = judge(run)
+    assert verdict.finding == "Of 3 repairs, erase did best (DER 0.99)"
+    assert "on the worst of 2 networks, B on" in verdict.evidence
+    assert key_figures(run)[1].before == proportion(100, 100)
+
+
+@pytest.mark.parametrize("count", [0, 2, 50, 100])
+def test_no_network_is_ever_called_clean(tmp_path: Path, count: int) -> None:
+    run = read_run(
+        changed(
+            repair_run(tmp_path / "run"),
+            measured={
+                "baseline": rates(188, glasses=100),
+                "repaired": rates(188, glasses=count),
+                "goodnet": rates(188, glasses=count),
+            },
+        )
+    )
+    verdict = judge(run)
+    said = f"{verdict.tag} {verdict.sentence} {verdict.sure}".lower()
+    for claim in ("is clean", "is safe", "backdoor is removed", "no backdoor", "is gone"):
+        assert claim not in said
+
+
+def test_a_comparison_without_poison_names_no_best(tmp_path: Path) -> None:
+    run = read_run(compare_run(tmp_path / "run"))
+    assert run.baseline is not None
+    bare = replace(run, baseline=replace(run.baseline, success={}))
+    assert judge(bare).finding == "No repair can be called best"

@@ -1,0 +1,171 @@
+"""What the parts of a page say, before any markup."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from made_runs import compare_run, prune_run, repair_run
+
+from goodnet.report.facts import FileFact, Run
+from goodnet.report.read import read_run
+from goodnet.report.views import words
+from goodnet.report.views.comparison import comparison_table, summary_table
+from goodnet.report.views.files import file_rows
+from goodnet.report.views.history import epochs_table, steps_table
+from goodnet.report.views.network import network_view
+from goodnet.report.views.pictures import picture_groups
+from goodnet.report.views.steps import NEVER, largest_drop, readout, step_data
+from goodnet.report.views.table import Table
+from goodnet.stats import proportion
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return read_run(prune_run(tmp_path / "run"))
+
+
+def column(table: Table, label: str) -> list[str]:
+    place = [column.label for column in table.columns].index(label)
+    return [row[place].text.replace("\u00a0", " ") for row in table.rows]
+
+
+def test_a_percentage_is_not_rounded_to_all_or_nothing() -> None:
+    assert words.percent(proportion(9999, 10000)) == "99.99\u00a0%"
+    assert words.percent(proportion(10000, 10000)) == "100.0\u00a0%"
+    assert words.percent(proportion(4, 10000)) == "0.04\u00a0%"
+    assert words.percent(proportion(0, 0)) == "\u2013"
+    assert words.percent(None) == "\u2013"
+
+
+def test_names_keep_their_writing_direction_to_themselves() -> None:
+    assert words.name("plain") == "plain"
+    assert words.name("a\u202eb") == "a\\u202eb"
+    assert words.name("\u05d0\u05d1") == "\u2068\u05d0\u05d1\u2069"
+    assert words.name("\ud800") == "\\ud800"
+    assert words.name("\U0001f600") == "\U0001f600"
+
+
+def test_only_the_name_b_prime_gets_a_prime() -> None:
+    assert words.network("B' answers the attacker's") == "B\u2032 answers the attacker's"
+
+
+def test_large_amounts_are_readable() -> None:
+    assert words.amount(1234567) == "1\u202f234\u202f567"
+    assert words.time(125) == "2\u00a0min 5\u00a0s"
+    assert words.memory(2**31) == "2\u202f048\u00a0MiB"
+
+
+def test_the_comparison_has_b_and_every_drop(run: Run) -> None:
+    table = comparison_table(run)
+    assert column(table, "Allowed drop") == ["none", "X = 2", "X = 10", "X = 90"]
+    assert column(table, "B\u2032 ASR") == ["100.0 %", "100.0 %", "80.0 %", ""]
+    assert column(table, "Silent channels") == ["", "2", "3", ""]
+    assert table.rows[3][0].small == "accuracy never falls that far"
+    assert table.caption.endswith("the poisoned set is glasses")
+
+
+def test_with_several_sets_each_has_a_row(tmp_path: Path) -> None:
+    table = comparison_table(read_run(prune_run(tmp_path / "two", sets=("one", "two"))))
+    assert column(table, "Poisoned set") == ["one", "two"] * 3 + [""]
+
+
+def test_empty_columns_are_left_out(run: Run) -> None:
+    labels = [column.label for column in comparison_table(run).columns]
+    assert not {"Network", "DER", "Time", "B\u2032 robust accuracy"} & set(labels)
+
+
+def test_the_summary_has_a_row_for_each_run_and_set(tmp_path: Path, run: Run) -> None:
+    others = [
+        read_run(repair_run(tmp_path / "repaired")),
+        read_run(compare_run(tmp_path / "compared")),
+    ]
+    table = summary_table([run, *others])
+    assert column(table, "Run") == ["run", "repaired", "compared"]
+    assert column(table, "How") == ["pruning", "fine-tune", "best of a comparison"]
+    assert column(table, "B\u2032 ASR") == ["80.0 %", "1.0 %", "2.0 %"]
+
+
+def test_a_run_without_networks_says_so(run: Run) -> None:
+    table = summary_table([replace(run, shown=None)])
+    assert column(table, "How") == ["no network made"]
+
+
+def test_the_script_gets_whole_counts(run: Run) -> None:
+    data = step_data([run], ())
+    (curve,) = data["curves"]
+    assert curve["lost"] == [0, 0, 10, 20, 130]
+    assert curve["total"] == 200
+    assert curve["saved"] == {"2": "model_drop_2.h5", "3": "model_drop_10.h5"}
+    assert [series["label"] for series in curve["series"]] == [
+        "Clean accuracy (validation)",
+        "Attack success: glasses",
+    ]
+    assert data["start"] == 10.0
+    assert data["most"] == 65.0
+
+
+def test_a_readout_says_what_a_drop_gives(run: Run) -> None:
+    assert run.curve is not None
+    lines = dict(readout(run, run.curve, 10.0).lines)
+    assert lines["Channels silenced"] == "3 of 4"
+    assert lines["Saved as"] == "model_drop_10.h5"
+    lines = dict(readout(run, run.curve, 66.0).lines)
+    assert lines["Channels silenced"] == NEVER
+    assert largest_drop(run.curve) == 65.0
+
+
+def test_steps_and_epochs_are_tables_too(tmp_path: Path, run: Run) -> None:
+    assert run.curve is not None
+    steps = steps_table([run.curve])
+    assert column(steps, "Channel") == ["", "2", "0", "3", "1"]
+    assert column(steps, "ASR: glasses")[3] == "80.0 %"
+    epochs = epochs_table(read_run(repair_run(tmp_path / "repaired")))
+    assert [row[0].small for row in epochs.rows] == ["", "", "B\u2032 is from here"]
+
+
+def test_the_network_marks_what_was_pruned(run: Run) -> None:
+    view = network_view(run)
+    assert view is not None
+    assert [row.name for row in view.rows if row.pruned] == ["conv"]
+    assert (view.before, view.after, view.saved) == (
+        "2\u202f093",
+        "1\u202f793",
+        "\u221214.3\u00a0%",
+    )
+    assert view.note == "At X\u00a0=\u00a010, 3 of the 4 channels of conv are silent."
+    assert view.rows[1].shape == "4 \u00d7 6 \u00d7 5"
+    assert network_view(replace(run, layers=())) is None
+
+
+def test_pictures_come_in_groups_and_none_twice(run: Run) -> None:
+    groups = picture_groups(run)
+    assert [(group.title, len(group.tiles)) for group in groups] == [
+        ("Clean images", 2),
+        ("Clean images that G refused", 1),
+        ("Poisoned images: glasses", 2),
+        ("Poisoned images that G let through: glasses", 1),
+    ]
+    refused = groups[1].tiles[0]
+    assert [(a.network, a.text, a.mark) for a in refused.answers] == [
+        ("B", "2", "right"),
+        ("B\u2032", "4", "wrong"),
+        ("G", "N", "refused"),
+    ]
+    assert [a.mark for a in groups[2].tiles[0].answers] == ["target"] * 3
+    assert groups[2].tiles[0].label == "shows 1, target 0"
+    assert refused.image.width % 5 == 0
+
+
+def test_a_failure_that_is_a_sample_is_counted_and_not_shown_again(run: Run) -> None:
+    again = replace(next(p for p in run.pictures if p.why == "sample"), why="refused")
+    groups = picture_groups(replace(run, pictures=(*run.pictures, again)))
+    assert len(groups[1].tiles) == 1
+    assert groups[1].note.endswith("1 of those above is one, too.")
+
+
+def test_links_stay_in_the_folder_whatever_the_name() -> None:
+    (row,) = file_rows([FileFact("", 'javascript:alert("1")?#&', "ab")], "a b/")
+    assert row.link == "./a%20b/javascript%3Aalert%28%221%22%29%3F%23%26"
+    assert file_rows([FileFact("", "x", "ab")])[0].link == ""
