@@ -12,7 +12,7 @@ run_all = @set -e; for script in $(sort $(wildcard $(1)/[!_]*.py)); do \
 	echo "== $$script"; KERAS_BACKEND=torch $(BIN)/python "$$script"; done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast lint types fmt examples bench check
+.PHONY: help setup demo test test-fast lint types fmt examples picture bench check
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ fmt: $(READY) ## format the code and mend what ruff can mend
 
 examples: $(READY) ## run every script in examples/
 	$(call run_all,examples)
+
+picture: demo ## the README's picture of a report, from the demo
+	@$(BIN)/python docs/picture.py goodnet-demo/run/report.html docs/report.png
 
 bench: $(READY) ## run every script in benchmarks/: one table for each claim
 	$(call run_all,benchmarks)

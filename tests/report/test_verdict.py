@@ -38,7 +38,7 @@ def test_a_repair_that_helps_names_its_price(tmp_path: Path) -> None:
     assert verdict.effect == "little"
     assert plain(verdict.finding) == "After fine-tuning, this trigger rarely works"
     assert "on 1.0 % [0.0, 5.4] of poisoned images, B on 100.0 %" in plain(verdict.evidence)
-    assert verdict.evidence.endswith(", with no loss of clean accuracy that could be shown.")
+    assert plain(verdict.evidence).endswith("; clean accuracy is 93.0 %, that of B 94.0 %.")
 
 
 def test_a_loss_of_accuracy_is_told_in_points(tmp_path: Path) -> None:
