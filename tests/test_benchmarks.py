@@ -55,6 +55,14 @@ def test_the_report_is_timed_and_weighed() -> None:
     assert "MB at most 6: met" in shown
 
 
+@pytest.mark.slow
+def test_every_repair_of_a_badnet_is_measured() -> None:
+    shown = run("repair_faces.py")
+    for method in ("prune-10", "fine-tune", "fine-prune-10", "sparsify", "unlearn", "erase"):
+        assert f"\n{method}: ASR" in shown
+    assert "points given up at most 1" in shown
+
+
 def test_the_keras_loop_answers_as_goodnet_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
