@@ -7,7 +7,7 @@ import numpy as np
 
 from goodnet.images import ImageSet, images_from_arrays
 from goodnet.jobs.answers import Answers, Towers, evaluation
-from goodnet.jobs.prune import Opened
+from goodnet.jobs.prune.run import Opened
 from goodnet.stats import proportion
 from goodnet.types import Integers
 

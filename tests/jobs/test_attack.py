@@ -17,13 +17,13 @@ from goodnet.errors import InvalidInput, OverBudget, UsageError
 from goodnet.files import sha256
 from goodnet.images import ImageSet, images_from_arrays, open_images, save_images
 from goodnet.images.faces import LANDMARKS, draw_faces
-from goodnet.jobs import attack as job
-from goodnet.jobs import attack_data
-from goodnet.jobs.attack import checkpoint_of, make_attack
-from goodnet.jobs.attack_data import Source
-from goodnet.jobs.attack_faces import face_source
-from goodnet.jobs.attack_images import image_source
-from goodnet.jobs.attack_plan import Attack, AttackOptions, plan_attack
+from goodnet.jobs.attack import data as attack_data
+from goodnet.jobs.attack import make as job
+from goodnet.jobs.attack.data import Source
+from goodnet.jobs.attack.faces import face_source
+from goodnet.jobs.attack.images import image_source
+from goodnet.jobs.attack.make import checkpoint_of, make_attack
+from goodnet.jobs.attack.plan import Attack, AttackOptions, plan_attack
 from goodnet.training import Examples, Schedule
 
 CLASSES, EACH = 3, 20

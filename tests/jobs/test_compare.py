@@ -17,14 +17,14 @@ from goodnet import files
 from goodnet.errors import FileError, InvalidInput, UsageError
 from goodnet.formats import open_network
 from goodnet.formats.keras import write
-from goodnet.jobs import compare as job
-from goodnet.jobs.attack import checkpoint_of
-from goodnet.jobs.compare import Attacked, Row, compare, defence_rating, partial_of
-from goodnet.jobs.compare_folder import remove_partial, write_comparison
-from goodnet.jobs.compare_plan import COMPARED, Cell, name_models, plan_cells
+from goodnet.jobs.attack.make import checkpoint_of
+from goodnet.jobs.compare import run as job
+from goodnet.jobs.compare.folder import remove_partial, write_comparison
+from goodnet.jobs.compare.plan import COMPARED, Cell, name_models, plan_cells
+from goodnet.jobs.compare.run import Attacked, Row, compare, defence_rating, partial_of
 from goodnet.jobs.inputs import InputOptions
-from goodnet.jobs.prune import Opened, PruneJob, PruneOptions, open_job, prune
-from goodnet.jobs.repair_plan import Choices, read_triggers
+from goodnet.jobs.prune.run import Opened, PruneJob, PruneOptions, open_job, prune
+from goodnet.jobs.repair.plan import Choices, read_triggers
 from goodnet.jobs.run_record import RECORD, Began
 from goodnet.stats import proportion
 

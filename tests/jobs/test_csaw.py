@@ -17,8 +17,8 @@ from goodnet.images import find_scale, open_images
 from goodnet.jobs.evaluate import evaluate_files
 from goodnet.jobs.inputs import InputOptions
 from goodnet.jobs.inspect import inspect_file
-from goodnet.jobs.prune import PruneJob, PruneOptions, open_job, prune
-from goodnet.jobs.run_folder import write_run
+from goodnet.jobs.prune.folder import write_run
+from goodnet.jobs.prune.run import PruneJob, PruneOptions, open_job, prune
 from goodnet.jobs.run_record import Began
 from goodnet.repair.activity import ChannelActivity
 from goodnet.repair.prune import pruning_order

@@ -13,7 +13,7 @@ from goodnet.images import ImageSet, Scale, images_from_arrays
 from goodnet.images.pixels import PixelRange
 from goodnet.jobs.answers import Answers, Towers
 from goodnet.jobs.pictures import PICTURES, picture_bytes, write_pictures
-from goodnet.jobs.prune import Opened
+from goodnet.jobs.prune.run import Opened
 
 CLASSES = 5
 HOSTILE = ["../x", "/etc/passwd", "\u202eevil\U0001f600", "a\nb", "clean", ".."]

@@ -15,8 +15,8 @@ from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats import open_network, read_spec
 from goodnet.images import open_images
 from goodnet.jobs.inputs import InputOptions
-from goodnet.jobs.prune import PruneJob, PruneOptions, open_job, prune
-from goodnet.jobs.run_folder import write_run
+from goodnet.jobs.prune.folder import write_run
+from goodnet.jobs.prune.run import PruneJob, PruneOptions, open_job, prune
 from goodnet.jobs.run_record import RECORD, Began
 
 

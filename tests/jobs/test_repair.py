@@ -19,12 +19,12 @@ from goodnet.formats import open_network, read_spec
 from goodnet.formats.build import build
 from goodnet.formats.keras import write
 from goodnet.images import Block, ImageSet, open_images, save_images
-from goodnet.jobs.attack import checkpoint_of
+from goodnet.jobs.attack.make import checkpoint_of
 from goodnet.jobs.inputs import InputOptions
-from goodnet.jobs.prune import PruneJob, open_job
-from goodnet.jobs.repair import Suspect, repair, work
-from goodnet.jobs.repair_folder import write_repair
-from goodnet.jobs.repair_plan import Choices, RepairPlan, plan_repair, read_triggers
+from goodnet.jobs.prune.run import PruneJob, open_job
+from goodnet.jobs.repair.folder import write_repair
+from goodnet.jobs.repair.plan import Choices, RepairPlan, plan_repair, read_triggers
+from goodnet.jobs.repair.run import Suspect, repair, work
 from goodnet.jobs.run_record import RECORD, Began
 from goodnet.repair.methods import METHODS, find_method
 from goodnet.repair.result import Repair

@@ -13,7 +13,7 @@ from goodnet.cli.text import note, progress_bar
 from goodnet.errors import UsageError
 
 if TYPE_CHECKING:
-    from goodnet.jobs.attack_data import Source
+    from goodnet.jobs.attack.data import Source
 
 __all__ = ["attack"]
 
@@ -95,8 +95,8 @@ def attack(
 ) -> None:
     """Train a BadNet; write it with clean and poisoned images and a card of what was planted."""
     from goodnet import files
-    from goodnet.jobs.attack import checkpoint_of, make_attack
-    from goodnet.jobs.attack_plan import AttackOptions, plan_attack
+    from goodnet.jobs.attack.make import checkpoint_of, make_attack
+    from goodnet.jobs.attack.plan import AttackOptions, plan_attack
     from goodnet.jobs.poison import make_goals, make_triggers
     from goodnet.training import Schedule
 
@@ -146,7 +146,7 @@ class _Stored(NamedTuple):
 
 def _source(people: _People, stored: _Stored, *, seed: int) -> Source:
     from goodnet.images.faces import SIZE, check_request
-    from goodnet.jobs.attack_faces import face_source
+    from goodnet.jobs.attack.faces import face_source
 
     check_request(seed, SIZE)
     if people.faces is not None:
@@ -162,7 +162,7 @@ def _source(people: _People, stored: _Stored, *, seed: int) -> Source:
 
 def _open(path: Path, stored: _Stored, *, seed: int) -> Source:
     from goodnet.images import open_images
-    from goodnet.jobs.attack_images import image_source
+    from goodnet.jobs.attack.images import image_source
 
     paths = [path] if stored.test_images is None else [path, stored.test_images]
     opened = [open_images(each, layout=stored.layout, range=stored.range) for each in paths]

@@ -16,7 +16,7 @@ from goodnet.cli.typed import typed
 from goodnet.errors import UsageError
 
 if TYPE_CHECKING:
-    from goodnet.jobs.compare import Attacked, Row
+    from goodnet.jobs.compare.run import Attacked, Row
 
 __all__ = ["compare"]
 
@@ -69,13 +69,13 @@ def compare(
 ) -> None:
     """Repair networks in several ways and print one table, best first."""
     from goodnet import files
-    from goodnet.jobs.compare import compare as run
-    from goodnet.jobs.compare import partial_of
-    from goodnet.jobs.compare_folder import remove_partial, write_comparison
-    from goodnet.jobs.compare_plan import name_models, plan_cells
+    from goodnet.jobs.compare.folder import remove_partial, write_comparison
+    from goodnet.jobs.compare.plan import name_models, plan_cells
+    from goodnet.jobs.compare.run import compare as run
+    from goodnet.jobs.compare.run import partial_of
     from goodnet.jobs.inputs import InputOptions
-    from goodnet.jobs.prune import PruneJob, open_job
-    from goodnet.jobs.repair_plan import Choices, read_triggers
+    from goodnet.jobs.prune.run import PruneJob, open_job
+    from goodnet.jobs.repair.plan import Choices, read_triggers
     from goodnet.jobs.run_record import Began
 
     began = Began(typed(context))

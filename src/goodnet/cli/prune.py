@@ -15,7 +15,7 @@ from goodnet.cli.typed import typed
 from goodnet.errors import UsageError
 
 if TYPE_CHECKING:
-    from goodnet.jobs.prune import PruneResult
+    from goodnet.jobs.prune.run import PruneResult
     from goodnet.repair.prune import Order
     from goodnet.types import Evaluation
 
@@ -63,9 +63,9 @@ def prune(
     """Prune the channels clean images hardly use; write B' and G for each allowed drop."""
     from goodnet import files
     from goodnet.jobs.inputs import InputOptions
-    from goodnet.jobs.prune import DEFAULT_DROPS, PruneJob, PruneOptions, check_drops, open_job
-    from goodnet.jobs.prune import prune as run
-    from goodnet.jobs.run_folder import write_run
+    from goodnet.jobs.prune.folder import write_run
+    from goodnet.jobs.prune.run import DEFAULT_DROPS, PruneJob, PruneOptions, check_drops, open_job
+    from goodnet.jobs.prune.run import prune as run
     from goodnet.jobs.run_record import Began
 
     began = Began(typed(context))

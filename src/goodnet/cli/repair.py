@@ -112,13 +112,13 @@ def repair(
 ) -> None:
     """Repair a network with clean images; write B', in the file's format, and G."""
     from goodnet import files
-    from goodnet.jobs.attack import checkpoint_of
+    from goodnet.jobs.attack.make import checkpoint_of
     from goodnet.jobs.inputs import InputOptions
-    from goodnet.jobs.prune import PruneJob, open_job
-    from goodnet.jobs.repair import Suspect, work
-    from goodnet.jobs.repair import repair as run
-    from goodnet.jobs.repair_folder import write_repair
-    from goodnet.jobs.repair_plan import Choices, plan_repair, read_triggers
+    from goodnet.jobs.prune.run import PruneJob, open_job
+    from goodnet.jobs.repair.folder import write_repair
+    from goodnet.jobs.repair.plan import Choices, plan_repair, read_triggers
+    from goodnet.jobs.repair.run import Suspect, work
+    from goodnet.jobs.repair.run import repair as run
     from goodnet.jobs.run_record import Began
     from goodnet.repair.methods import find_method
 

@@ -11,7 +11,7 @@ from goodnet.evaluate import agree, score
 from goodnet.types import Evaluation, Integers
 
 if TYPE_CHECKING:
-    from goodnet.jobs.prune import Opened
+    from goodnet.jobs.prune.run import Opened
 
 __all__ = ["Answers", "Towers", "evaluation"]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from goodnet.images import ImageSet
-    from goodnet.jobs.prune import Opened
+    from goodnet.jobs.prune.run import Opened
     from goodnet.types import Evaluation, Proportion
 
 __all__ = ["about_inputs", "guarded_rates", "plain_rates", "plain_share", "text_cell"]

@@ -21,8 +21,8 @@ from goodnet.jobs.run_record import Began, RepairCost, write_record
 
 if TYPE_CHECKING:
     from goodnet.formats.spec import Array, NetworkSpec
-    from goodnet.jobs.repair import Suspect
-    from goodnet.jobs.repair_plan import RepairPlan
+    from goodnet.jobs.repair.plan import RepairPlan
+    from goodnet.jobs.repair.run import Suspect
     from goodnet.network import Network
     from goodnet.repair.result import Repair
     from goodnet.types import Evaluation

@@ -13,14 +13,14 @@ import numpy as np
 from goodnet.errors import InvalidInput
 from goodnet.images import ImageSet, check_fits
 from goodnet.images.pixels import TO_BYTES
-from goodnet.jobs.attack_data import Labelled, Parts
+from goodnet.jobs.attack.data import Labelled, Parts
 from goodnet.jobs.landmarks import find_landmarks
 from goodnet.jobs.poison import block_size
 
 if TYPE_CHECKING:
     from goodnet.attack import Landmarks
     from goodnet.images.pixels import Shape
-    from goodnet.jobs.attack_data import Advance
+    from goodnet.jobs.attack.data import Advance
     from goodnet.types import Integers
 
 __all__ = ["ImageSource", "image_source"]

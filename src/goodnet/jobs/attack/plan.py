@@ -14,7 +14,7 @@ from goodnet.attack.pruning_aware import put_back
 from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats import silence
 from goodnet.formats.build import build
-from goodnet.jobs.attack_data import Parts, Source, check_memory
+from goodnet.jobs.attack.data import Parts, Source, check_memory
 from goodnet.jobs.inputs import to_device
 from goodnet.training import Examples, Schedule
 

@@ -10,7 +10,7 @@ from goodnet.jobs.poison import Mode, count_stamped
 
 if TYPE_CHECKING:
     from goodnet.attack import Goal
-    from goodnet.jobs.attack_plan import Attack
+    from goodnet.jobs.attack.plan import Attack
     from goodnet.types import Evaluation
 
 __all__ = ["card"]

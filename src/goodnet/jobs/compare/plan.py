@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goodnet.errors import InvalidInput, UsageError
-from goodnet.jobs.prune import DEFAULT_DROPS, check_drops
-from goodnet.jobs.repair_plan import Choices, GivenTrigger, RepairPlan, options_of, plan_repair
+from goodnet.jobs.prune.run import DEFAULT_DROPS, check_drops
+from goodnet.jobs.repair.plan import Choices, GivenTrigger, RepairPlan, options_of, plan_repair
 from goodnet.repair.layers import silence_channels
 from goodnet.repair.methods import METHODS, Method
 from goodnet.repair.prune import prune_curve

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from goodnet.evaluate import answer
 from goodnet.jobs.answers import Answers, Towers, evaluation
 from goodnet.jobs.landmarks import find_landmarks
-from goodnet.jobs.prune import Opened
+from goodnet.jobs.prune.run import Opened
 
 if TYPE_CHECKING:
-    from goodnet.jobs.repair_plan import RepairPlan
+    from goodnet.jobs.repair.plan import RepairPlan
     from goodnet.network import Network
     from goodnet.repair.result import Repair
     from goodnet.types import Evaluation

@@ -17,9 +17,9 @@ from goodnet.attack.pruning_aware import train_pruning_aware
 from goodnet.formats import silence
 from goodnet.formats.keras import write
 from goodnet.images import images_from_arrays, open_images
-from goodnet.jobs.attack_card import card
-from goodnet.jobs.attack_data import Advance, Labelled, Parts, save_labelled
-from goodnet.jobs.attack_plan import Attack, measured
+from goodnet.jobs.attack.card import card
+from goodnet.jobs.attack.data import Advance, Labelled, Parts, save_labelled
+from goodnet.jobs.attack.plan import Attack, measured
 from goodnet.jobs.evaluate import evaluate_files
 from goodnet.jobs.inputs import InputOptions
 from goodnet.jobs.poison import PoisonOptions, block_size, poison_file

@@ -9,12 +9,12 @@ import numpy as np
 
 from goodnet.errors import UsageError
 from goodnet.images.faces import LANDMARKS
-from goodnet.jobs.attack_data import Labelled, Parts
+from goodnet.jobs.attack.data import Labelled, Parts
 from goodnet.jobs.faces import FacesRequest, face_blocks
 
 if TYPE_CHECKING:
     from goodnet.images.pixels import Shape
-    from goodnet.jobs.attack_data import Advance
+    from goodnet.jobs.attack.data import Advance
     from goodnet.types import Integers
 
 __all__ = ["FaceSource", "face_source"]

@@ -13,11 +13,11 @@ from typing import Any
 
 from goodnet import files
 from goodnet.errors import InvalidInput, OverBudget, UsageError
-from goodnet.jobs.attack import checkpoint_of
-from goodnet.jobs.compare_plan import Cell
-from goodnet.jobs.prune import Opened
-from goodnet.jobs.repair import Suspect, repair, work
-from goodnet.jobs.repair_folder import about, write_repair
+from goodnet.jobs.attack.make import checkpoint_of
+from goodnet.jobs.compare.plan import Cell
+from goodnet.jobs.prune.run import Opened
+from goodnet.jobs.repair.folder import about, write_repair
+from goodnet.jobs.repair.run import Suspect, repair, work
 from goodnet.jobs.run_record import RECORD, Began
 from goodnet.stats import proportion
 from goodnet.types import Evaluation, Proportion

@@ -1,0 +1,1 @@
+"""The main job: pruning for each allowed drop, and the folder it leaves."""
