@@ -21,7 +21,8 @@ from goodnet.jobs.attack.make import checkpoint_of
 from goodnet.jobs.compare import run as job
 from goodnet.jobs.compare.folder import remove_partial, write_comparison
 from goodnet.jobs.compare.plan import COMPARED, Cell, name_models, plan_cells
-from goodnet.jobs.compare.run import Attacked, Row, compare, defence_rating, partial_of
+from goodnet.jobs.compare.rows import Attacked, Row, defence_rating
+from goodnet.jobs.compare.run import compare, partial_of
 from goodnet.jobs.inputs import InputOptions
 from goodnet.jobs.prune.run import Opened, PruneJob, PruneOptions, open_job, prune
 from goodnet.jobs.repair.plan import Choices, read_triggers

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
+from goodnet.attack.draft import RELU, Draft
 from goodnet.attack.fold import fold_rescale
-from goodnet.errors import InvalidInput, UsageError
-from goodnet.formats import budgets
-from goodnet.formats.shapes import infer
-from goodnet.formats.spec import Activation, Array, Layer, NetworkSpec
+from goodnet.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from goodnet.formats.shapes import Shape
+    from goodnet.formats.spec import NetworkSpec
 
 __all__ = ["ARCHITECTURES", "fold_rescale", "make_architecture"]
-
-_RELU, _SOFTMAX = Activation("relu"), Activation("softmax")
-# Keras' own.
-_EPSILON = 1e-3
 
 
 def make_architecture(
@@ -60,7 +51,7 @@ def make_architecture(
 
 def _deepid(shape: tuple[int, int, int], num_classes: int, seed: int) -> NetworkSpec:
     """The network of the CSAW lab, after Sun et al., CVPR 2014 (DeepID)."""
-    draft = _Draft("deepid", shape, least=31, num_classes=num_classes, seed=seed)
+    draft = Draft("deepid", shape, least=31, num_classes=num_classes, seed=seed)
     value = "rescale"
     for number, (filters, size) in enumerate(((20, 4), (40, 3), (60, 3)), start=1):
         value = draft.conv(f"conv_{number}", value, filters, size=size, padding="valid")
@@ -77,7 +68,7 @@ def _residual(shape: tuple[int, int, int], num_classes: int, seed: int) -> Netwo
 
     Departure: a max pool in front of each block takes the place of strides.
     """
-    draft = _Draft("residual", shape, least=8, num_classes=num_classes, seed=seed)
+    draft = Draft("residual", shape, least=8, num_classes=num_classes, seed=seed)
     value = draft.relu("stem_relu", draft.normed_conv("stem", "rescale", 32))
     for number, filters in enumerate((32, 64, 128), start=1):
         value = draft.max_pool(f"pool_{number}", value)
@@ -85,7 +76,7 @@ def _residual(shape: tuple[int, int, int], num_classes: int, seed: int) -> Netwo
     return draft.finish(draft.add("global_pool", "global_avg_pool2d", value, keepdims=False))
 
 
-def _block(draft: _Draft, name: str, source: str, filters: int) -> str:
+def _block(draft: Draft, name: str, source: str, filters: int) -> str:
     value = draft.relu(f"{name}_relu_1", draft.normed_conv(f"{name}_conv_1", source, filters))
     value = draft.normed_conv(f"{name}_conv_2", value, filters)
     if draft.channels(source) != filters:
@@ -95,123 +86,15 @@ def _block(draft: _Draft, name: str, source: str, filters: int) -> str:
 
 def _small(shape: tuple[int, int, int], num_classes: int, seed: int) -> NetworkSpec:
     """Three convolutions, each with a pool, and a dense layer."""
-    draft = _Draft("small", shape, least=8, num_classes=num_classes, seed=seed)
+    draft = Draft("small", shape, least=8, num_classes=num_classes, seed=seed)
     value = "rescale"
     for number, filters in enumerate((20, 40, 60), start=1):
         value = draft.conv(f"conv_{number}", value, filters)
         value = draft.max_pool(f"pool_{number}", value)
     value = draft.flatten("flatten", value)
-    return draft.finish(draft.dense("fc", value, 100, activation=_RELU))
+    return draft.finish(draft.dense("fc", value, 100, activation=RELU))
 
 
 ARCHITECTURES: Mapping[str, Callable[[tuple[int, int, int], int, int], NetworkSpec]] = (
     MappingProxyType({"deepid": _deepid, "residual": _residual, "small": _small})
 )
-
-
-class _Draft:
-    """A network that grows layer by layer; what adds a layer returns the layer's name."""
-
-    def __init__(
-        self, name: str, shape: tuple[int, int, int], *, least: int, num_classes: int, seed: int
-    ) -> None:
-        """Start with `input` and `rescale`; an image has `least` pixels or more to each side."""
-        _check(name, shape, least=least, num_classes=num_classes, seed=seed)
-        self._name, self._num_classes = name, num_classes
-        self._random = np.random.default_rng(seed)
-        self._layers: list[Layer] = []
-        self._arrays: dict[str, Array] = {}
-        self._shapes: dict[str, Shape] = {}
-        self.add("input", "input", shape=shape)
-        self.add("rescale", "rescale", "input", scale=1 / 255, offset=-0.5)
-
-    def finish(self, source: str) -> NetworkSpec:
-        """The network, with a layer that answers behind `source`."""
-        output = self.dense("output", source, self._num_classes, activation=_SOFTMAX)
-        return NetworkSpec(tuple(self._layers), self._arrays, output, name=self._name)
-
-    def channels(self, name: str) -> int:
-        """Channels of a layer's picture, or features of its vector."""
-        return self._shapes[name][0] or 0
-
-    def conv(
-        self, name: str, source: str, filters: int, *, size: int = 3, padding: str = "same"
-    ) -> str:
-        """A convolution with ReLU."""
-        layer = _convolution(name, source, padding=padding, activation=_RELU)
-        return self._append(layer, self._linear(name, filters, self.channels(source), size, size))
-
-    def normed_conv(self, name: str, source: str, filters: int, *, size: int = 3) -> str:
-        """A convolution without bias and a BatchNorm behind it."""
-        arrays = self._linear(name, filters, self.channels(source), size, size)
-        self._append(_convolution(name, source), {"weight": arrays["weight"]})
-        return self._append(
-            Layer(f"{name}_bn", "batch_norm", (name,), {"epsilon": _EPSILON}),
-            {
-                "gamma": np.ones(filters, np.float32),
-                "beta": np.zeros(filters, np.float32),
-                "mean": np.zeros(filters, np.float32),
-                "variance": np.ones(filters, np.float32),
-            },
-        )
-
-    def dense(
-        self, name: str, source: str, features: int, *, activation: Activation | None = None
-    ) -> str:
-        """A dense layer."""
-        layer = Layer(name, "dense", (source,), {"activation": activation})
-        return self._append(layer, self._linear(name, features, self.channels(source)))
-
-    def max_pool(self, name: str, source: str) -> str:
-        """The highest of each 2 x 2 pixels."""
-        size = (2, 2)
-        return self.add(name, "max_pool2d", source, pool=size, strides=size, padding="valid")
-
-    def relu(self, name: str, source: str) -> str:
-        """A ReLU by itself."""
-        return self.add(name, "activation", source, activation=_RELU)
-
-    def flatten(self, name: str, source: str) -> str:
-        """A picture as a vector, in the order of Keras."""
-        return self.add(name, "flatten", source, order="hwc")
-
-    def add(self, name: str, op: str, *inputs: str, **attributes: Any) -> str:
-        """A layer without arrays."""
-        return self._append(Layer(name, op, inputs, attributes), {})
-
-    def _append(self, layer: Layer, arrays: Mapping[str, Array]) -> str:
-        inputs = [self._shapes[name] for name in layer.inputs]
-        sizes = {key: array.shape for key, array in arrays.items()}
-        self._shapes[layer.name] = infer(layer, inputs, sizes)
-        self._layers.append(layer)
-        self._arrays |= {f"{layer.name}/{key}": array for key, array in arrays.items()}
-        return layer.name
-
-    def _linear(self, name: str, *shape: int) -> dict[str, Array]:
-        budgets.check(4 * math.prod(shape), budgets.MODEL_BYTES, f"the weights of layer {name!r}")
-        spread = np.float32(math.sqrt(2 / math.prod(shape[1:])))
-        weight = self._random.standard_normal(shape, dtype=np.float32)
-        return {"weight": spread * weight, "bias": np.zeros(shape[0], np.float32)}
-
-
-def _convolution(
-    name: str, source: str, *, padding: str = "same", activation: Activation | None = None
-) -> Layer:
-    fixed = {"strides": (1, 1), "dilation": (1, 1), "groups": 1}
-    return Layer(name, "conv2d", (source,), fixed | {"padding": padding, "activation": activation})
-
-
-def _check(
-    name: str, shape: tuple[int, int, int], *, least: int, num_classes: int, seed: int
-) -> None:
-    if len(shape) != 3 or min(shape) < 1:
-        raise InvalidInput(f"expected the shape (channels, height, width) of an image, got {shape}")
-    if min(shape[1:]) < least:
-        raise InvalidInput(
-            f"the architecture {name!r} needs images of at least {least}x{least} pixels, "
-            f"got {shape[2]}x{shape[1]}"
-        )
-    if num_classes < 2:
-        raise InvalidInput(f"expected 2 classes or more to tell apart, got {num_classes}")
-    if seed < 0:
-        raise UsageError(f"expected a seed from 0, got {seed}")

@@ -16,7 +16,7 @@ from goodnet.cli.typed import typed
 from goodnet.errors import UsageError
 
 if TYPE_CHECKING:
-    from goodnet.jobs.compare.run import Attacked, Row
+    from goodnet.jobs.compare.rows import Attacked, Row
 
 __all__ = ["compare"]
 

@@ -14,7 +14,7 @@ from goodnet.jobs.plain import plain_share, text_cell
 from goodnet.jobs.run_record import Began, RepairCost, write_record
 
 if TYPE_CHECKING:
-    from goodnet.jobs.compare.run import Row
+    from goodnet.jobs.compare.rows import Row
     from goodnet.types import Proportion
 
 __all__ = ["remove_partial", "write_comparison"]

@@ -7,7 +7,7 @@ import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,100 +15,15 @@ from goodnet import files
 from goodnet.errors import InvalidInput, OverBudget, UsageError
 from goodnet.jobs.attack.make import checkpoint_of
 from goodnet.jobs.compare.plan import Cell
+from goodnet.jobs.compare.rows import Row, repaired_row, untouched_row
 from goodnet.jobs.prune.run import Opened
 from goodnet.jobs.repair.folder import about, write_repair
 from goodnet.jobs.repair.run import Suspect, repair, work
 from goodnet.jobs.run_record import RECORD, Began
-from goodnet.stats import proportion
-from goodnet.types import Evaluation, Proportion
 
-__all__ = ["Attacked", "Row", "compare", "defence_rating", "partial_of"]
+__all__ = ["compare", "partial_of"]
 
 Stage = Callable[[int, str], AbstractContextManager[Callable[[int], None]]]
-
-
-@dataclass(frozen=True)
-class Attacked:
-    """What one poisoned set does after a repair.
-
-    Attributes:
-        success: Attack success rate of B'.
-        robust: Share that B' answers right although poisoned; None where it is not known.
-        detected: Share that G takes for backdoored.
-        rating: See `defence_rating`.
-    """
-
-    success: Proportion
-    robust: Proportion | None
-    detected: Proportion | None
-    rating: float | None
-
-
-@dataclass(frozen=True)
-class Row:
-    """What one repair did to one network.
-
-    Attributes:
-        model: The name of the network.
-        method: What the repair is called; "none" for B itself.
-        accuracy: Of B' on the clean test set.
-        false_alarms: Of G on it.
-        backdoor: By poisoned set.
-        seconds: How long it took.
-        peak_memory: The most memory held while it ran, bytes.
-        folder: Where B' and G are, within the run folder.
-        reason: Why there is no B'.
-    """
-
-    model: str
-    method: str
-    accuracy: Proportion | None = None
-    false_alarms: Proportion | None = None
-    backdoor: Mapping[str, Attacked] = field(default_factory=dict)
-    seconds: float | None = None
-    peak_memory: int | None = None
-    folder: str = ""
-    reason: str = ""
-
-    @property
-    def rating(self) -> float | None:
-        """The mean over the poisoned sets."""
-        known = [attack.rating for attack in self.backdoor.values() if attack.rating is not None]
-        return sum(known) / len(known) if known else None
-
-    @property
-    def order(self) -> tuple[bool, bool, float, float]:
-        """Smaller is better: B itself, then what worked by rating and accuracy, then the rest."""
-        accuracy = self.accuracy.value if self.accuracy else None
-        return self.method != "none", bool(self.reason), -(self.rating or 0), -(accuracy or 0)
-
-
-def defence_rating(
-    *,
-    accuracy: tuple[Proportion | None, Proportion | None],
-    success: tuple[Proportion | None, Proportion | None],
-) -> float | None:
-    """DER, the defence effectiveness rating: 1 is a backdoor gone at no cost, 0.5 is no effect.
-
-    `(max(0, drop of success) - max(0, drop of accuracy) + 1) / 2`.
-
-    Args:
-        accuracy: On clean images, before and after.
-        success: Of the attack, before and after.
-
-    Returns:
-        The rating, 0..1; None where a share is not known.
-
-    References:
-        Zhu et al., Enhancing Fine-Tuning Based Backdoor Defense with Sharpness-Aware Minimization,
-        ICCV 2023. There no poisoned image shows the target class; here all that are given count.
-    """
-    values = [share.value if share else None for share in (*accuracy, *success)]
-    known = [value for value in values if value is not None]
-    if len(known) < len(values):
-        return None
-    lost, gained = known[0] - known[1], known[2] - known[3]
-    return (max(0.0, gained) - max(0.0, lost) + 1) / 2
 
 
 def partial_of(out: Path) -> Path:
@@ -151,7 +66,7 @@ def compare(
             suspect=suspect, model=name, partial=partial, home=home, stage=stage, line=line
         )
         found = [bench.row(cell) for cell in cells]
-        rows += sorted([_untouched(name, suspect.baseline), *found], key=lambda row: row.order)
+        rows += sorted([untouched_row(name, suspect.baseline), *found], key=lambda row: row.order)
     failed = [row for row in rows if row.reason]
     if len(failed) == len(models) * len(cells):
         shutil.rmtree(partial, ignore_errors=True)
@@ -201,16 +116,8 @@ class _Bench:
             return Row(self.model, cell.label, reason=str(error))
         measured = _read(place / files.RESULTS)["measured"]
         (cost,) = _read(place / RECORD)["rows"]
-        return Row(
-            self.model,
-            cell.label,
-            accuracy=_share(measured["repaired"]["test"]),
-            false_alarms=_share(measured["goodnet"]["false_alarms"]),
-            backdoor={key: _attacked(measured, key) for key in self.suspect.opened.backdoor},
-            seconds=cost["seconds"],
-            peak_memory=cost["peak_memory"],
-            folder=place.relative_to(self.partial).as_posix(),
-        )
+        folder = place.relative_to(self.partial).as_posix()
+        return repaired_row(self.model, cell.label, measured=measured, cost=cost, folder=folder)
 
     def _is_done(self, cell: Cell, place: Path) -> bool:
         """Whether the same repair of the same files was finished before."""
@@ -234,33 +141,6 @@ def _forget_peak() -> None:
     gc.collect()
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-
-
-def _untouched(name: str, baseline: Evaluation) -> Row:
-    sets = {
-        key: Attacked(found.correct, found.robust, None, None)
-        for key, found in baseline.backdoor.items()
-    }
-    accuracy = baseline.clean.correct if baseline.clean else None
-    return Row(name, "none", accuracy=accuracy, backdoor=sets)
-
-
-def _attacked(measured: Mapping[str, Any], key: str) -> Attacked:
-    before, after, good = (measured[name] for name in ("baseline", "repaired", "goodnet"))
-    success = proportion(after["backdoor"][key]["count"], after["backdoor"][key]["total"])
-    return Attacked(
-        success,
-        robust=_share(after.get("robust", {}).get(key)),
-        detected=_share(good["detected"].get(key)),
-        rating=defence_rating(
-            accuracy=(_share(before["test"]), _share(after["test"])),
-            success=(_share(before["backdoor"][key]), success),
-        ),
-    )
-
-
-def _share(found: Mapping[str, Any] | None) -> Proportion | None:
-    return proportion(found["count"], found["total"]) if found else None
 
 
 def _read(path: Path) -> dict[str, Any]:
