@@ -11,7 +11,7 @@ import pytest
 
 import goodnet
 from goodnet.jobs import run_record
-from goodnet.jobs.run_record import RECORD, Began, RepairCost, peak_memory, write_record
+from goodnet.jobs.run_record import RECORD, Began, RepairCost, write_record
 
 
 def written(folder: Path, began: Began, *costs: RepairCost) -> dict[str, Any]:
@@ -48,13 +48,3 @@ def test_a_system_that_does_not_tell_the_peak(
 ) -> None:
     monkeypatch.setattr(run_record, "peak_memory", lambda: None)
     assert written(tmp_path, Began())["peak_memory"] is None
-
-
-def test_the_peak_without_a_status_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    precise = peak_memory()
-    assert precise is not None
-    for content in (None, "Name: python\n"):
-        monkeypatch.setattr(run_record, "_STATUS", tmp_path / "status")
-        if content is not None:
-            (tmp_path / "status").write_text(content)
-        assert (peak_memory() or 0) >= precise

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import platform
-import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from importlib.metadata import version
@@ -15,14 +13,14 @@ from typing import Any
 
 import goodnet
 from goodnet import files
+from goodnet.process import peak_memory
 
-__all__ = ["RECORD", "Began", "RepairCost", "peak_memory", "write_record"]
+__all__ = ["RECORD", "Began", "RepairCost", "write_record"]
 
 RECORD = "run.json"
 
 _SCHEMA = 1
 _LIBRARIES = ("torch", "numpy", "scipy", "h5py", "pillow", "matplotlib")
-_STATUS = Path("/proc/self/status")
 
 
 @dataclass(frozen=True)
@@ -83,17 +81,3 @@ def write_record(folder: Path, began: Began, repairs: Sequence[RepairCost] = ())
     if repairs:
         record["rows"] = [asdict(cost) for cost in repairs]
     files.write_json(folder / RECORD, record)
-
-
-def peak_memory() -> int | None:
-    """The most memory this process ever held in bytes; None where the system does not say."""
-    with suppress(OSError, StopIteration):
-        # What getrusage says may be the size of the process this one was started from.
-        lines = _STATUS.read_text(encoding="ascii", errors="replace").splitlines()
-        return int(next(x for x in lines if x.startswith("VmHWM")).split()[1]) * 1024
-    try:
-        import resource
-    except ImportError:
-        return None
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024

@@ -6,7 +6,6 @@ settle.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +15,7 @@ import torch
 
 from goodnet.errors import InvalidInput
 from goodnet.formats.build import build
+from goodnet.process import peak_memory
 from goodnet.repair.clean import CleanImages, count_right
 from goodnet.repair.result import EpochResult, Repair, Settings
 from goodnet.stats import proportion
@@ -110,7 +110,7 @@ def finish(repair: Repair, method: str, *, since: float, **details: Any) -> Repa
         method=method,
         details=told,
         seconds=time.perf_counter() - since,
-        peak_memory=_peak_memory(),
+        peak_memory=peak_memory(),
     )
 
 
@@ -159,13 +159,3 @@ class _Best:
     def arrays(self, spec: NetworkSpec) -> dict[str, Any]:
         found = {key: tensor.cpu().contiguous().numpy() for key, tensor in self.numbers.items()}
         return {key: found[key] for key in spec.arrays}
-
-
-def _peak_memory() -> int | None:
-    """The most this process ever held, in bytes."""
-    try:
-        import resource
-    except ImportError:
-        return None
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from goodnet.jobs.prune.run import Opened
 from goodnet.jobs.repair.folder import about, write_repair
 from goodnet.jobs.repair.run import Suspect, repair, work
 from goodnet.jobs.run_record import RECORD, Began
+from goodnet.process import forget_peak
 
 __all__ = ["compare", "partial_of"]
 
@@ -129,18 +129,11 @@ class _Bench:
         checkpoint = checkpoint_of(place)
         with files.run_folder(place, force=True) as folder:
             began = Began(self.line)
-            _forget_peak()
+            forget_peak()
             with self.stage(work(self.suspect, cell.plan), cell.label) as advance:
                 found = repair(self.suspect, cell.plan, checkpoint=checkpoint, progress=advance)
             write_repair(self.suspect, cell.plan, found, folder, began=began)
         checkpoint.unlink(missing_ok=True)
-
-
-def _forget_peak() -> None:
-    """Have the system count the peak of memory from here on; only Linux can."""
-    gc.collect()
-    with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
 def _read(path: Path) -> dict[str, Any]:
