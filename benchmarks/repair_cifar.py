@@ -17,7 +17,7 @@ import numpy as np
 from _attack import Badnet, plant
 from _deepid import shared_data
 from _measure import header, options
-from _repairs import aims, repair_all, show_repairs
+from _repairs import repair_all, show_repairs
 from badnet_cifar import attack_options
 
 from goodnet import open_images
@@ -43,8 +43,6 @@ def main(arguments: list[str] | None = None) -> None:
                 )
                 print(f"{name}, {count} clean images: {given.seeds} seeds, median and range\n")
                 show_repairs(table)
-                print()
-                aims(table)
                 print(flush=True)
 
 
