@@ -42,11 +42,12 @@ def test_export_prints_what_it_wrote(
 
 
 def test_what_is_no_run_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["report", str(tmp_path)]) == 4
-    assert capsys.readouterr().err == (
-        "goodnet: expected a run folder, made by goodnet prune, repair or compare; there is no "
-        f"results.json in {tmp_path}\n"
-    )
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        assert run(["report", str(folder)]) == 4
+        assert capsys.readouterr().err == (
+            "goodnet: expected a run folder, made by goodnet prune, repair or compare; there is no "
+            f"results.json in {folder}\n"
+        )
 
 
 def test_a_report_that_fails_does_not_cost_the_run(

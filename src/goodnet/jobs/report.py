@@ -52,8 +52,8 @@ def write_report(
         if len(folders) != 1:
             raise UsageError("several runs in one page need a file to write it to: --out page.html")
         destination = folders[0] / REPORT
+    runs = [read_run(folder, name=name) for folder in folders]
     with files.atomic_path(destination, force=force) as path:
-        runs = [read_run(folder, name=name) for folder in folders]
         ways = [_way(destination.parent, folder) for folder in folders]
         path.write_text(render(runs, folders=ways), encoding="utf-8", newline="\n")
     return destination
