@@ -274,6 +274,7 @@ def test_a_trigger_file_of_another_size_is_refused(lab: Lab, tmp_path: Path) -> 
     [
         ("fine-tune", Choices(drop=3), (), "--drop does not go with .* which takes --epochs, "),
         ("fine-tune", Choices(), ("patch",), "--trigger does not go with --method fine-tune"),
+        ("unlearn", Choices(tolerance=1), ("patch",), "--tolerance does not go with --method unl"),
         ("fine-prune", Choices(sparsity=0.5), (), "takes --drop, --layer, --epochs, "),
         ("fine-prune", Choices(layer=["a", "b"]), (), "takes one --layer, got 2"),
         ("erase", Choices(epochs=3), ("patch",), "takes --trigger, --layer, --rank, --held-back"),

@@ -30,12 +30,14 @@ class Method:
         summary: What it does, in a line.
         paper: Where it is from.
         trains: Whether it heeds the epochs, step size and batch size of the settings.
+        yields: Whether it trains more gently where that costs more than the settings tolerate.
     """
 
     function: Callable[..., Repair]
     summary: str
     paper: str
     trains: bool = True
+    yields: bool = True
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -63,9 +65,14 @@ METHODS: Mapping[str, Method] = MappingProxyType(
             unlearn,
             "train on stamped clean images with their true labels",
             "Wang et al., IEEE S&P 2019",
+            yields=False,
         ),
         "erase": Method(
-            erase, "take out of the features what triggers add to them", "ours", trains=False
+            erase,
+            "take out of the features what triggers add to them",
+            "ours",
+            trains=False,
+            yields=False,
         ),
     }
 )

@@ -27,7 +27,7 @@ class Settings:
         held_back: Share of the clean images that are not trained on: they decide when to stop,
             and the accuracy that is promised.
         tolerance: Percentage points of accuracy on the images held back that a repair may cost; if
-            training costs more, a gentler one is tried.
+            training costs more, methods that know a gentler one try it.
         seed: Same seed, same result.
         checkpoint: A file to go on from after an interruption; remove it when done.
         progress: Called with the number of images trained on since the last call.

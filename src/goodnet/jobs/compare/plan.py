@@ -74,6 +74,7 @@ COMPARED: Mapping[str, Method] = {
         "prune channels that clean images hardly use",
         "Liu, Dolan-Gavitt, Garg, RAID 2018",
         trains=False,
+        yields=False,
     ),
     **METHODS,
 }

@@ -30,13 +30,8 @@ __all__ = [
 # The sparsity training starts from, unless less is wanted in the end.
 _FIRST_SPARSITY = 0.5
 # Choices that only some methods take, and the options that make them.
-_TRAINING = {
-    "epochs": "epochs",
-    "learning_rate": "learning-rate",
-    "batch_size": "batch-size",
-    "tolerance": "tolerance",
-}
-_CHOSEN = {name: name for name in ("layer", "drop", "rank", "sparsity")} | _TRAINING
+_TRAINING = {"epochs": "epochs", "learning_rate": "learning-rate", "batch_size": "batch-size"}
+_CHOSEN = {name: name for name in ("layer", "drop", "rank", "sparsity", "tolerance")} | _TRAINING
 # The options behind the parameters of methods; landmarks have none, they lie beside the images.
 _OPTIONS = {
     "drop": "drop",
@@ -161,7 +156,8 @@ def plan_repair(
 def options_of(method: Method) -> list[str]:
     """The options a method takes, without those that every method takes."""
     own = [_OPTIONS[name] for name in method.parameters if name in _OPTIONS]
-    return own + (list(_TRAINING.values()) if method.trains else [])
+    training = [*_TRAINING.values()] if method.trains else []
+    return own + training + (["tolerance"] if method.yields else [])
 
 
 def read_triggers(texts: Sequence[str]) -> list[GivenTrigger]:
