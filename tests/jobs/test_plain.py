@@ -1,20 +1,8 @@
 from __future__ import annotations
 
-import pytest
-
-from goodnet.jobs.plain import guarded_rates, plain_rates, plain_share, text_cell
+from goodnet.jobs.plain import guarded_rates, plain_rates, plain_share
 from goodnet.stats import proportion
 from goodnet.types import Evaluation, SetResult
-
-
-@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM", "\tx", "\rx"])
-def test_no_cell_is_a_formula(name: str) -> None:
-    assert text_cell(name) == "'" + name
-
-
-@pytest.mark.parametrize("name", ["", "sunglasses", "a=b", "1-2"])
-def test_other_cells_stay(name: str) -> None:
-    assert text_cell(name) == name
 
 
 def test_what_is_not_known_is_null_or_left_out() -> None:

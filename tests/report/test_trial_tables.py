@@ -9,7 +9,7 @@ import pytest
 from chart_samples import GUARDED, HOSTILE, REPAIRED, B
 
 from goodnet.report.facts import Cost, Run, Tower, Trial
-from goodnet.report.tables import trials_csv, trials_latex
+from goodnet.report.tables import text_cell, trials_csv, trials_latex
 from goodnet.stats import proportion
 
 MADE = Trial("X = 2", repaired=REPAIRED, guarded=GUARDED, rating=0.75, cost=Cost(12.5, 80_000_000))
@@ -96,3 +96,13 @@ def test_latex_is_ascii_and_names_cannot_be_commands() -> None:
         r"\textbackslash{}input\{x\} 100\% \$a\_b\textasciicircum{}2\$ \textasciitilde{} \#1 "
         r"\textless{}\textbackslash{}xe9\textgreater{} -{}-{}-{} '{}q'{}"
     ) in text
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM", "\tx", "\rx"])
+def test_a_cell_is_no_formula(name: str) -> None:
+    assert text_cell(name) == "'" + name
+
+
+@pytest.mark.parametrize("name", ["", "sunglasses", "a=b", "1-2"])
+def test_other_cells_stay(name: str) -> None:
+    assert text_cell(name) == name

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from goodnet.jobs.prune.run import Opened
     from goodnet.types import Evaluation, Proportion
 
-__all__ = ["about_inputs", "guarded_rates", "plain_rates", "plain_share", "text_cell"]
+__all__ = ["about_inputs", "guarded_rates", "plain_rates", "plain_share"]
 
 
 def about_inputs(opened: Opened) -> dict[str, Any]:
@@ -57,9 +57,3 @@ def _known(evaluation: Evaluation, name: str) -> dict[str, Any]:
 def plain_share(share: Proportion | None) -> dict[str, Any] | None:
     """A share as plain data; None where it is not known."""
     return share.to_dict() if share else None
-
-
-def text_cell(name: str) -> str:
-    """A cell of a CSV file that no spreadsheet takes for a formula."""
-    # A cell that begins like a formula would be run by a spreadsheet.
-    return "'" + name if name[:1] in ("=", "+", "-", "@", "\t", "\r") else name

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from goodnet.report.facts import Run, Trial
 
-__all__ = ["trials_csv", "trials_latex"]
+__all__ = ["text_cell", "trials_csv", "trials_latex"]
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _SPECIAL = str.maketrans(
@@ -77,9 +77,7 @@ def trials_csv(run: Run) -> str:
     for row in rows:
         name, model, reason = _texts(row.trial)
         cells = [cell for column in columns for cell in _csv_cells(column, row)]
-        writer.writerow(
-            [*map(_text_cell, (name, model, row.tower.name)), *cells, _text_cell(reason)]
-        )
+        writer.writerow([*map(text_cell, (name, model, row.tower.name)), *cells, text_cell(reason)])
     return text.getvalue()
 
 
@@ -169,7 +167,7 @@ def _csv_cells(column: _Column, row: _Row) -> list[float | None]:
     return [value.value, value.low, value.high] if isinstance(value, Proportion) else [value]
 
 
-def _text_cell(text: str) -> str:
+def text_cell(text: str) -> str:
     """A cell that no spreadsheet takes for a formula."""
     return f"'{text}" if text.startswith(_FORMULA) else text
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import goodnet
 from goodnet import files
-from goodnet.jobs.plain import plain_share, text_cell
+from goodnet.jobs.plain import plain_share
 from goodnet.jobs.run_record import Began, RepairCost, write_record
+from goodnet.report.tables import text_cell
 
 if TYPE_CHECKING:
     from goodnet.jobs.compare.rows import Row
