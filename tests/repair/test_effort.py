@@ -75,6 +75,7 @@ def test_where_all_cost_too_much_the_one_that_costs_least_is_taken(
     found = run(Scripted(50, 80, 70), monkeypatch, Settings())
     assert found.after.count == 80
     assert found.details["attempts"] == 3
+    assert "costs 15.0 points of accuracy" in found.notes[-1]
 
 
 def test_training_that_diverges_gives_way(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,13 +105,15 @@ def tune_hard(
                 raise
             continue
         tried.append(replace(found, details={"training": str(effort)}))
-        if _cost(found) <= settings.tolerance:
+        if found.cost <= settings.tolerance:
             break
     for other in range(1, len(possible)):
         if extra := _with_checkpoint(settings, other).checkpoint:
             extra.unlink(missing_ok=True)
-    best = tried[-1] if _cost(tried[-1]) <= settings.tolerance else min(tried, key=_cost)
-    return replace(best, details={**best.details, "attempts": place + 1})
+    fits = tried[-1].cost <= settings.tolerance
+    best = tried[-1] if fits else min(tried, key=lambda one: one.cost)
+    told = replace(best, details={**best.details, "attempts": place + 1})
+    return told.with_warning(settings.tolerance)
 
 
 def efforts(network: Network, clean: CleanImages, *, settings: Settings) -> tuple[Effort, ...]:
@@ -172,8 +174,3 @@ def _with_checkpoint(settings: Settings, place: int) -> Settings:
     if path is None or not place:
         return settings
     return replace(settings, checkpoint=path.with_name(f"{path.name}.{place}"))
-
-
-def _cost(found: Repair) -> float:
-    """Percentage points of accuracy lost on the images held back."""
-    return 100 * (found.before.count - found.after.count) / found.before.total

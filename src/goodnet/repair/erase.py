@@ -98,7 +98,7 @@ def erase(
         notes=(*clean.notes, *(unseen(stamped) if choice else (_NOTHING,))),
     )
     return finish(
-        repair,
+        repair.with_warning(settings.tolerance),
         "erase",
         since=since,
         layer=choice.layer if choice else None,

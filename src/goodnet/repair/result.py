@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,3 +102,18 @@ class Repair:
     details: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     peak_memory: int | None = None
+
+    @property
+    def cost(self) -> float:
+        """Accuracy lost on the images held back, percentage points."""
+        return 100 * (self.before.count - self.after.count) / self.before.total
+
+    def with_warning(self, tolerance: float) -> Repair:
+        """The same with a note if it costs more than is tolerated, percentage points."""
+        if self.cost <= tolerance:
+            return self
+        note = (
+            f"the repair costs {self.cost:.1f} points of accuracy on the clean images held back, "
+            f"more than the {tolerance:g} tolerated; another method may do better"
+        )
+        return replace(self, notes=(*self.notes, note))

@@ -102,6 +102,7 @@ def unlearn(
     )
     told = effects(network, found.network, stamped)
     found = replace(found, notes=(*found.notes, *unseen(stamped)))
+    found = found.with_warning(settings.tolerance)
     return finish(found, "unlearn", since=since, triggers=told)
 
 
