@@ -52,6 +52,7 @@ class _Level:
     teacher: float
 
 
+# Chosen once by the attack left on planted networks; a repair itself sees clean images only.
 # Hardest first. A teacher holds accuracy, and some of the backdoor with it.
 _LEVELS = (_Level(8e-3, 0.0), _Level(1e-2, 0.5), _Level(3e-3, 0.5))
 _EPOCHS, _MOST_EPOCHS, _STEPS = 16, 60, 1000
