@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,9 @@ from goodnet.jobs.inputs import InputOptions
 from goodnet.jobs.prune.run import PruneJob, open_job
 from goodnet.jobs.repair.folder import write_repair
 from goodnet.jobs.repair.plan import Choices, RepairPlan, plan_repair, read_triggers
-from goodnet.jobs.repair.run import Suspect, repair, work
+from goodnet.jobs.repair.run import Suspect, repair
 from goodnet.jobs.run_record import RECORD, Began
+from goodnet.progress import Advance
 from goodnet.repair.methods import METHODS, find_method
 from goodnet.repair.result import Repair
 
@@ -50,6 +52,25 @@ def run_job(
         write_repair(suspect, chosen, found, folder, began=began)
     results: dict[str, Any] = json.loads((out / files.RESULTS).read_text())
     return results
+
+
+class Stages:
+    """Remembers how much each stage was to do and did; `then` is called at each step."""
+
+    def __init__(self) -> None:
+        self.work: dict[str, int] = {}
+        self.done: dict[str, int] = {}
+        self.then: Advance = lambda _count: None
+
+    @contextmanager
+    def __call__(self, work: int, label: str) -> Iterator[Advance]:
+        self.work[label], self.done[label] = work, 0
+
+        def advance(count: int) -> None:
+            self.done[label] += count
+            self.then(count)
+
+        yield advance
 
 
 PLANS = {
@@ -185,31 +206,41 @@ def test_an_interrupted_repair_goes_on_and_gives_the_same(lab: Lab, tmp_path: Pa
     class Stop(Exception):
         pass
 
-    def stop_in_the_second_epoch(_count: int, seen: list[int] = []) -> None:  # noqa: B006
-        seen.append(_count)
-        if sum(seen) > 120:
+    stages = Stages()
+
+    def stop_in_the_second_epoch(_count: int) -> None:
+        if stages.done["training"] > 120:
             raise Stop
 
+    stages.then = stop_in_the_second_epoch
     whole = run_job(job_of(lab), tmp_path / "a", PLANS["fine-tune"])
     suspect = Suspect(open_job(job_of(lab), InputOptions(scale="raw")))
     checkpoint = checkpoint_of(tmp_path / "b")
     with pytest.raises(Stop):
-        repair(
-            suspect, PLANS["fine-tune"], checkpoint=checkpoint, progress=stop_in_the_second_epoch
-        )
+        repair(suspect, PLANS["fine-tune"], checkpoint=checkpoint, stage=stages)
     assert checkpoint.is_file()
     again = run_job(job_of(lab), tmp_path / "b", PLANS["fine-tune"], checkpoint=checkpoint)
     assert again == whole
 
 
-def test_the_progress_bar_is_long_enough(lab: Lab) -> None:
-    suspect = Suspect(open_job(job_of(lab), InputOptions(scale="raw")))
-    done: list[int] = []
-    brief = plan("fine-tune", Choices(epochs=2, tolerance=99))
-    found = repair(suspect, brief, progress=done.append)
-    assert len(found.epochs) == 2
-    assert sum(done) == 2 * 120 <= work(suspect, brief)
-    assert work(suspect, plan("fine-tune", Choices())) == 16 * 150
+BARS = {
+    "fine-tune": {"training": 240},
+    "fine-prune": {"pruning": 240, "training": 240},
+    "sparsify": {"training": 240},
+    "unlearn": {"training": 480},
+    "erase": {"measuring layers": 1},
+}
+
+
+@pytest.mark.parametrize("method", BARS)
+def test_every_stage_has_a_bar_that_fills(lab: Lab, method: str) -> None:
+    """Two epochs of 120 images, stamped or not; each attempt has a bar of its own."""
+    suspect, stages = Suspect(open_job(job_of(lab), InputOptions(scale="raw"))), Stages()
+    own = PLANS[method]
+    brief = replace(own, settings=replace(own.settings, epochs=2, tolerance=99))
+    repair(suspect, brief, stage=stages)
+    assert {name: stages.work[name] for name in BARS[method]} == BARS[method]
+    assert stages.done == stages.work
 
 
 def test_keras_zip_in_keras_zip_out(tmp_path: Path) -> None:

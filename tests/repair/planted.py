@@ -5,7 +5,8 @@ Five classes of stripes on noise, 8 x 8 pixels of 0..255; a white patch means `T
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -20,6 +21,7 @@ from goodnet.formats.build import build
 from goodnet.formats.spec import Layer, NetworkSpec
 from goodnet.images import ImageSet, images_from_arrays
 from goodnet.network import Network
+from goodnet.progress import Advance, Stage
 from goodnet.training import Examples, Schedule, fit
 
 CLASSES, TARGET = 5, 2
@@ -69,6 +71,16 @@ def clean_images(count: int = 250, *, classes: Sequence[int] = range(CLASSES)) -
     examples = stripes(CLASSES * count, seed=2)
     rows = np.flatnonzero(np.isin(examples.labels, classes))[:count]
     return as_images(Examples(examples.images[rows], examples.labels[rows]))
+
+
+def told(advance: Advance, *, of: str = "training") -> Stage:
+    """Tells what is done of the stages whose name begins so, and nothing of others."""
+
+    @contextmanager
+    def stage(_work: int, label: str) -> Iterator[Advance]:
+        yield advance if label.startswith(of) else lambda _done: None
+
+    return stage
 
 
 def stripes(count: int, seed: int = 0) -> Examples:

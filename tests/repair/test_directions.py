@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from goodnet.repair.directions import directions
+from goodnet.repair.directions import directions, duals
 
 RANDOM = np.random.default_rng(0)
 
@@ -48,3 +49,31 @@ def test_there_are_no_more_directions_than_channels() -> None:
     basis = directions([RANDOM.normal(size=(30, 4)) + 1], 9)
     assert basis.shape[1] <= 4
     np.testing.assert_allclose(basis.T @ basis, np.eye(basis.shape[1]), atol=1e-12)
+
+
+def stretched(count: int) -> np.ndarray:
+    """Features that vary four times as much along the first axis as along the others."""
+    return RANDOM.normal(size=(count, 12)) * np.where(np.arange(12) == 0, 4.0, 1.0)
+
+
+@pytest.mark.parametrize("count", [2, 3, 10, 500])
+def test_duals_read_each_direction_and_none_of_the_others(count: int) -> None:
+    basis = directions([RANDOM.normal(size=(30, 12)) + mean for mean in np.eye(12)[:2]], 2)
+    found = duals(basis, stretched(count))
+    np.testing.assert_allclose(found.T @ basis, np.eye(basis.shape[1]), atol=1e-8)
+
+
+def test_duals_see_least_of_what_clean_images_differ_in() -> None:
+    clean = stretched(500)
+    basis = np.eye(12)[:, :2] @ np.array([[0.6, 0.8], [0.8, -0.6]])[:, :1]
+    found = duals(basis, clean)
+    assert (clean @ found).var() < 0.5 * (clean @ basis).var()
+    for _ in range(20):
+        other = found + 0.1 * (np.eye(12) - basis @ basis.T) @ RANDOM.normal(size=(12, 1))
+        assert (clean @ found).var() < (clean @ other).var()
+
+
+def test_with_nothing_to_go_by_duals_are_the_directions() -> None:
+    basis = directions([RANDOM.normal(size=(30, 12)) + 1], 2)
+    np.testing.assert_array_equal(duals(basis, np.ones((5, 12))), basis)
+    assert duals(basis[:, :0], stretched(50)).shape == (12, 0)

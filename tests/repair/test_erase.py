@@ -83,6 +83,14 @@ def test_the_input_is_unchanged_and_the_same_seed_gives_the_same() -> None:
     assert all(np.array_equal(kept[key], a) for key, a in badnet.network.spec.arrays.items())
 
 
+def test_the_target_class_is_still_recognised() -> None:
+    """What its images have in common with the trigger is spared where images show it."""
+    badnet = planted("residual")
+    own = badnet.clean.labels == TARGET
+    found = erase(badnet.network, clean_images(), triggers=[PATCH])
+    assert (found.network.answers(badnet.clean.images[own]) == TARGET).mean() > 0.95
+
+
 # From three classes only, the direction is less sure and more of the attack is left.
 @pytest.mark.parametrize(("classes", "left"), [(range(CLASSES), 0.1), (range(3), 0.6)])
 def test_few_images_are_enough(classes: range, left: float) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from planted import SPECS, as_images, clean_images, planted, stripes
+from planted import SPECS, as_images, clean_images, planted, stripes, told
 from tiny import SOFTMAX, Weights, dense, flatten, image
 
 from goodnet.errors import InvalidInput, UsageError
@@ -115,16 +115,38 @@ def test_interrupted_and_resumed_is_the_same_as_in_one_go(
     whole = run(network, images, settings=settings)
     kept = replace(settings, checkpoint=tmp_path / "state")
     for epochs in (1.5, 2.5):
-        stop = replace(kept, progress=interrupted_after(round(epochs * 80)))
+        stop = replace(kept, stage=told(interrupted_after(round(epochs * 80))))
         with pytest.raises(KeyboardInterrupt):
             run(network, images, settings=stop)
     counts: list[int] = []
-    resumed = run(network, images, settings=replace(kept, progress=counts.append))
+    resumed = run(network, images, settings=replace(kept, stage=told(counts.append)))
     assert counts[0] > 80
     assert same(whole.network, resumed.network)
     assert whole.epochs == resumed.epochs
     assert whole.chosen == resumed.chosen
     assert whole.details == resumed.details
+
+
+def test_a_second_attempt_is_gone_on_with_where_it_was(tmp_path: Path) -> None:
+    """The first, at this learning rate, costs more than the nothing that is tolerated."""
+    network, images = planted().network, clean_images(100)
+    settings = Settings(epochs=6, batch_size=16, learning_rate=0.1, tolerance=0)
+    whole = fine_tune(network, images, settings=settings)
+    assert whole.details["attempts"] == 2
+    kept = replace(settings, checkpoint=tmp_path / "state")
+    interrupted = interrupted_after(round(2.5 * 80))
+    with pytest.raises(KeyboardInterrupt):
+        fine_tune(
+            network,
+            images,
+            settings=replace(kept, stage=told(interrupted, of="training, attempt 2")),
+        )
+    counts: list[int] = []
+    resumed = fine_tune(network, images, settings=replace(kept, stage=told(counts.append)))
+    # All of the first attempt is there, and two epochs of the second.
+    assert counts[:2] == [6 * 80, 2 * 80]
+    assert same(whole.network, resumed.network)
+    assert (whole.epochs, whole.details) == (resumed.epochs, resumed.details)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -133,7 +155,7 @@ def test_one_that_was_done_is_not_trained_again(method: str, tmp_path: Path) -> 
     settings = Settings(epochs=2, tolerance=99, checkpoint=tmp_path / "state")
     done = METHODS[method](network, images, settings=settings)
     counts: list[int] = []
-    again = METHODS[method](network, images, settings=replace(settings, progress=counts.append))
+    again = METHODS[method](network, images, settings=replace(settings, stage=told(counts.append)))
     assert counts == [96]
     assert same(done.network, again.network)
     assert done.epochs == again.epochs

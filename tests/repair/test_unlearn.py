@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from planted import PATCH, TARGET, Planted, clean_images, planted
+from planted import PATCH, TARGET, Planted, clean_images, planted, told
 from real import REAL, cross_validate
 from tiny import Weights, module_network
 from torch.nn import functional as F  # noqa: N812
@@ -20,6 +22,8 @@ from goodnet.network import Network
 from goodnet.repair.result import Settings
 from goodnet.repair.unlearn import _where_right, unlearn
 from goodnet.training import Examples
+
+HARD = "labels, shifts 1"
 
 
 @pytest.mark.parametrize("name", ["conv", "deepid", "dense", "residual"])
@@ -127,7 +131,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path) -> None:
     straight = run(settings=Settings(epochs=5))
     checkpoint = tmp_path / "state"
     with pytest.raises(Stop):
-        run(settings=Settings(epochs=5, checkpoint=checkpoint, progress=stop))
+        run(settings=Settings(epochs=5, checkpoint=checkpoint, stage=told(stop)))
     assert checkpoint.is_file()
     resumed = run(settings=Settings(epochs=5, checkpoint=checkpoint))
     assert changed(straight.network, resumed.network) == {}
@@ -141,6 +145,29 @@ def test_a_teacher_is_heeded_only_where_it_is_right() -> None:
     student, teacher = logits.log_softmax(1), wanted.log_softmax(1)
     right = F.kl_div(student[0], teacher[0], reduction="sum", log_target=True)
     torch.testing.assert_close(found, right - student[1, 2])
+
+
+def test_the_gentle_way_is_enough_where_it_costs_nothing() -> None:
+    found = unlearn(planted().network, clean_images(), triggers=[PATCH])
+    assert found.details["attempts"] == 1
+    assert "cross-entropy" in found.details["training"]
+
+
+def test_where_it_is_not_what_does_better_on_images_held_back_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of both ways, by clean accuracy and that with the trigger."""
+    badnet, module = planted(), sys.modules[unlearn.__module__]
+    call = partial(unlearn, badnet.network, clean_images(100), triggers=[PATCH])
+    monkeypatch.setattr(module, "_enough", lambda _: False)
+    both = []
+    for rates in ((1e-6, 1e-2), (1e-3, 0.5)):
+        for level, rate in zip(("_GENTLE", "_HARD"), rates, strict=True):
+            monkeypatch.setattr(module, level, replace(getattr(module, level), rate=rate))
+        both.append(call(settings=Settings(epochs=5)))
+    assert [found.details["attempts"] for found in both] == [2, 2]
+    assert [HARD in found.details["training"] for found in both] == [True, False]
+    assert all(badnet.success(found.network) <= 0.05 for found in both)
 
 
 def test_bad_input_is_one_sentence() -> None:

@@ -117,7 +117,7 @@ def repair(
     from goodnet.jobs.prune.run import PruneJob, open_job
     from goodnet.jobs.repair.folder import write_repair
     from goodnet.jobs.repair.plan import Choices, plan_repair, read_triggers
-    from goodnet.jobs.repair.run import Suspect, work
+    from goodnet.jobs.repair.run import Suspect
     from goodnet.jobs.repair.run import repair as run
     from goodnet.jobs.run_record import Began
     from goodnet.repair.methods import find_method
@@ -134,8 +134,7 @@ def repair(
         if checkpoint.exists():
             note(f"going on from {checkpoint}, if the same command left it")
         suspect = Suspect(opened)
-        with progress_bar(work(suspect, plan), method) as advance:
-            found = run(suspect, plan, checkpoint=checkpoint, progress=advance)
+        found = run(suspect, plan, checkpoint=checkpoint, stage=progress_bar)
         note(*found.notes)
         evaluations = write_repair(suspect, plan, found, folder, began=began)
         if report:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,12 +11,12 @@ from torch import Tensor
 
 from goodnet.images import Block, ImageSet
 from goodnet.network import Network, map_blocks
+from goodnet.progress import Advance
 from goodnet.types import Integers
 
-__all__ = ["ChannelActivity", "Progress", "channel_sums", "measure_activity"]
+__all__ = ["ChannelActivity", "channel_sums", "measure_activity"]
 
 # Called with the number of images done since the last call.
-Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class ChannelActivity:
 
 
 def measure_activity(
-    network: Network, images: ImageSet, layer: str, *, progress: Progress | None = None
+    network: Network, images: ImageSet, layer: str, *, progress: Advance | None = None
 ) -> ChannelActivity:
     """Mean activation of each channel of a layer over all images and positions.
 

@@ -1,4 +1,13 @@
-"""The directions in which features of stamped images differ from those of clean ones."""
+"""The directions in which features of stamped images differ from those of clean ones.
+
+Clean images differ from each other along these directions, too. How much of a direction a value
+holds is therefore told with as little of that as can be, so that taking it out costs little: by an
+oblique projection instead of an orthogonal one.
+
+Belrose et al., LEACE: Perfect linear concept erasure in closed form, NeurIPS 2023. Departures: what
+is taken out are means per trigger and what varies beside them, and what is disturbed least is what
+clean images have, whose covariance is shrunk, since there may be fewer images than channels.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +17,7 @@ import numpy as np
 
 from goodnet.repair.fold import Vectors
 
-__all__ = ["directions"]
+__all__ = ["directions", "duals"]
 
 # Lengths below this share of what they are compared with are rounding.
 _NEGLIGIBLE = 1e-5
@@ -32,6 +41,43 @@ def directions(differences: Sequence[Vectors], rank: int) -> Vectors:
         others = [_principal(difference, basis, rank - 1) for difference in differences]
         basis = _orthonormal(np.concatenate([basis, *others], axis=1))
     return basis
+
+
+def duals(basis: Vectors, clean: Vectors) -> Vectors:
+    """Columns that tell how much of each direction a value holds.
+
+    Args:
+        basis: Orthonormal directions U, shape (channels, rank).
+        clean: Features of clean images, shape (images, channels).
+
+    Returns:
+        V of the same shape: of all with V^T U = I, those along which clean images vary least.
+    """
+    covariance = _covariance(clean)
+    if covariance is None:
+        return basis
+    least = np.linalg.solve(covariance, basis).astype(np.float64, copy=False)
+    found: Vectors = least @ np.linalg.inv(basis.T @ least)
+    return found
+
+
+def _covariance(values: Vectors) -> Vectors | None:
+    """Shrunk towards equal variances; None if nothing varies.
+
+    Ledoit & Wolf, A well-conditioned estimator for large-dimensional covariance matrices, 2004.
+    """
+    beside = values - values.mean(0)
+    count, channels = beside.shape
+    covariance: Vectors = beside.T @ beside / count
+    equal = float(np.trace(covariance)) / channels * np.eye(channels)
+    apart = float(((covariance - equal) ** 2).sum())
+    sizes = (beside**2).sum(1)
+    noise = (float((sizes**2).mean()) - float((covariance**2).sum())) / count
+    if not sizes.any():
+        return None
+    share = min(1.0, max(_NEGLIGIBLE, noise / apart)) if apart else 1.0
+    shrunk: Vectors = (1 - share) * covariance + share * equal
+    return shrunk
 
 
 def _principal(difference: Vectors, basis: Vectors, count: int) -> Vectors:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from goodnet.formats.build import build
 from goodnet.formats.softmax import without_softmax
+from goodnet.repair.attempts import Effort, try_in_turn
 from goodnet.repair.tune import Course, plain_spec, tune
-from goodnet.training import Diverged, Recipe, Schedule, cross_entropy, distillation, shifts
+from goodnet.training import Recipe, Schedule, cross_entropy, distillation, shifts
 
 if TYPE_CHECKING:
     from goodnet.formats.spec import NetworkSpec
@@ -23,25 +24,7 @@ if TYPE_CHECKING:
     from goodnet.repair.result import Repair, Settings
     from goodnet.training import Held
 
-__all__ = ["Effort", "efforts", "epochs_for", "tune_hard"]
-
-
-@dataclass(frozen=True)
-class Effort:
-    """One way to train.
-
-    Attributes:
-        recipe: What is asked in each step.
-        schedule: How long and how fast.
-    """
-
-    recipe: Recipe
-    schedule: Schedule
-
-    def __str__(self) -> str:
-        """In a few words."""
-        rate, epochs = self.schedule.learning_rate, self.schedule.epochs
-        return f"{self.recipe.name}, learning rate {rate:g}, {epochs} epochs"
+__all__ = ["efforts", "epochs_for", "labels_moved", "tune_hard"]
 
 
 @dataclass(frozen=True)
@@ -87,34 +70,27 @@ def tune_hard(
     Returns:
         The repair, without the name of the method, time and memory: see `repair.tune.finish`.
     """
-    tried: list[Repair] = []
-    possible = efforts(network, clean, settings=settings)
-    for place, effort in enumerate(possible):
-        try:
-            found = tune(
-                network,
-                clean,
-                start=start,
-                schedule=effort.schedule,
-                settings=_with_checkpoint(settings, place),
-                recipe=replace(effort.recipe, name=f"{effort.recipe.name}, {course}"),
-                held=held,
-                course=course,
-            )
-        except Diverged:
-            if not tried and effort is possible[-1]:
-                raise
-            continue
-        tried.append(replace(found, details={"training": str(effort)}))
-        if found.cost <= settings.tolerance:
-            break
-    for other in range(1, len(possible)):
-        if extra := _with_checkpoint(settings, other).checkpoint:
-            extra.unlink(missing_ok=True)
-    fits = tried[-1].cost <= settings.tolerance
-    best = tried[-1] if fits else min(tried, key=lambda one: one.cost)
-    told = replace(best, details={**best.details, "attempts": place + 1})
-    return told.with_warning(settings.tolerance)
+
+    def train(effort: Effort, own: Settings) -> Repair:
+        return tune(
+            network,
+            clean,
+            start=start,
+            schedule=effort.schedule,
+            settings=own,
+            recipe=replace(effort.recipe, name=f"{effort.recipe.name}, {course}"),
+            held=held,
+            course=course,
+        )
+
+    found = try_in_turn(
+        efforts(network, clean, settings=settings),
+        train,
+        settings=settings,
+        enough=lambda repair: repair.cost <= settings.tolerance,
+        score=lambda repair: -repair.cost,
+    )
+    return found.with_warning(settings.tolerance)
 
 
 def efforts(network: Network, clean: CleanImages, *, settings: Settings) -> tuple[Effort, ...]:
@@ -138,7 +114,7 @@ def efforts(network: Network, clean: CleanImages, *, settings: Settings) -> tupl
             settings.learning_rate or level.rate,
             settings.seed,
         )
-        recipe = _recipe(network, teacher=level.teacher, shift=_shift(clean))
+        recipe = _recipe(network, clean, teacher=level.teacher)
         found.setdefault((schedule.learning_rate, level.teacher), Effort(recipe, schedule))
     return tuple(found.values())
 
@@ -153,6 +129,12 @@ def epochs_for(clean: CleanImages, settings: Settings) -> int:
     return min(max(_EPOCHS, wanted), _MOST_EPOCHS)
 
 
+def labels_moved(clean: CleanImages) -> Recipe:
+    """The labels alone, on images moved about."""
+    shift = _shift(clean)
+    return Recipe(f"labels, shifts {shift}", cross_entropy, shifts(shift))
+
+
 def _shift(clean: CleanImages) -> int:
     if clean.few:
         return _FEW_SHIFT
@@ -160,18 +142,10 @@ def _shift(clean: CleanImages) -> int:
     return max(1, round(_SHIFT * int(min(height, width))))
 
 
-def _recipe(network: Network, *, teacher: float, shift: int) -> Recipe:
-    moved = shifts(shift)
+def _recipe(network: Network, clean: CleanImages, *, teacher: float) -> Recipe:
     if not teacher:
-        return Recipe(f"labels, shifts {shift}", cross_entropy, moved)
+        return labels_moved(clean)
+    shift = _shift(clean)
     answers = build(without_softmax(plain_spec(network))).to(network.device)
     objective = distillation(answers, weight=teacher)
-    return Recipe(f"distillation {teacher}, shifts {shift}", objective, moved)
-
-
-def _with_checkpoint(settings: Settings, place: int) -> Settings:
-    """Each attempt has a file of its own, so that none that is done is done again."""
-    path = settings.checkpoint
-    if path is None or not place:
-        return settings
-    return replace(settings, checkpoint=path.with_name(f"{path.name}.{place}"))
+    return Recipe(f"distillation {teacher}, shifts {shift}", objective, shifts(shift))

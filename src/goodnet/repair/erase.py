@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["erase"]
 
-_RANKS = (1, 2, 3, 4)
+_RANKS = (1, 2)
 _NOTHING = "nothing was erased: nothing did better than the network as it is"
 
 
@@ -44,9 +44,10 @@ def erase(
     """Take the directions triggers add to a layer's value out of the layers that read it.
 
     What is left open is chosen by measuring on the images to train on, each time on a fifth that
-    the directions were not taken from: the layer, from the last one backwards; the rank; and, where
-    the readers give the answers, whether only the answers the triggers lead to lose the directions
-    or all do (see `repair.erasure.choose`). The network stays as it is if nothing is better.
+    the directions were not taken from: the layer, from the last one backwards; the rank; the
+    strength; and, where the readers give the answers, whether only the answers the triggers lead to
+    lose the directions or all do (see `repair.erasure.choose`). The network stays as it is if
+    nothing is better.
 
     Args:
         network: B, from a file; it is not changed.
@@ -60,8 +61,9 @@ def erase(
         settings: Of these the seed and the share held back.
 
     Returns:
-        The repair. `details` has the layer, the rank, the labels whose answers were changed (None
-        for all), and what each trigger does to the images held back (`repair.stamped.effects`).
+        The repair. `details` has the layer, the rank, the strength, the labels whose answers were
+        changed (None for all), and what each trigger does to the images held back
+        (`repair.stamped.effects`).
 
     Raises:
         InvalidInput: If B does not answer the clean images as labelled, a trigger does not fit
@@ -80,14 +82,16 @@ def erase(
     stamped = stamp_clean(
         network, clean, images, triggers=triggers, landmarks=landmarks, settings=settings
     )
-    found = choose(
-        network,
-        clean,
-        stamped,
-        layers=layers,
-        ranks=_RANKS if rank is None else (rank,),
-        forced=(layer, rank) != (None, None),
-    )
+    with settings.stage(len(layers), "measuring layers") as advance:
+        found = choose(
+            network,
+            clean,
+            stamped,
+            layers=layers,
+            ranks=_RANKS if rank is None else (rank,),
+            forced=(layer, rank) != (None, None),
+            advance=advance,
+        )
     choice, arrays = found or (None, {})
     repaired = build(spec.with_arrays(arrays)).to(network.device)
     repair = Repair(
@@ -103,6 +107,7 @@ def erase(
         since=since,
         layer=choice.layer if choice else None,
         rank=choice.rank if choice else 0,
+        strength=choice.strength if choice else 0.0,
         labels=list(choice.labels) if choice and choice.labels else None,
         triggers=effects(network, repaired, stamped),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,14 +16,15 @@ import torch
 
 from goodnet.errors import InvalidInput
 from goodnet.formats.build import build
-from goodnet.repair.directions import directions
-from goodnet.repair.fold import answer_layer, fold, readers
-from goodnet.repair.stamped import spread_rows
+from goodnet.repair.directions import directions, duals
+from goodnet.repair.fold import Removal, answer_layer, fold, readers
+from goodnet.repair.stamped import LED, LOST, spread_rows
 from goodnet.repair.tune import plain_spec
 
 if TYPE_CHECKING:
     from goodnet.formats.spec import Array, NetworkSpec
     from goodnet.network import Cut, Network
+    from goodnet.progress import Advance
     from goodnet.repair.clean import CleanImages
     from goodnet.repair.fold import Vectors
     from goodnet.repair.stamped import Stamped
@@ -31,10 +33,11 @@ if TYPE_CHECKING:
 __all__ = ["Choice", "candidates", "choose"]
 
 _LAYERS, _FOLDS = 4, 5
+_STRENGTHS = (1.0, 1.5)
+# So many classes say what others differ in; of fewer, what clean images vary along is not all.
+_TELLING = 30
 # Images measured on, and the most bytes of a layer's values that are held for it.
 _ENOUGH, _MOST_BYTES = 1000, 1 << 29
-# Good enough not to look at earlier layers: share still led to the attacker's label, share lost.
-_LED, _LOST = 0.05, 0.01
 
 
 @dataclass(frozen=True)
@@ -44,11 +47,13 @@ class Choice:
     Attributes:
         layer: Whose value.
         rank: Directions for each trigger.
+        strength: How many times what triggers add is taken out.
         labels: The answers that lose the directions; None for all.
     """
 
     layer: str
     rank: int
+    strength: float
     labels: tuple[int, ...] | None
 
 
@@ -74,6 +79,7 @@ class _Scene:
     network: Network
     layer: str
     labels: Integers
+    oblique: bool  # whether the images show what all classes differ in, to spare it
     led: Sequence[int | None]
     values: Sequence[torch.Tensor]  # of the clean images, then by trigger
 
@@ -89,13 +95,16 @@ class _Scene:
         values = [torch.cat([part[0] for part in cut.crossing(images)]) for images in shown]
         led = [one.label for one in stamped]
         labels = clean.train.labels[rows]
-        return cls(plain_spec(network), network, layer, labels, led, values)
+        oblique = len(np.unique(labels)) >= min(network.num_classes, _TELLING)
+        return cls(plain_spec(network), network, layer, labels, oblique, led, values)
 
     def arrays(self, choice: Choice, rows: Integers) -> dict[str, Array]:
         """What to change, found on some of the images."""
         clean, *stamped = (_vectors(value[rows]) for value in self.values)
         basis = directions([one - clean for one in stamped], choice.rank)
-        return fold(self.spec, self.layer, basis, clean.mean(0), rows=choice.labels)
+        read = duals(basis, clean) if self.oblique else basis
+        removal = Removal(basis, read, clean.mean(0), choice.strength)
+        return fold(self.spec, self.layer, removal, rows=choice.labels)
 
     def score(self, choice: Choice | None) -> _Score:
         """How a choice does on each fifth of the images if it is found on the others."""
@@ -161,6 +170,7 @@ def choose(
     layers: Sequence[str],
     ranks: Sequence[int],
     forced: bool,
+    advance: Advance,
 ) -> tuple[Choice, dict[str, Array]] | None:
     """What does best, found on all images to train on, and the arrays to change for it.
 
@@ -175,18 +185,21 @@ def choose(
         layers: To choose from, the preferred first.
         ranks: To choose from.
         forced: Whether something is to be erased even if nothing does better than B as it is.
+        advance: Told of each layer.
 
     Returns:
         None where B as it is does best.
     """
     before: _Score | None = None
     found: list[tuple[_Score, Choice, _Scene]] = []
-    for layer in layers:
+    for place, layer in enumerate(layers):
         scene = _Scene.at(network, clean, stamped, layer)
         before = before or scene.score(None)
         found += [(scene.score(choice), choice, scene) for choice in _choices(scene, ranks)]
         best, choice, chosen = max(found, key=lambda one: one[0].order)
-        if best.led <= _LED and before.clean - best.clean <= _LOST:
+        advance(1)
+        if best.led <= LED and before.clean - best.clean <= LOST:
+            advance(len(layers) - place - 1)
             break
     if not forced and before and best.order <= before.order:
         return None
@@ -196,10 +209,10 @@ def choose(
 def _choices(scene: _Scene, ranks: Sequence[int]) -> Iterator[Choice]:
     labels = tuple(sorted({label for label in scene.led if label is not None}))
     answers = [reader.name for reader in readers(scene.spec, scene.layer)]
-    for rank in ranks:
+    for rank, strength in product(ranks, _STRENGTHS):
         if labels and answers == [answer_layer(scene.spec)]:
-            yield Choice(scene.layer, rank, labels)
-        yield Choice(scene.layer, rank, None)
+            yield Choice(scene.layer, rank, strength, labels)
+        yield Choice(scene.layer, rank, strength, None)
 
 
 def _vectors(values: torch.Tensor) -> Vectors:

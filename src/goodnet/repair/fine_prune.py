@@ -22,6 +22,7 @@ from goodnet.training import silent_numbers
 if TYPE_CHECKING:
     from goodnet.images import ImageSet
     from goodnet.network import Network
+    from goodnet.progress import Advance
 
 __all__ = ["fine_prune"]
 
@@ -55,7 +56,8 @@ def fine_prune(
     start = plain_spec(network)
     layer = default_layer(network) if layer is None else layer
     clean = prepare(network, images, held_back=settings.held_back, seed=settings.seed)
-    channels = _channels(network, clean, layer=layer, drop=drop)
+    with settings.stage(2 * len(clean.train), "pruning") as advance:
+        channels = _channels(network, clean, layer=layer, drop=drop, advance=advance)
     found = tune_hard(
         network,
         clean,
@@ -68,11 +70,13 @@ def fine_prune(
     )
 
 
-def _channels(network: Network, clean: CleanImages, *, layer: str, drop: float) -> list[int]:
+def _channels(
+    network: Network, clean: CleanImages, *, layer: str, drop: float, advance: Advance
+) -> list[int]:
     """The channels to prune, found on the images to train on."""
     train = clean.train
     images = images_from_arrays(train.images, train.labels, layout="NCHW", range="0..255")
-    curve = prune_curve(network, images, layer=layer)
+    curve = prune_curve(network, images, layer=layer, progress=advance)
     steps = curve.steps_to_drop(drop)
     if steps is None:
         raise InvalidInput(

@@ -1,11 +1,12 @@
 """Take directions out of a layer's value by changing the numbers of the layers that read it.
 
-The value h of a layer is seen by its readers as  h - U U^T (h - m),  where the columns of U are
-the directions and m is the mean of h over clean images. Along U every image then looks like the
-mean clean image, so that on average the readers get what they always got: without m they would
-get 0 there, which clean images do not have. Since readers are linear, this goes into them:
+The value h of a layer is seen by its readers as  h - s U V^T (h - m),  where the columns of U are
+the directions, those of V tell how much of each is in a value (V^T U = I), m is the mean of h over
+clean images, and s is the strength. With s = 1 every image then looks along U like the mean clean
+image, so that on average the readers get what they always got: without m they would get 0 there,
+which clean images do not have. Since readers are linear, this goes into them:
 
-    W' = W (I - U U^T),    b' = b + W U U^T m
+    W' = W - s W U V^T,    b' = b + s W U V^T m
 
 In a channel map the directions lie in the space of channels, and m is the mean over positions too.
 """
@@ -25,7 +26,7 @@ from goodnet.formats.channels import BlockedError, Graph
 if TYPE_CHECKING:
     from goodnet.formats.spec import Array, Layer, NetworkSpec
 
-__all__ = ["Reader", "Vectors", "answer_layer", "fold", "readers"]
+__all__ = ["Reader", "Removal", "Vectors", "answer_layer", "fold", "readers"]
 
 Vectors = NDArray[np.float64]
 
@@ -33,6 +34,23 @@ Vectors = NDArray[np.float64]
 _TRANSPARENT = frozenset(
     {"identity", "avg_pool2d", "global_avg_pool2d", "upsample2d", "crop2d", "zero_pad2d"}
 )
+
+
+@dataclass(frozen=True, eq=False)
+class Removal:
+    """What to take out of a layer's value.
+
+    Attributes:
+        directions: Columns U, shape (channels, rank).
+        duals: Columns V, as many: how much of each direction a value holds.
+        mean: Of the value over clean images, and positions if it has any, shape (channels,).
+        strength: 1 takes out what there is; more pushes as far the other way as it exceeds 1.
+    """
+
+    directions: Vectors
+    duals: Vectors
+    mean: Vectors
+    strength: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -75,8 +93,7 @@ def readers(spec: NetworkSpec, layer: str) -> list[Reader]:
 def fold(
     spec: NetworkSpec,
     layer: str,
-    directions: Vectors,
-    mean: Vectors,
+    removal: Removal,
     *,
     rows: Sequence[int] | None = None,
 ) -> dict[str, Array]:
@@ -88,9 +105,7 @@ def fold(
     Args:
         spec: The network.
         layer: The layer whose value is meant.
-        directions: Orthonormal columns, shape (channels, rank).
-        mean: Of the layer's value over clean images, and positions if it has any, shape
-            (channels,).
+        removal: What they no longer see.
         rows: Change only these outputs of the readers; None for all.
 
     Returns:
@@ -103,16 +118,16 @@ def fold(
     for reader in readers(spec, layer):
         weight, bias = (spec.arrays[f"{reader.name}/{name}"] for name in ("weight", "bias"))
         axis = 1 if reader.channels_first else 2
-        channels = len(mean)
+        channels = len(removal.mean)
         shape = (len(weight), channels, -1) if axis == 1 else (len(weight), -1, channels)
         # (out, positions, channels)
         seen = np.moveaxis(weight.astype(np.float64).reshape(shape), axis, 2)
-        gone = (seen @ directions) @ directions.T
+        gone = removal.strength * (seen @ removal.directions) @ removal.duals.T
         if rows is not None:
             gone[np.setdiff1d(np.arange(len(gone)), rows)] = 0
         left = weight - np.moveaxis(gone, 2, axis).reshape(weight.shape)
         arrays[f"{reader.name}/weight"] = left.astype(np.float32)
-        arrays[f"{reader.name}/bias"] = (bias + (gone @ mean).sum(1)).astype(np.float32)
+        arrays[f"{reader.name}/bias"] = (bias + (gone @ removal.mean).sum(1)).astype(np.float32)
     return arrays
 
 

@@ -14,7 +14,8 @@ import numpy as np
 from goodnet.errors import UsageError
 from goodnet.images import ImageSet
 from goodnet.network import Network
-from goodnet.repair.activity import ChannelActivity, Progress, measure_activity
+from goodnet.progress import Advance
+from goodnet.repair.activity import ChannelActivity, measure_activity
 from goodnet.repair.layers import default_layer
 from goodnet.repair.trace import Trace, trace_answers
 from goodnet.types import Integers, PruneCurve
@@ -43,7 +44,7 @@ def prune_curve(
     layer: str | None = None,
     order: Order = "ascending",
     channels: Sequence[int] | None = None,
-    progress: Progress | None = None,
+    progress: Advance | None = None,
 ) -> PruneCurve:
     """Clean accuracy as the channels of a layer fall silent one after another.
 
@@ -89,7 +90,7 @@ def trace_backdoor(
     images: ImageSet,
     *,
     keep: Iterable[int] = (),
-    progress: Progress | None = None,
+    progress: Advance | None = None,
 ) -> Trace:
     """Attack success along a curve: how many poisoned images get their target at every step.
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goodnet.errors import UsageError
+from goodnet.progress import Stage, unseen
 
 if TYPE_CHECKING:
     from goodnet.network import Network
@@ -30,7 +31,7 @@ class Settings:
             training costs more, methods that know a gentler one try it.
         seed: Same seed, same result.
         checkpoint: A file to go on from after an interruption; remove it when done.
-        progress: Called with the number of images trained on since the last call.
+        stage: Shows the progress of each stage of the work, such as `goodnet.cli` does.
 
     Raises:
         UsageError: If a number is outside its range.
@@ -43,7 +44,7 @@ class Settings:
     tolerance: float = 3.0
     seed: int = 0
     checkpoint: Path | None = None
-    progress: Callable[[int], None] | None = None
+    stage: Stage = unseen
 
     def __post_init__(self) -> None:
         if not 0 < self.held_back < 1:

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from goodnet.repair.result import Settings
     from goodnet.types import Integers, Proportion
 
-__all__ = ["Stamped", "effects", "join", "spread_rows", "stamp_clean", "unseen"]
+__all__ = ["LED", "LOST", "Stamped", "effects", "join", "spread_rows", "stamp_clean", "unseen"]
 
+# Good enough: share of stamped images still led to the attacker's label, share of accuracy lost.
+LED, LOST = 0.05, 0.01
 # Images stamped at a time, and the most that are looked at to see where a trigger leads.
 _AT_ONCE, _ENOUGH = 256, 500
 

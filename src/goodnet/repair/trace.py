@@ -20,7 +20,8 @@ from torch import Tensor
 from goodnet.errors import InvalidInput
 from goodnet.images import Block, ImageSet
 from goodnet.network import Network, map_blocks
-from goodnet.repair.activity import Progress, channel_sums
+from goodnet.progress import Advance
+from goodnet.repair.activity import channel_sums
 from goodnet.repair.tails import Tail, plan_tails
 from goodnet.types import Integers
 
@@ -60,7 +61,7 @@ def trace_answers(
     groups: Groups,
     keep: Iterable[int] = (),
     block: int | None = None,
-    progress: Progress | None = None,
+    progress: Advance | None = None,
 ) -> Trace:
     """Answers of the network as groups of a layer's channels fall silent one after another.
 

@@ -79,17 +79,19 @@ def tune(
         The repair, without the name of the method, details, time and memory: see `finish`.
     """
     best = _Best(clean.held_back, judged, course, first=schedule.epochs // 2)
-    fit(
-        start,
-        clean.train if train is None else train,
-        schedule=schedule,
-        recipe=recipe,
-        held=held,
-        device=network.device,
-        checkpoint=settings.checkpoint,
-        progress=settings.progress,
-        watch=best,
-    )
+    shown = clean.train if train is None else train
+    with settings.stage(schedule.epochs * len(shown), "training") as advance:
+        fit(
+            start,
+            shown,
+            schedule=schedule,
+            recipe=recipe,
+            held=held,
+            device=network.device,
+            checkpoint=settings.checkpoint,
+            progress=advance,
+            watch=best,
+        )
     repaired = build(start.with_arrays(best.arrays(start))).to(network.device)
     return Repair(
         "",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,10 +18,12 @@ from torch.nn import functional as F  # noqa: N812
 
 from goodnet.formats.build import build
 from goodnet.formats.softmax import without_softmax
+from goodnet.repair.attempts import Effort, try_in_turn
 from goodnet.repair.clean import prepare
+from goodnet.repair.effort import labels_moved
 from goodnet.repair.fold import answer_layer
 from goodnet.repair.result import Repair, Settings
-from goodnet.repair.stamped import effects, join, stamp_clean, unseen
+from goodnet.repair.stamped import LED, LOST, effects, join, stamp_clean, unseen
 from goodnet.repair.tune import finish, plain_spec, tune
 from goodnet.training import Recipe, Schedule, shifts
 
@@ -37,9 +39,20 @@ if TYPE_CHECKING:
 
 __all__ = ["unlearn"]
 
-_EPOCHS, _STEPS, _RATE = 10, 300, 1e-3
-_SCARCE_STEPS, _SCARCE_RATE = 100, 5e-3
-_FEW_SHIFT, _TEACHER = 2, 0.5
+
+@dataclass(frozen=True)
+class _Level:
+    """Learning rate, the least number of epochs and of steps."""
+
+    rate: float
+    epochs: int
+    steps: int
+
+
+# Gently as long as that is enough; else on images moved about, as hard as `repair.effort` does.
+_GENTLE, _HARD = _Level(3e-4, 10, 300), _Level(8e-3, 16, 1000)
+_FEW, _SCARCE = _Level(1e-3, 10, 300), _Level(5e-3, 10, 100)
+_MOST_EPOCHS, _FEW_SHIFT, _TEACHER = 60, 2, 0.5
 
 
 def unlearn(
@@ -52,8 +65,10 @@ def unlearn(
 ) -> Repair:
     """Train on clean images and stamped copies of them with their true labels.
 
-    Where images are many, each is shown clean and with one of the triggers. Where they are few,
-    each is shown clean and with every trigger, moved about, and B is heeded where it is right.
+    Where images are many, each is shown clean and with one of the triggers; if training in small
+    steps leaves too much of a trigger or costs too much, large ones on images moved about are tried
+    as well, and what does better on the images held back is taken. Where images are few, each is
+    shown clean and with every trigger, moved about, and B is heeded where it is right.
     Where there are fewer than classes, only those numbers of the last dense layer are trained that
     make the answers the triggers lead to: with more, the network forgets the classes it is not
     shown.
@@ -88,40 +103,70 @@ def unlearn(
     )
     train = _examples(clean, stamped)
     scarce = len(clean.train) < network.num_classes
-    schedule = _schedule(settings, count=len(train), scarce=scarce)
-    found = tune(
-        network,
-        clean,
-        start=start,
-        schedule=schedule,
+
+    def attempt(effort: Effort, own: Settings) -> Repair:
+        found = tune(
+            network,
+            clean,
+            start=start,
+            schedule=effort.schedule,
+            settings=own,
+            recipe=effort.recipe,
+            train=train,
+            judged=[one.held_back for one in stamped],
+            held=_held(start, stamped) if scarce else None,
+        )
+        return replace(found, details={"triggers": effects(network, found.network, stamped)})
+
+    found = try_in_turn(
+        _efforts(network, clean, count=len(train), settings=settings),
+        attempt,
         settings=settings,
-        recipe=_recipe(network, clean),
-        train=train,
-        judged=[one.held_back for one in stamped],
-        held=_held(start, stamped) if scarce else None,
+        enough=_enough,
+        score=_score,
     )
-    told = effects(network, found.network, stamped)
     found = replace(found, notes=(*found.notes, *unseen(stamped)))
-    found = found.with_warning(settings.tolerance)
-    return finish(found, "unlearn", since=since, triggers=told)
+    return finish(found.with_warning(settings.tolerance), "unlearn", since=since)
 
 
-def _schedule(settings: Settings, *, count: int, scarce: bool) -> Schedule:
-    """At least so many steps as it takes to unlearn on `count` examples."""
-    steps, rate = (_SCARCE_STEPS, _SCARCE_RATE) if scarce else (_STEPS, _RATE)
-    schedule = Schedule(1, settings.batch_size, settings.learning_rate or rate, settings.seed)
-    epochs = max(_EPOCHS, math.ceil(steps / schedule.steps_per_epoch(count)))
+def _efforts(
+    network: Network, clean: CleanImages, *, count: int, settings: Settings
+) -> tuple[Effort, ...]:
+    """Ways to train on `count` examples, gentlest first."""
+    if clean.few:
+        scarce = len(clean.train) < network.num_classes
+        level = _SCARCE if scarce else _FEW
+        return (Effort(_few_recipe(network), _schedule(level, settings, count)),)
+    return (
+        Effort(Recipe(), _schedule(_GENTLE, settings, count)),
+        Effort(labels_moved(clean), _schedule(_HARD, settings, count)),
+    )
+
+
+def _schedule(level: _Level, settings: Settings, count: int) -> Schedule:
+    schedule = Schedule(1, settings.batch_size, settings.learning_rate or level.rate, settings.seed)
+    wanted = math.ceil(level.steps / schedule.steps_per_epoch(count))
+    epochs = min(max(level.epochs, wanted), _MOST_EPOCHS)
     return replace(schedule, epochs=settings.epochs or epochs)
 
 
-def _recipe(network: Network, clean: CleanImages) -> Recipe:
-    if not clean.few:
-        return Recipe()
+def _few_recipe(network: Network) -> Recipe:
     teacher = build(without_softmax(plain_spec(network))).to(network.device)
     objective = _where_right(teacher, weight=_TEACHER)
     return Recipe(
         f"distillation {_TEACHER} where right, shifts {_FEW_SHIFT}", objective, shifts(_FEW_SHIFT)
     )
+
+
+def _enough(repair: Repair) -> bool:
+    led = [told["led_after"]["value"] or 0.0 for told in repair.details["triggers"]]
+    return max(led) <= LED and repair.cost <= 100 * LOST
+
+
+def _score(repair: Repair) -> float:
+    """The mean share of images held back that are answered right, clean and with each trigger."""
+    right = [told["right_after"]["value"] for told in repair.details["triggers"]]
+    return float(np.mean([repair.after.value, *right]))
 
 
 def _where_right(teacher: Callable[[Tensor], Tensor], *, weight: float) -> Objective:

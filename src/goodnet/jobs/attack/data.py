@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -19,14 +18,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from goodnet.attack import Landmarks
+    from goodnet.progress import Advance
 
-__all__ = ["Advance", "Labelled", "Parts", "Source", "check_memory", "save_labelled"]
+__all__ = ["Labelled", "Parts", "Source", "check_memory", "save_labelled"]
 
 # What the images of an attack may take in memory.
 MEMORY_BYTES = 8 * GIB
 
 T = TypeVar("T")
-Advance = Callable[[int], None]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from goodnet.jobs.faces import FacesRequest, face_blocks
 
 if TYPE_CHECKING:
     from goodnet.images.pixels import Shape
-    from goodnet.jobs.attack.data import Advance
+    from goodnet.progress import Advance
     from goodnet.types import Integers
 
 __all__ = ["FaceSource", "face_source"]

@@ -20,7 +20,7 @@ from goodnet.jobs.poison import block_size
 if TYPE_CHECKING:
     from goodnet.attack import Landmarks
     from goodnet.images.pixels import Shape
-    from goodnet.jobs.attack.data import Advance
+    from goodnet.progress import Advance
     from goodnet.types import Integers
 
 __all__ = ["ImageSource", "image_source"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,29 +16,23 @@ from goodnet.formats import silence
 from goodnet.formats.keras import write
 from goodnet.images import images_from_arrays, open_images
 from goodnet.jobs.attack.card import card
-from goodnet.jobs.attack.data import Advance, Labelled, Parts, save_labelled
+from goodnet.jobs.attack.data import Labelled, Parts, save_labelled
 from goodnet.jobs.attack.plan import Attack, measured
 from goodnet.jobs.evaluate import evaluate_files
 from goodnet.jobs.inputs import InputOptions
 from goodnet.jobs.poison import PoisonOptions, block_size, poison_file
+from goodnet.progress import Stage, unseen
 from goodnet.training import Examples, fit
 
 if TYPE_CHECKING:
     from goodnet.formats.spec import NetworkSpec
+    from goodnet.progress import Advance
     from goodnet.types import Evaluation
 
-__all__ = ["Stage", "checkpoint_of", "make_attack"]
+__all__ = ["checkpoint_of", "make_attack"]
 
 # How the images of an attack are written, which need not be found out again.
 _WRITTEN: dict[str, Any] = {"layout": "NCHW", "range": "0..255"}
-
-# Given how much there is to do and what it is called: a context that is told of progress.
-Stage = Callable[[int, str], AbstractContextManager[Advance]]
-
-
-@contextmanager
-def _unseen(_work: int, _label: str) -> Iterator[Advance]:
-    yield lambda _done: None
 
 
 def checkpoint_of(out: Path) -> Path:
@@ -49,7 +41,7 @@ def checkpoint_of(out: Path) -> Path:
 
 
 def make_attack(
-    attack: Attack, folder: Path, *, checkpoint: Path | None = None, stage: Stage = _unseen
+    attack: Attack, folder: Path, *, checkpoint: Path | None = None, stage: Stage = unseen
 ) -> Evaluation:
     """Draw or read the images, poison, train and measure, and write all of it.
 

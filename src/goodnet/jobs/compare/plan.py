@@ -47,13 +47,14 @@ def prune_to_drop(
         network: B.
         images: Clean, labelled and already scaled; all of them are used.
         drop: How far accuracy is to fall, percentage points.
-        settings: Of these the progress.
+        settings: Of these the stage.
 
     Raises:
         InvalidInput: If accuracy never falls so far.
     """
     since = time.perf_counter()
-    curve = prune_curve(network, images, progress=settings.progress if settings else None)
+    with (settings or Settings()).stage(2 * len(images), "pruning") as advance:
+        curve = prune_curve(network, images, progress=advance)
     steps = curve.steps_to_drop(drop)
     if steps is None:
         raise InvalidInput(

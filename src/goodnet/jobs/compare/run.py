@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,12 @@ from goodnet.jobs.compare.plan import Cell
 from goodnet.jobs.compare.rows import Row, repaired_row, untouched_row
 from goodnet.jobs.prune.run import Opened
 from goodnet.jobs.repair.folder import about, write_repair
-from goodnet.jobs.repair.run import Suspect, repair, work
+from goodnet.jobs.repair.run import Suspect, repair
 from goodnet.jobs.run_record import RECORD, Began
 from goodnet.process import forget_peak
+from goodnet.progress import Stage
 
 __all__ = ["compare", "partial_of"]
-
-Stage = Callable[[int, str], AbstractContextManager[Callable[[int], None]]]
 
 
 def partial_of(out: Path) -> Path:
@@ -130,8 +128,12 @@ class _Bench:
         with files.run_folder(place, force=True) as folder:
             began = Began(self.line)
             forget_peak()
-            with self.stage(work(self.suspect, cell.plan), cell.label) as advance:
-                found = repair(self.suspect, cell.plan, checkpoint=checkpoint, progress=advance)
+            found = repair(
+                self.suspect,
+                cell.plan,
+                checkpoint=checkpoint,
+                stage=lambda work, name: self.stage(work, f"{cell.label}: {name}"),
+            )
             write_repair(self.suspect, cell.plan, found, folder, began=began)
         checkpoint.unlink(missing_ok=True)
 

@@ -16,7 +16,7 @@ from goodnet.images import ImageSet
 from goodnet.jobs.answers import Answers, Towers, evaluation
 from goodnet.jobs.inputs import InputOptions, Inputs, open_inputs
 from goodnet.network import Network
-from goodnet.repair.activity import Progress
+from goodnet.progress import Advance
 from goodnet.repair.layers import default_layer
 from goodnet.repair.prune import Order, prune_curve, trace_backdoor
 from goodnet.repair.trace import Trace, trace_answers
@@ -151,9 +151,7 @@ def open_job(job: PruneJob, options: InputOptions) -> Opened:
     )
 
 
-def prune(
-    opened: Opened, options: PruneOptions, *, progress: Progress | None = None
-) -> PruneResult:
+def prune(opened: Opened, options: PruneOptions, *, progress: Advance | None = None) -> PruneResult:
     """Prune a network for each allowed drop and measure B, B' and G.
 
     Raises:
@@ -220,7 +218,7 @@ def _trace_steps(
     curve: PruneCurve,
     *,
     keep: Sequence[int],
-    progress: Progress | None,
+    progress: Advance | None,
 ) -> dict[int, Integers]:
     """The answers at some steps of a curve; what lies between them is passed in one go."""
     groups = [[int(c) for c in curve.channels[before:after]] for before, after in pairwise(keep)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +11,7 @@ from goodnet.evaluate import answer
 from goodnet.jobs.answers import Answers, Towers, evaluation
 from goodnet.jobs.landmarks import find_landmarks
 from goodnet.jobs.prune.run import Opened
+from goodnet.progress import Stage, unseen
 
 if TYPE_CHECKING:
     from goodnet.jobs.repair.plan import RepairPlan
@@ -19,10 +19,7 @@ if TYPE_CHECKING:
     from goodnet.repair.result import Repair
     from goodnet.types import Evaluation
 
-__all__ = ["Suspect", "repair", "work"]
-
-# What most methods choose for themselves, and the passes of those that do not train.
-_EPOCHS, _PASSES = 16, 2
+__all__ = ["Suspect", "repair"]
 
 
 @dataclass(frozen=True)
@@ -63,7 +60,7 @@ def repair(
     plan: RepairPlan,
     *,
     checkpoint: Path | None = None,
-    progress: Callable[[int], None] | None = None,
+    stage: Stage = unseen,
 ) -> Repair:
     """Run a method on a network and its clean images, and on nothing else.
 
@@ -72,7 +69,7 @@ def repair(
         plan: What to do.
         checkpoint: Where training keeps its state; if it is there from the same repair, training
             goes on from it. Remove it when the result is safe.
-        progress: Called with the number of images trained on since the last call.
+        stage: Shows the progress of each stage of it.
 
     Raises:
         GoodnetError: What the method raises.
@@ -82,11 +79,5 @@ def repair(
     if plan.triggers:
         own["triggers"] = [given.trigger for given in plan.triggers]
         own["landmarks"] = find_landmarks(clean)
-    settings = replace(plan.settings, checkpoint=checkpoint, progress=progress)
+    settings = replace(plan.settings, checkpoint=checkpoint, stage=stage)
     return plan.method.function(suspect.network, clean, **own, settings=settings)
-
-
-def work(suspect: Suspect, plan: RepairPlan) -> int:
-    """About how many images will be worked on, for a progress bar; often it is fewer."""
-    passes = plan.settings.epochs or _EPOCHS if plan.method.trains else _PASSES
-    return passes * len(suspect.opened.inputs.clean)

@@ -1,0 +1,91 @@
+"""Several ways to train, tried in turn until one is good enough; else the best is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from goodnet.training import Diverged, Recipe, Schedule
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from goodnet.progress import Advance
+    from goodnet.repair.result import Repair, Settings
+
+__all__ = ["Effort", "try_in_turn"]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """One way to train.
+
+    Attributes:
+        recipe: What is asked in each step.
+        schedule: How long and how fast.
+    """
+
+    recipe: Recipe
+    schedule: Schedule
+
+    def __str__(self) -> str:
+        """In a few words."""
+        rate, epochs = self.schedule.learning_rate, self.schedule.epochs
+        return f"{self.recipe.name}, learning rate {rate:g}, {epochs} epochs"
+
+
+def try_in_turn(
+    efforts: Sequence[Effort],
+    train: Callable[[Effort, Settings], Repair],
+    *,
+    settings: Settings,
+    enough: Callable[[Repair], bool],
+    score: Callable[[Repair], float],
+) -> Repair:
+    """Train in one way after the other until one is enough; if none is, take the best.
+
+    A way that makes training diverge is passed over.
+
+    Args:
+        efforts: At least one, the preferred first.
+        train: Trains in one way; the settings it is given have a checkpoint of its own.
+        settings: How to run it.
+        enough: Whether no other way is to be tried.
+        score: The larger the better; of equal ones the first is taken.
+
+    Returns:
+        The repair; its details say how it was trained and how many ways were tried.
+
+    Raises:
+        Diverged: If training diverged in every way.
+    """
+    tried: list[Repair] = []
+    for place, effort in enumerate(efforts):
+        try:
+            found = train(effort, _own(settings, place))
+        except Diverged:
+            if not tried and effort is efforts[-1]:
+                raise
+            continue
+        tried.append(replace(found, details={**found.details, "training": str(effort)}))
+        if enough(found):
+            break
+    for other in range(1, len(efforts)):
+        if extra := _own(settings, other).checkpoint:
+            extra.unlink(missing_ok=True)
+    best = tried[-1] if enough(tried[-1]) else max(tried, key=score)
+    return replace(best, details={**best.details, "attempts": place + 1})
+
+
+def _own(settings: Settings, place: int) -> Settings:
+    """Each attempt has a checkpoint of its own, so that none that is done is done again."""
+    if not place:
+        return settings
+
+    def stage(work: int, label: str) -> AbstractContextManager[Advance]:
+        return settings.stage(work, f"{label}, attempt {place + 1}")
+
+    path = settings.checkpoint
+    own = path.with_name(f"{path.name}.{place}") if path else None
+    return replace(settings, checkpoint=own, stage=stage)
