@@ -7,11 +7,19 @@ from planted import PATCH, TARGET, clean_images, planted
 from goodnet.attack import Trigger, trigger
 from goodnet.attack.landmarks import Landmarks, default_landmarks
 from goodnet.errors import InvalidInput, UsageError
+from goodnet.formats.build import build
 from goodnet.images import ImageSet, Scale, images_from_arrays
 from goodnet.images.pixels import Images
 from goodnet.repair.clean import CleanImages, prepare
 from goodnet.repair.result import Settings
-from goodnet.repair.stamped import Stamped, effects, join, spread_rows, stamp_clean, unseen
+from goodnet.repair.stamped import (
+    Stamped,
+    effects,
+    join,
+    spread_rows,
+    stamp_clean,
+    target_notes,
+)
 from goodnet.training import Examples
 
 SETTINGS = Settings(held_back=0.3, seed=5)
@@ -98,10 +106,26 @@ def test_effects_tell_each_share_with_its_total() -> None:
 
 
 def test_labels_no_clean_image_is_of_are_told() -> None:
-    assert unseen(stamp(clean_images(100), PATCH)) == ()
+    network = planted().network
     others = [label for label in range(5) if label != TARGET]
-    (note,) = unseen(stamp(clean_images(60, classes=others), PATCH))
+    stamped = stamp(clean_images(60, classes=others), PATCH)
+    (note,) = target_notes(network, network, stamped, tolerance=3)
     assert f"triggers lead to class {TARGET}, of which no clean image was held back" in note
+
+
+def test_a_class_triggers_lead_to_that_is_no_longer_recognised_is_told() -> None:
+    network = planted().network
+    assert network.spec is not None
+    silenced = network.spec.arrays["output/bias"].copy()
+    silenced[TARGET] = -1e3
+    blind = build(network.spec.with_arrays({"output/bias": silenced}))
+    stamped = stamp(clean_images(100), PATCH)
+    (note,) = target_notes(network, blind, stamped, tolerance=3)
+    own = int((stamped[0].held_back.labels == TARGET).sum())
+    assert f"of {own} clean images held back of class {TARGET}" in note
+    assert note.endswith(f"B answers {own} right and B' 0")
+    assert target_notes(network, blind, stamped, tolerance=100) == ()
+    assert target_notes(network, network, stamped, tolerance=0) == ()
 
 
 def test_rows_are_evenly_spread() -> None:

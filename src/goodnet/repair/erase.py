@@ -17,7 +17,7 @@ from goodnet.repair.clean import count_right, prepare
 from goodnet.repair.erasure import candidates, choose
 from goodnet.repair.fold import readers
 from goodnet.repair.result import Repair, Settings
-from goodnet.repair.stamped import effects, stamp_clean, unseen
+from goodnet.repair.stamped import effects, stamp_clean, target_notes
 from goodnet.repair.tune import finish, plain_spec
 
 if TYPE_CHECKING:
@@ -94,15 +94,17 @@ def erase(
         )
     choice, arrays = found or (None, {})
     repaired = build(spec.with_arrays(arrays)).to(network.device)
+    tolerance = settings.tolerance
+    notes = target_notes(network, repaired, stamped, tolerance=tolerance) if choice else (_NOTHING,)
     repair = Repair(
         "",
         repaired,
         before=clean.before,
         after=count_right(repaired, clean.held_back),
-        notes=(*clean.notes, *(unseen(stamped) if choice else (_NOTHING,))),
+        notes=(*clean.notes, *notes),
     )
     return finish(
-        repair.with_warning(settings.tolerance),
+        repair.with_warning(tolerance),
         "erase",
         since=since,
         layer=choice.layer if choice else None,

@@ -22,7 +22,16 @@ if TYPE_CHECKING:
     from goodnet.repair.result import Settings
     from goodnet.types import Integers, Proportion
 
-__all__ = ["LED", "LOST", "Stamped", "effects", "join", "spread_rows", "stamp_clean", "unseen"]
+__all__ = [
+    "LED",
+    "LOST",
+    "Stamped",
+    "effects",
+    "join",
+    "spread_rows",
+    "stamp_clean",
+    "target_notes",
+]
 
 # Good enough: share of stamped images still led to the attacker's label, share of accuracy lost.
 LED, LOST = 0.05, 0.01
@@ -123,17 +132,37 @@ def effects(before: Network, after: Network, stamped: Sequence[Stamped]) -> list
     return told
 
 
-def unseen(stamped: Sequence[Stamped]) -> tuple[str, ...]:
-    """A note on the labels triggers lead to of which there is no clean image to judge by."""
-    labels = sorted({one.label for one in stamped if one.label is not None})
-    unknown = [str(label) for label in labels if label not in stamped[0].held_back.labels]
-    if not unknown:
-        return ()
-    which = "class " + unknown[0] if len(unknown) == 1 else "the classes " + ", ".join(unknown)
-    return (
-        f"triggers lead to {which}, of which no clean image was held back: whether true ones are "
-        "still recognised is not known",
-    )
+def target_notes(
+    before: Network, after: Network, stamped: Sequence[Stamped], *, tolerance: float
+) -> tuple[str, ...]:
+    """Notes on the classes triggers lead to: their own images must still be recognised.
+
+    Args:
+        before: B.
+        after: B'.
+        stamped: What was taken out.
+        tolerance: Percentage points such a class may lose without a word.
+    """
+    held_back = stamped[0].clean.held_back
+    notes, unknown = [], []
+    for label in sorted({one.label for one in stamped if one.label is not None}):
+        images = held_back.images[held_back.labels == label]
+        if not len(images):
+            unknown.append(str(label))
+            continue
+        was, now = (int((one.answers(images) == label).sum()) for one in (before, after))
+        if 100 * (was - now) > tolerance * len(images):
+            notes.append(
+                f"of {len(images)} clean images held back of class {label}, which a trigger leads "
+                f"to, B answers {was} right and B' {now}"
+            )
+    if unknown:
+        which = "class " + unknown[0] if len(unknown) == 1 else "the classes " + ", ".join(unknown)
+        notes.append(
+            f"triggers lead to {which}, of which no clean image was held back: whether true ones "
+            "are still recognised is not known"
+        )
+    return tuple(notes)
 
 
 def join(parts: Sequence[Examples]) -> Examples:

@@ -23,7 +23,7 @@ from goodnet.repair.clean import prepare
 from goodnet.repair.effort import labels_moved
 from goodnet.repair.fold import answer_layer
 from goodnet.repair.result import Repair, Settings
-from goodnet.repair.stamped import LED, LOST, effects, join, stamp_clean, unseen
+from goodnet.repair.stamped import LED, LOST, effects, join, stamp_clean, target_notes
 from goodnet.repair.tune import finish, plain_spec, tune
 from goodnet.training import Recipe, Schedule, shifts
 
@@ -125,7 +125,8 @@ def unlearn(
         enough=_enough,
         score=_score,
     )
-    found = replace(found, notes=(*found.notes, *unseen(stamped)))
+    notes = target_notes(network, found.network, stamped, tolerance=settings.tolerance)
+    found = replace(found, notes=(*found.notes, *notes))
     return finish(found.with_warning(settings.tolerance), "unlearn", since=since)
 
 
