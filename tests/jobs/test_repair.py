@@ -18,6 +18,7 @@ from goodnet.attack.trigger_file import write_trigger
 from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats import open_network, read_spec
 from goodnet.formats.build import build
+from goodnet.formats.compact import compact
 from goodnet.formats.keras import write
 from goodnet.images import Block, ImageSet, open_images, save_images
 from goodnet.jobs.attack.make import checkpoint_of
@@ -241,6 +242,15 @@ def test_every_stage_has_a_bar_that_fills(lab: Lab, method: str) -> None:
     repair(suspect, brief, stage=stages)
     assert {name: stages.work[name] for name in BARS[method]} == BARS[method]
     assert stages.done == stages.work
+
+
+def test_what_is_left_without_pruned_channels_is_told(lab: Lab, tmp_path: Path) -> None:
+    found = run_job(job_of(lab), tmp_path / "a", PLANS["fine-prune"])
+    pruned = found["details"]["channels_pruned"]
+    assert pruned
+    smaller = compact(read_spec(lab.model), "pool_1", pruned).count_parameters()
+    assert found["parameters_left"] == smaller < found["network"]["parameters"]
+    assert run_job(job_of(lab), tmp_path / "b", PLANS["sparsify"])["parameters_left"] is None
 
 
 def test_keras_zip_in_keras_zip_out(tmp_path: Path) -> None:

@@ -72,6 +72,20 @@ def test_the_shown_drop_is_the_largest_up_to_ten_else_the_smallest(pruned: Path)
     assert read_run(changed(pruned, drops=found["drops"])).shown == 0
 
 
+@pytest.mark.parametrize(
+    ("details", "layer"),
+    [({"layer": "pool_1", "channels_pruned": [3, 1]}, "pool_1"), ({"layer": "fc", "rank": 1}, "")],
+)
+def test_only_a_layer_that_was_pruned_is_called_so(
+    tmp_path: Path, details: dict[str, Any], layer: str
+) -> None:
+    """To erase is to change what reads a layer; none of its channels fall silent."""
+    folder = repair_run(tmp_path / "run")
+    run = read_run(changed(folder, details=details, parameters_left=700))
+    assert run.pruned_layer == layer
+    assert run.parameters[1] == 700
+
+
 def test_a_repair_is_read(tmp_path: Path) -> None:
     run = read_run(repair_run(tmp_path / "run"))
     assert (run.command, run.method, run.chosen, len(run.epochs)) == ("repair", "fine-tune", 3, 3)

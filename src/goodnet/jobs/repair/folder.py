@@ -14,7 +14,7 @@ from goodnet.formats import open_network
 from goodnet.formats.keras import edit, write
 from goodnet.guard.form import guard_spec
 from goodnet.jobs.inputs import to_device
-from goodnet.jobs.network_facts import network_facts
+from goodnet.jobs.network_facts import compact_parameters, network_facts
 from goodnet.jobs.pictures import write_pictures
 from goodnet.jobs.plain import about_inputs, guarded_rates, plain_rates
 from goodnet.jobs.run_record import Began, RepairCost, write_record
@@ -56,6 +56,7 @@ def write_repair(
     results = {
         **about(suspect, plan),
         "network": network_facts(spec),
+        "parameters_left": _left(spec, found),
         **_outcome(found, towers.evaluations),
         "pictures": write_pictures(towers, folder),
         "files": names,
@@ -103,6 +104,12 @@ def _changed(before: NetworkSpec, after: NetworkSpec) -> dict[str, Array]:
         for key, array in after.arrays.items()
         if not np.array_equal(array, before.arrays[key])
     }
+
+
+def _left(spec: NetworkSpec, found: Repair) -> int | None:
+    """Stored numbers of the network without the channels a repair pruned, where they can go."""
+    layer, channels = found.details.get("layer"), found.details.get("channels_pruned")
+    return compact_parameters(spec, layer, channels) if layer and channels else None
 
 
 def _spec(network: Network) -> NetworkSpec:

@@ -26,7 +26,7 @@ def read_repairing(folder: Path, found: Fields, name: str) -> Run:
         GoodnetError: If a file cannot be read.
     """
     method, measured, names = found.text("method"), found.inner("measured"), found.inner("files")
-    shared = parts.shared_parts(folder, found)
+    shared, details = parts.shared_parts(folder, found), found.inner("details")
     trial = Trial(
         method,
         repaired=tower("B'", measured.inner("repaired")),
@@ -46,8 +46,8 @@ def read_repairing(folder: Path, found: Fields, name: str) -> Run:
         chosen=found.whole("chosen") or 0,
         pictures=read_pictures(folder, found),
         layers=parts.layers(found),
-        pruned_layer=found.inner("details").text("layer"),
-        parameters=(found.inner("network").whole("parameters"), None),
+        pruned_layer=details.text("layer") if "channels_pruned" in details else "",
+        parameters=(found.inner("network").whole("parameters"), found.whole("parameters_left")),
         inputs=parts.inputs(found),
         options=_options(found),
         **shared,
