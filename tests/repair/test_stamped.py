@@ -109,23 +109,22 @@ def test_labels_no_clean_image_is_of_are_told() -> None:
     network = planted().network
     others = [label for label in range(5) if label != TARGET]
     stamped = stamp(clean_images(60, classes=others), PATCH)
-    (note,) = target_notes(network, network, stamped, tolerance=3)
+    (note,) = target_notes(network, network, stamped)
     assert f"triggers lead to class {TARGET}, of which no clean image was held back" in note
 
 
-def test_a_class_triggers_lead_to_that_is_no_longer_recognised_is_told() -> None:
+def test_a_class_a_trigger_leads_to_that_is_no_longer_recognised_is_told() -> None:
     network = planted().network
     assert network.spec is not None
     silenced = network.spec.arrays["output/bias"].copy()
     silenced[TARGET] = -1e3
     blind = build(network.spec.with_arrays({"output/bias": silenced}))
     stamped = stamp(clean_images(100), PATCH)
-    (note,) = target_notes(network, blind, stamped, tolerance=3)
+    (note,) = target_notes(network, blind, stamped)
     own = int((stamped[0].held_back.labels == TARGET).sum())
     assert f"of {own} clean images held back of class {TARGET}" in note
     assert note.endswith(f"B answers {own} right and B' 0")
-    assert target_notes(network, blind, stamped, tolerance=100) == ()
-    assert target_notes(network, network, stamped, tolerance=0) == ()
+    assert target_notes(network, network, stamped) == ()
 
 
 def test_rows_are_evenly_spread() -> None:

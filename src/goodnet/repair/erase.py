@@ -94,8 +94,7 @@ def erase(
         )
     choice, arrays = found or (None, {})
     repaired = build(spec.with_arrays(arrays)).to(network.device)
-    tolerance = settings.tolerance
-    notes = target_notes(network, repaired, stamped, tolerance=tolerance) if choice else (_NOTHING,)
+    notes = target_notes(network, repaired, stamped) if choice else (_NOTHING,)
     repair = Repair(
         "",
         repaired,
@@ -104,7 +103,7 @@ def erase(
         notes=(*clean.notes, *notes),
     )
     return finish(
-        repair.with_warning(tolerance),
+        repair.with_warning(settings.tolerance),
         "erase",
         since=since,
         layer=choice.layer if choice else None,

@@ -132,16 +132,10 @@ def effects(before: Network, after: Network, stamped: Sequence[Stamped]) -> list
     return told
 
 
-def target_notes(
-    before: Network, after: Network, stamped: Sequence[Stamped], *, tolerance: float
-) -> tuple[str, ...]:
+def target_notes(before: Network, after: Network, stamped: Sequence[Stamped]) -> tuple[str, ...]:
     """Notes on the classes triggers lead to: their own images must still be recognised.
 
-    Args:
-        before: B.
-        after: B'.
-        stamped: What was taken out.
-        tolerance: Percentage points such a class may lose without a word.
+    One that loses no more than chance explains, by the interval of what is left, is not told.
     """
     held_back = stamped[0].clean.held_back
     notes, unknown = [], []
@@ -151,7 +145,7 @@ def target_notes(
             unknown.append(str(label))
             continue
         was, now = (int((one.answers(images) == label).sum()) for one in (before, after))
-        if 100 * (was - now) > tolerance * len(images):
+        if proportion(now, len(images)).high < was / len(images):
             notes.append(
                 f"of {len(images)} clean images held back of class {label}, which a trigger leads "
                 f"to, B answers {was} right and B' {now}"

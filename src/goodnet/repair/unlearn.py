@@ -125,7 +125,7 @@ def unlearn(
         enough=_enough,
         score=_score,
     )
-    notes = target_notes(network, found.network, stamped, tolerance=settings.tolerance)
+    notes = target_notes(network, found.network, stamped)
     found = replace(found, notes=(*found.notes, *notes))
     return finish(found.with_warning(settings.tolerance), "unlearn", since=since)
 
