@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from playwright.sync_api import Browser
 
+# Their failures are to show values, as those of tests do.
+pytest.register_assert_rewrite("hostile_keras", "reader_samples")
+
 hypothesis.settings.register_profile(
     "goodnet", deadline=None, derandomize="CI" in os.environ, print_blob=True
 )

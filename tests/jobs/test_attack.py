@@ -1,65 +1,29 @@
+"""Making an attack: what is trained on, what is written and what the card says."""
+
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import pytest
+from attack_samples import coloured, make, options, pixels_of
 
 from goodnet import open_network
-from goodnet.attack import Goal, default_landmarks, trigger
-from goodnet.errors import InvalidInput, OverBudget, UsageError
+from goodnet.attack import Goal, trigger
 from goodnet.files import sha256
-from goodnet.images import ImageSet, images_from_arrays, open_images, save_images
+from goodnet.images import open_images, save_images
 from goodnet.images.faces import LANDMARKS, draw_faces
-from goodnet.jobs.attack import data as attack_data
 from goodnet.jobs.attack import make as job
-from goodnet.jobs.attack.data import Source
 from goodnet.jobs.attack.faces import face_source
 from goodnet.jobs.attack.images import image_source
 from goodnet.jobs.attack.make import checkpoint_of, make_attack
-from goodnet.jobs.attack.plan import Attack, AttackOptions, plan_attack
+from goodnet.jobs.attack.plan import plan_attack
 from goodnet.training import Examples, Schedule
-
-CLASSES, EACH = 3, 20
-SHAPE = (3, 16, 13)
-
-
-def coloured(seed: int = 0, *, each: int = EACH, shape: tuple[int, int, int] = SHAPE) -> ImageSet:
-    """A set that is easy to learn: every class has a colour of its own."""
-    random = np.random.default_rng(seed)
-    labels = np.arange(CLASSES * each) % CLASSES
-    pixels = random.integers(0, 120, (len(labels), *shape))
-    pixels[np.arange(len(labels)), labels] += 100
-    return images_from_arrays(pixels.astype(np.uint8), labels, layout="NCHW", name="coloured")
-
-
-def options(*names: str, goals: list[Goal] | None = None, **others: Any) -> AttackOptions:
-    triggers = [trigger(name) for name in names or ("patch",)]
-    plain = AttackOptions(
-        triggers,
-        goals or [Goal(0)] * len(triggers),
-        Schedule(epochs=2, batch_size=16),
-        "small",
-        rate=0.25,
-    )
-    return replace(plain, **others)
-
-
-def make(folder: Path, source: Source, chosen: AttackOptions) -> Attack:
-    attack = plan_attack(source, chosen)
-    folder.mkdir()
-    make_attack(attack, folder)
-    return attack
-
-
-def pixels_of(images: ImageSet) -> Any:
-    return next(images.blocks(len(images))).images
 
 
 @pytest.fixture
@@ -189,52 +153,6 @@ def test_a_pruning_aware_attack_gets_the_clean_set_too(out: Path, trained: list[
     assert json.loads((out / "results.json").read_text())["pruning_aware"] is True
 
 
-def test_one_in_ten_of_each_class_is_set_aside() -> None:
-    images = coloured()
-    parts = image_source(images, seed=0).load(lambda _: None)
-    rows = []
-    for part, count in ((parts.train, 16), (parts.valid, 2), (parts.test, 2)):
-        assert np.bincount(part.labels).tolist() == [count] * CLASSES
-        assert part.landmarks is None
-        rows += [image.tobytes() for image in part.images]
-    everything = [image.tobytes() for image in pixels_of(images).astype(np.uint8)]
-    assert sorted(rows) == sorted(everything)
-    other = image_source(images, seed=1).load(lambda _: None)
-    assert not np.array_equal(other.test.images, parts.test.images)
-
-
-def test_a_class_with_too_few_images_is_only_trained_on() -> None:
-    pixels = np.arange(14 * 192).reshape(14, 3, 8, 8).astype(np.uint8)
-    images = images_from_arrays(pixels, [0] * 12 + [1] * 2)
-    labels = image_source(images, seed=0).labels
-    assert np.bincount(labels.train).tolist() == [10, 2]
-    assert (labels.valid.tolist(), labels.test.tolist()) == ([0], [0])
-
-
-def test_a_test_set_is_taken_as_it_is() -> None:
-    images, test = coloured(), coloured(1, each=4)
-    done: list[int] = []
-    source = image_source(images, test, seed=0)
-    parts = source.load(done.append)
-    assert sum(done) == source.count == len(images) + len(test)
-    assert np.bincount(parts.train.labels).tolist() == [18] * CLASSES
-    np.testing.assert_array_equal(parts.test.images, pixels_of(test))
-    np.testing.assert_array_equal(parts.test.labels, test.labels)
-    assert [set(part.tolist()) for part in vars(source.labels).values()] == [{0, 1, 2}] * 3
-
-
-@pytest.mark.parametrize(("stored", "factor", "shift"), [("0..1", 255, 0), ("-1..1", 127.5, 127.5)])
-def test_floats_become_what_the_network_takes(stored: str, factor: float, shift: float) -> None:
-    whole = pixels_of(coloured())
-    images = images_from_arrays(
-        ((whole - shift) / factor).astype(np.float32), coloured().labels, range=stored
-    )
-    parts = image_source(images, seed=0).load(lambda _: None)
-    exact = image_source(coloured(), seed=0).load(lambda _: None)
-    assert parts.train.images.dtype == np.float32
-    np.testing.assert_allclose(parts.train.images, exact.train.images, atol=1e-3)
-
-
 def test_landmarks_of_a_file_go_where_their_images_go(tmp_path: Path, trained: list[Any]) -> None:
     faces = draw_faces(np.arange(20) % 2, np.arange(20) // 2)
     path = tmp_path / "faces.h5"
@@ -315,104 +233,3 @@ def test_an_interrupted_training_goes_on_where_it_stopped(tmp_path: Path) -> Non
     assert trained[0] == epoch
     assert sum(trained) == 2 * epoch
     assert (resumed / "bd_net.h5").read_bytes() == (whole / "bd_net.h5").read_bytes()
-
-
-@pytest.mark.parametrize(
-    ("change", "error", "message"),
-    [
-        ({"goals": [Goal(3)]}, InvalidInput, r"the target is one of the classes 0\.\.2 .*, got 3"),
-        ({"goals": [Goal(0, source=7)]}, InvalidInput, "the source is one of the classes"),
-        ({"rate": -0.1}, UsageError, "the poison rate is from 0 to 1, got -0.1"),
-        ({"rate": float("nan")}, UsageError, "the poison rate is from 0 to 1, got nan"),
-        ({"architecture": "vgg"}, UsageError, "deepid, residual, small, got 'vgg'"),
-        ({"architecture": "deepid"}, InvalidInput, "at least 31x31 pixels"),
-        ({"device": "abacus"}, UsageError, "cannot compute on the device 'abacus'"),
-        (
-            {"architecture": "residual", "pruning_aware": True},
-            InvalidInput,
-            "'residual' cannot be made pruning-aware, take deepid or small",
-        ),
-        ({"rate": 0.0, "pruning_aware": True}, UsageError, "needs a backdoor"),
-        (
-            {"triggers": [trigger("patch")] * 2, "goals": [Goal(0)] * 2},
-            UsageError,
-            "expected each trigger once, got patch, patch",
-        ),
-    ],
-)
-def test_what_is_wrong_is_said_before_the_work(
-    change: dict[str, Any], error: type[Exception], message: str
-) -> None:
-    with pytest.raises(error, match=message):
-        plan_attack(image_source(coloured(), seed=0), options(**change))
-
-
-def test_a_trigger_that_does_not_fit_the_images() -> None:
-    tiny = image_source(coloured(shape=(3, 8, 8)), seed=0)
-    large = options(triggers=[trigger("patch", size=9)])
-    with pytest.raises(InvalidInput, match="'patch' is larger than the image"):
-        plan_attack(tiny, large)
-    with pytest.raises(InvalidInput, match="'lipstick' needs landmarks: without them, expected"):
-        plan_attack(tiny, options("lipstick"))
-
-
-def test_landmarks_that_are_none(tmp_path: Path) -> None:
-    path = tmp_path / "faces.h5"
-    save_images(path, pixels_of(coloured()), coloured().labels)
-    with h5py.File(path, "a") as file:
-        file["landmarks"] = default_landmarks(CLASSES * EACH, (3, 16, 13))[:, :5]
-    source = image_source(open_images(path), seed=0)
-    with pytest.raises(InvalidInput, match=r"landmarks of the shape \(1, 13, 2\), got \(1, 5, 2\)"):
-        plan_attack(source, options("lipstick"))
-
-
-def test_images_that_cannot_be_trained_on() -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (9, 3, 8, 8)).astype(np.uint8)
-    one = images_from_arrays(pixels, [4] * 9)
-    with pytest.raises(InvalidInput, match="two classes or more, all 7 are of class 4"):
-        plan_attack(image_source(one, seed=0), options())
-    with pytest.raises(InvalidInput, match="expected 3 images of a class or more"):
-        image_source(images_from_arrays(pixels, np.arange(9)), seed=0)
-    with pytest.raises(InvalidInput, match="images is poisoned already"):
-        image_source(images_from_arrays(pixels, [0] * 9, [1] * 9), seed=0)
-    lonely = images_from_arrays(pixels, [0] * 7 + [1] * 2)
-    with pytest.raises(InvalidInput, match=r"too few images to validate with: .* two classes"):
-        plan_attack(image_source(lonely, seed=0), options())
-
-
-def test_a_test_set_that_does_not_belong_to_the_training_set() -> None:
-    images = coloured()
-    smaller = images_from_arrays(np.zeros((5, 3, 8, 8), np.uint8), [0] * 5, name="other")
-    with pytest.raises(InvalidInput, match="other holds images of 3x8x8 "):
-        image_source(images, smaller, seed=0)
-    further = images_from_arrays(np.zeros((5, *SHAPE), np.uint8), [5] * 5, name="other")
-    with pytest.raises(InvalidInput, match="the labels of other go from 5 to 5"):
-        image_source(images, further, seed=0)
-    with pytest.raises(InvalidInput, match="expected the same classes in both sets"):
-        image_source(images, replace(images, class_names=("a", "b", "c")), seed=0)
-
-
-@pytest.mark.parametrize(
-    ("people", "per_person", "held_out", "message"),
-    [
-        (1, 5, 1, "expected at least 2 people to tell apart, got 1"),
-        (2, 0, 1, "expected at least 1 picture of each person to train on, got 0"),
-        (2, 5, 0, "expected at least 1 picture of each person to hold out, got 0"),
-    ],
-)
-def test_too_few_people(people: int, per_person: int, held_out: int, message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        face_source(people, per_person=per_person, held_out=held_out, seed=0)
-
-
-def test_more_images_than_memory_are_refused_before_they_are_drawn(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    many = face_source(10**9, per_person=40, held_out=9, seed=0)
-    with pytest.raises(OverBudget, match=r"58,000,000,000 images of 7,755 bytes would take"):
-        plan_attack(many, options())
-    source = image_source(coloured(), seed=0)
-    monkeypatch.setattr(attack_data, "MEMORY_BYTES", source.count * source.image_bytes)
-    plan_attack(source, options())
-    with pytest.raises(OverBudget, match="60 images of 624 bytes"):
-        plan_attack(source, options(pruning_aware=True))

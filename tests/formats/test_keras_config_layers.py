@@ -1,0 +1,156 @@
+"""Single layers in a Keras configuration: their settings, axes and activations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from config_reading import architecture
+from keras_samples import Config, conv, dense, functional, layer
+
+from goodnet.errors import InvalidInput, OverBudget
+from goodnet.formats.activations import FUNCTIONS
+from goodnet.formats.keras.config.activations import read_activation
+from goodnet.formats.keras.config.architecture import Architecture
+from goodnet.formats.keras.config.axes import Axes
+from goodnet.formats.keras.config.fields import Fields
+from goodnet.formats.keras.config.layers import LAYERS
+from goodnet.formats.spec import Activation
+
+
+def one_layer(item: Config, shape: tuple[int | None, ...] = (8, 8, 4)) -> Architecture:
+    """An image, the layer, and an answer."""
+    image = layer("InputLayer", "image", batch_input_shape=[None, *shape])
+    flat = layer("Flatten", "flat", data_format="channels_last")
+    return architecture(functional([image, item, flat]))
+
+
+WRONG_LAYERS: list[tuple[Config, str]] = [
+    (
+        layer("LSTM", "it"),
+        "layer 'it' is a LSTM, which is not read; the layers that are read: Input",
+    ),
+    (
+        layer("TFOpLambda", "it", function="math.multiply"),
+        "'it' is a TFOpLambda, which is not read",
+    ),
+    (layer("Conv2DTranspose", "it"), "is a Conv2DTranspose, which is not read"),
+    (conv("it", filters=0), "expected filters to be a whole number of 1 or more, got 0"),
+    (conv("it", filters=2**40), "expected filters to be a whole number"),
+    (conv("it", filters=None), "expected filters to be a whole number"),
+    (conv("it", kernel_size=[0, 3]), "expected kernel_size to be one or two whole numbers"),
+    (conv("it", kernel_size=[-3, 3]), "expected kernel_size to be one or two whole numbers"),
+    (conv("it", strides=[0, 1]), "expected strides to be one or two whole numbers"),
+    (conv("it", dilation_rate=0), "expected dilation_rate to be one or two whole numbers"),
+    (conv("it", padding="causal"), "expected padding to be 'valid' or 'same', got 'causal'"),
+    (conv("it", groups=3), "expected groups to be a divisor of 4 channels and 4 filters, got 3"),
+    (conv("it", use_bias="no"), "expected use_bias to be true or false"),
+    (conv("it", kernel_size=[9, 9]), "layer 'it': a window of 9 does not fit into 8 pixels"),
+    (conv("it", activation="mine"), "expected activation to be one of celu, elu, .*, got 'mine'"),
+    (conv("it", activation={"class_name": "function", "config": "relu"}), "expected activation"),
+    (dense("it", units=-1), "expected units to be a whole number"),
+    (layer("BatchNormalization", "it", axis=1), "the axis of the channels"),
+    (layer("BatchNormalization", "it", axis=[1, 2]), "the axis of the channels"),
+    (layer("BatchNormalization", "it", axis=9), "there is no axis 9"),
+    (layer("BatchNormalization", "it", axis=[3], renorm=True), "expected renorm to be false"),
+    (layer("BatchNormalization", "it", epsilon="x"), "expected epsilon to be a number"),
+    (layer("MaxPooling2D", "it", pool_size=[2]), "expected pool_size"),
+    (layer("UpSampling2D", "it", size=2, interpolation="bicubic"), "interpolation to be 'nearest'"),
+    (layer("ZeroPadding2D", "it", padding=[1, 2, 3]), "expected padding to be whole numbers of 0"),
+    (layer("ZeroPadding2D", "it", padding=[[1, -2], [0, 0]]), "expected padding to be whole"),
+    (layer("Cropping2D", "it", cropping=[[5, 5], [0, 0]]), "'it': nothing is left of a picture"),
+    (layer("Reshape", "it", target_shape=[7, 7]), "'it': a value of shape .* cannot be reshaped"),
+    (layer("Reshape", "it", target_shape=[-2, 7]), "expected target_shape to be sizes"),
+    (layer("Permute", "it", dims=[1, 1, 2]), "'it': the axes .* do not permute"),
+    (
+        layer("Flatten", "it", data_format="channels_first"),
+        "is channels_first on a value that is not",
+    ),
+    (layer("Softmax", "it", axis=[1, 2]), "expected axis to be one axis"),
+    (layer("Softmax", "it", axis=0), "layer 'it': there is no axis 0"),
+    (layer("LeakyReLU", "it", alpha="x"), "expected negative_slope to be a number"),
+    (layer("Normalization", "it", axis=[1]), "expected axis to be the channels, or all axes"),
+    (
+        layer("Normalization", "it", mean=[1, 2], variance=1.0),
+        "expected mean to be numbers of shape",
+    ),
+    (layer("Normalization", "it", mean="x", variance=1.0), "expected mean to be numbers of shape"),
+    (layer("Rescaling", "it", scale=[1, 2]), "one number, or one for each channel"),
+    (layer("GlobalMaxPooling1D", "it"), "expected a value of shape \\(steps, features\\)"),
+    (layer("Add", "it"), "layer 'it': expected two or more inputs, got 1"),
+    (layer("Concatenate", "it", axis=[1, 2]), "expected axis to be one axis"),
+]
+
+
+@pytest.mark.parametrize(("item", "match"), WRONG_LAYERS)
+def test_layers_that_are_refused(item: Config, match: str) -> None:
+    with pytest.raises(InvalidInput, match=match):
+        one_layer(item)
+
+
+def test_layers_need_sizes_that_are_known() -> None:
+    for item, match in (
+        (conv("it"), "needs a picture with a known number of channels"),
+        (dense("it"), "needs a known number of features"),
+        (layer("PReLU", "it"), "needs a known size"),
+        (layer("BatchNormalization", "it"), "needs a known number of channels"),
+    ):
+        with pytest.raises(InvalidInput, match=match):
+            one_layer(item, (8, 8, None))
+
+
+def test_weights_over_the_budget() -> None:
+    item = layer("Dense", "huge", units=2**31 - 1, activation="linear")
+    image = layer("InputLayer", "image", batch_input_shape=[None, 8])
+    with pytest.raises(OverBudget, match="the value of layer 'huge' may hold at most"):
+        architecture(functional([image, item]))
+    wide = [layer("Dense", f"d{i}", units=2**15, activation="linear") for i in range(3)]
+    with pytest.raises(
+        OverBudget, match=r"the weights of the architecture may take at most 2\.0 GiB"
+    ):
+        architecture(functional([image, *wide]))
+
+
+def test_names_of_parts_must_not_clash() -> None:
+    items = [
+        layer("InputLayer", "image", batch_input_shape=[None, 8, 8, 3]),
+        layer("ReLU", "it/depthwise"),
+        layer("SeparableConv2D", "it", filters=2, kernel_size=3),
+        layer("Flatten", "flat"),
+    ]
+    with pytest.raises(InvalidInput, match="two layers are called 'it/depthwise'"):
+        architecture(functional(items))
+
+
+def test_every_layer_is_listed_in_the_refusal() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        one_layer(layer("GRU", "it"))
+    assert all(name in str(caught.value) for name in LAYERS)
+
+
+@pytest.mark.parametrize("order", ["hwc", "chw"])
+def test_axes(order: Any) -> None:
+    axes = Axes(order)
+    assert [axes.to_spec(axis, 3) for axis in (1, 2, 3, -1)] == (
+        [2, 3, 1, 1] if order == "hwc" else [1, 2, 3, 3]
+    )
+    assert [axes.to_spec(axis, 2) for axis in (1, 2, -1)] == [1, 2, 2]
+    shape = (5, 6, 7)
+    assert axes.shape_to_file(axes.shape_to_spec(shape)) == shape
+    for axis in (0, 4, -4):
+        with pytest.raises(InvalidInput, match=f"there is no axis {axis}"):
+            axes.to_spec(axis, 3)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_function_is_read(name: str) -> None:
+    found = read_activation(Fields("it", {"activation": name}), Axes("hwc"), rank=3, keras_major=3)
+    assert (found.function if found else "linear") == name
+
+
+def test_softmax_over_the_channels_is_the_default() -> None:
+    fields = Fields("it", {"activation": "softmax"})
+    first = read_activation(fields, Axes("chw"), rank=3, keras_major=3)
+    assert first == Activation("softmax", {"axis": 3.0})
+    last = read_activation(fields, Axes("hwc"), rank=3, keras_major=3)
+    assert last == Activation("softmax")
