@@ -76,7 +76,7 @@ def test_latex_is_percent_with_intervals() -> None:
         r" & DER & seconds & MB \\"
     )
     assert lines[6] == (
-        r"X = 2 & B'{} & 80.00 [44.4, 97.5] & 40.00 [12.2, 73.8] & -- & -- & 0.750 & 12.5 & 80 \\"
+        r"X = 2 & B'{} & 80.00 [44.4, 97.5] & 40.00 [12.2, 73.8] & -- & -- & 75.00 & 12.5 & 80 \\"
     )
     assert lines[7].startswith(" & G & 70.00 [34.8, 93.3]")
 

@@ -114,7 +114,7 @@ def test_a_target_is_named_where_the_pictures_agree(tmp_path: Path) -> None:
 def test_the_best_of_a_comparison_is_named_with_what_it_left(tmp_path: Path) -> None:
     verdict = judge(read_run(compare_run(tmp_path / "run")))
     assert verdict.effect == "little"
-    assert verdict.finding == "Of 3 repairs, erase did best (DER 0.99)"
+    assert verdict.finding == "Of 3 repairs, erase did best (DER 99.0\u00a0%)"
     assert "on 2.0 % [0.2, 7.0] of poisoned images" in plain(verdict.evidence)
     assert "cannot be told" not in verdict.sure
 
@@ -136,7 +136,7 @@ def test_where_all_fail_none_is_praised(tmp_path: Path) -> None:
 def test_over_several_networks_the_worst_one_decides(tmp_path: Path) -> None:
     run = read_run(compare_run(tmp_path / "run", models=("one", "two")))
     verdict = judge(run)
-    assert verdict.finding == "Of 3 repairs, erase did best (DER 0.99)"
+    assert verdict.finding == "Of 3 repairs, erase did best (DER 99.0\u00a0%)"
     assert "on the worst of 2 networks, B on" in verdict.evidence
     assert key_figures(run)[1].before == proportion(100, 100)
 

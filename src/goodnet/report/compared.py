@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from goodnet.report.effect import TAGS, Attack, Verdict, worst_attack
-from goodnet.report.views.words import name, network, rate
+from goodnet.report.views.words import name, network, rate, rating
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,7 @@ def judge_comparison(run: Run) -> Verdict:
     return Verdict(
         worst.effect,
         TAGS[worst.effect],
-        _finding(worst, len(ratings), f"{name(best, 40)} did best (DER {ratings[best]:.2f})"),
+        _finding(worst, len(ratings), f"{name(best, 40)} did best (DER {rating(ratings[best])})"),
         network(evidence),
         f"{_CAVEAT}{equal}",
     )

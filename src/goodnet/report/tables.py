@@ -127,7 +127,7 @@ def _columns(rows: Sequence[_Row]) -> list[_Column]:
         _share("clean accuracy", "clean_accuracy", lambda tower: tower.clean),
         *(column for key in sets for column in _columns_of_set(key)),
         _share("false alarms", "false_alarms", lambda tower: tower.false_alarms),
-        _Column("DER", ("rating",), _of_trial(lambda trial: trial.rating), "{:.3f}".format),
+        _Column("DER", ("rating",), _of_trial(lambda trial: trial.rating), _percent),
         _Column("seconds", ("seconds",), _of_cost("seconds"), "{:.1f}".format),
         _Column("MB", ("peak_memory_bytes",), _of_cost("peak_memory"), _megabytes),
     ]
@@ -154,6 +154,10 @@ def _of_trial(read: Callable[[Trial], float | None]) -> Callable[[_Row], float |
 
 def _of_cost(what: str) -> Callable[[_Row], float | None]:
     return _of_trial(lambda trial: getattr(trial.cost, what) if trial.cost else None)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f}"
 
 
 def _megabytes(size: float) -> str:

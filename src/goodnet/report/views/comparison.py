@@ -136,18 +136,22 @@ def _trial_rows(trial: Trial, run: Run) -> Iterator[tuple[Cell, ...]]:
 
 
 def _costs(trial: Trial, run: Run) -> tuple[Cell, ...]:
-    rating = Cell("") if trial.rating is None else Cell(f"{trial.rating:.2f}", value=trial.rating)
     drops = {f"X = {drop.drop:g}": drop for drop in run.curve.drops} if run.curve else {}
     drop = drops.get(trial.name)
+    left = drop.parameters if drop else run.parameters[1] if run.command == "repair" else None
     seconds = trial.cost.seconds if trial.cost else None
     peak = trial.cost.peak_memory if trial.cost else None
     return (
-        rating,
+        _rating_cell(trial.rating),
         amount_cell(drop.steps if drop else None),
-        amount_cell(drop.parameters if drop else None),
+        amount_cell(left),
         Cell("") if seconds is None else Cell(words.time(seconds), value=seconds),
         Cell("") if peak is None else Cell(words.memory(peak), value=float(peak)),
     )
+
+
+def _rating_cell(rating: float | None) -> Cell:
+    return Cell("") if rating is None else Cell(words.rating(rating), value=100 * rating)
 
 
 def _summary_rows(run: Run) -> Iterator[tuple[Cell, ...]]:

@@ -20,6 +20,7 @@ __all__ = [
     "percent",
     "points",
     "rate",
+    "rating",
     "time",
     "unbroken",
     "widest",
@@ -68,6 +69,11 @@ def interval(share: Proportion | None) -> str:
 def rate(share: Proportion | None) -> str:
     """As in "98.3 % [91.1, 100.0]"."""
     return f"{percent(share)}\u00a0{interval(share)}".rstrip()
+
+
+def rating(value: float) -> str:
+    """A defence effectiveness rating of 0..1, as in "99.4 %"."""
+    return f"{100 * value:.1f}\u00a0%"
 
 
 def unbroken(text: str) -> str:
