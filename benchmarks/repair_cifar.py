@@ -39,7 +39,11 @@ def main(arguments: list[str] | None = None) -> None:
             for count in given.counts:
                 badnet = _with_images(whole, Path(folder) / f"{name}_{count}", count)
                 table = repair_all(
-                    badnet, Path(folder), seeds=given.seeds, drops=["10"], threads=given.threads
+                    badnet,
+                    Path(folder),
+                    seeds=given.seeds,
+                    drops=["10", "2", "4", "30"],
+                    threads=given.threads,
                 )
                 print(f"{name}, {count} clean images: {given.seeds} seeds, median and range\n")
                 show_repairs(table)

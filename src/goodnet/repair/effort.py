@@ -129,23 +129,23 @@ def epochs_for(clean: CleanImages, settings: Settings) -> int:
     return min(max(_EPOCHS, wanted), _MOST_EPOCHS)
 
 
-def labels_moved(clean: CleanImages) -> Recipe:
-    """The labels alone, on images moved about."""
-    shift = _shift(clean)
+def labels_moved(clean: CleanImages, share: float) -> Recipe:
+    """The labels alone, on images moved by up to a share of their shorter side."""
+    if not share:
+        return Recipe("labels")
+    shift = _pixels(clean, share)
     return Recipe(f"labels, shifts {shift}", cross_entropy, shifts(shift))
 
 
-def _shift(clean: CleanImages) -> int:
-    if clean.few:
-        return _FEW_SHIFT
+def _pixels(clean: CleanImages, share: float) -> int:
     height, width = clean.train.images.shape[2:]
-    return max(1, round(_SHIFT * int(min(height, width))))
+    return max(1, round(share * int(min(height, width))))
 
 
 def _recipe(network: Network, clean: CleanImages, *, teacher: float) -> Recipe:
     if not teacher:
-        return labels_moved(clean)
-    shift = _shift(clean)
+        return labels_moved(clean, _SHIFT)
+    shift = _FEW_SHIFT if clean.few else _pixels(clean, _SHIFT)
     answers = build(without_softmax(plain_spec(network))).to(network.device)
     objective = distillation(answers, weight=teacher)
     return Recipe(f"distillation {teacher}, shifts {shift}", objective, shifts(shift))
