@@ -27,14 +27,10 @@ from goodnet.jobs.inputs import InputOptions
 from goodnet.jobs.prune.run import Opened, PruneJob, PruneOptions, open_job, prune
 from goodnet.jobs.repair.plan import Choices, read_triggers
 from goodnet.jobs.run_record import RECORD, Began
+from goodnet.progress import unseen
 from goodnet.stats import proportion
 
 SHORT = Choices(epochs=1, learning_rate=0.01)
-
-
-@contextmanager
-def unseen(_work: int, _label: str) -> Iterator[Callable[[int], None]]:
-    yield lambda _count: None
 
 
 class Seen:

@@ -70,6 +70,9 @@ def erase(
             them, B is a traced module, or directions cannot be erased in the layer.
         OverBudget: If the images do not fit in memory.
         UsageError: If there is no trigger, or the rank is below 1.
+
+    References:
+        Belrose et al., LEACE, NeurIPS 2023, for the projection; see `repair.directions`.
     """
     since, settings = time.perf_counter(), settings or Settings()
     spec = plain_spec(network)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -82,6 +82,7 @@ class _Scene:
     oblique: bool  # whether the images show what all classes differ in, to spare it
     led: Sequence[int | None]
     values: Sequence[torch.Tensor]  # of the clean images, then by trigger
+    removals: dict[tuple[int, int | None], Removal] = field(default_factory=dict)  # found so far
 
     @classmethod
     def at(
@@ -98,13 +99,22 @@ class _Scene:
         oblique = len(np.unique(labels)) >= min(network.num_classes, _TELLING)
         return cls(plain_spec(network), network, layer, labels, oblique, led, values)
 
-    def arrays(self, choice: Choice, rows: Integers) -> dict[str, Array]:
-        """What to change, found on some of the images."""
-        clean, *stamped = (_vectors(value[rows]) for value in self.values)
-        basis = directions([one - clean for one in stamped], choice.rank)
-        read = duals(basis, clean) if self.oblique else basis
-        removal = Removal(basis, read, clean.mean(0), choice.strength)
+    def arrays(self, choice: Choice, *, without: int | None = None) -> dict[str, Array]:
+        """What to change, found on all images or on all but a fifth."""
+        key = choice.rank, without
+        if key not in self.removals:
+            self.removals[key] = self._removal(*key)
+        removal = replace(self.removals[key], strength=choice.strength)
         return fold(self.spec, self.layer, removal, rows=choice.labels)
+
+    def _removal(self, rank: int, without: int | None) -> Removal:
+        rows = np.flatnonzero(self._fifths() != (-1 if without is None else without))
+        clean, *stamped = (_vectors(value[rows]) for value in self.values)
+        basis = directions([one - clean for one in stamped], rank)
+        return Removal(basis, duals(basis, clean) if self.oblique else basis, clean.mean(0))
+
+    def _fifths(self) -> Integers:
+        return np.arange(len(self.labels)) % _FOLDS
 
     def score(self, choice: Choice | None) -> _Score:
         """How a choice does on each fifth of the images if it is found on the others."""
@@ -114,13 +124,11 @@ class _Scene:
         return self._score(list(self._folds(choice)))
 
     def _folds(self, choice: Choice) -> Iterator[tuple[Integers, list[Integers]]]:
-        rows = np.arange(len(self.labels))
-        for fifth in range(_FOLDS):
-            judged = rows[rows % _FOLDS == fifth]
-            if judged.size:
-                arrays = self.arrays(choice, rows[rows % _FOLDS != fifth])
-                repaired = build(self.spec.with_arrays(arrays)).to(self.network.device)
-                yield judged, self._answers(repaired.cut(self.layer), judged)
+        for fifth in range(min(_FOLDS, len(self.labels))):
+            judged = np.flatnonzero(self._fifths() == fifth)
+            arrays = self.arrays(choice, without=fifth)
+            repaired = build(self.spec.with_arrays(arrays)).to(self.network.device)
+            yield judged, self._answers(repaired.cut(self.layer), judged)
 
     def _answers(self, cut: Cut, rows: Integers | None) -> list[Integers]:
         chosen = self.values if rows is None else [value[rows] for value in self.values]
@@ -203,7 +211,7 @@ def choose(
             break
     if not forced and before and best.order <= before.order:
         return None
-    return choice, chosen.arrays(choice, np.arange(len(chosen.labels)))
+    return choice, chosen.arrays(choice)
 
 
 def _choices(scene: _Scene, ranks: Sequence[int]) -> Iterator[Choice]:

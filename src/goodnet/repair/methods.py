@@ -70,7 +70,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "erase": Method(
             erase,
             "take out of the features what triggers add to them",
-            "ours",
+            "ours, after Belrose et al., NeurIPS 2023",
             trains=False,
             yields=False,
         ),

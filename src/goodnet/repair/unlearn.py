@@ -119,7 +119,7 @@ def unlearn(
         return replace(found, details={"triggers": effects(network, found.network, stamped)})
 
     found = try_in_turn(
-        _efforts(network, clean, count=len(train), settings=settings),
+        _efforts(network, clean, count=len(train), scarce=scarce, settings=settings),
         attempt,
         settings=settings,
         enough=_enough,
@@ -131,11 +131,10 @@ def unlearn(
 
 
 def _efforts(
-    network: Network, clean: CleanImages, *, count: int, settings: Settings
+    network: Network, clean: CleanImages, *, count: int, scarce: bool, settings: Settings
 ) -> tuple[Effort, ...]:
     """Ways to train on `count` examples, gentlest first."""
     if clean.few:
-        scarce = len(clean.train) < network.num_classes
         level = _SCARCE if scarce else _FEW
         return (Effort(_few_recipe(network), _schedule(level, settings, count)),)
     return tuple(
