@@ -66,7 +66,7 @@ def test_smaller_images_are_refused_before_any_is_stamped(tmp_path: Path) -> Non
 
 
 WRONG = [
-    ({"mask": MASK}, "arrays mask and pattern, got mask"),
+    ({"mask": MASK}, "arrays mask and pattern, or added, got mask"),
     ({}, "got no arrays"),
     ({"mask": MASK[0], "pattern": PATTERN}, r"mask .* shape \(height, width\), got \(5,\)"),
     ({"mask": MASK, "pattern": PATTERN[0]}, r"pattern .* \(channels, height, width\)"),
@@ -76,6 +76,8 @@ WRONG = [
     ({"mask": MASK * 2, "pattern": PATTERN}, "mask .* got 0 to 2"),
     ({"mask": MASK, "pattern": PATTERN - 1.0}, "pattern .* from 0 to 255 everywhere, got -1"),
     ({"mask": MASK, "pattern": PATTERN * 1e300}, "pattern .* got 0 to inf"),
+    ({"added": PATTERN * 2.0}, "added .* from -255 to 255 everywhere, got 0 to 510"),
+    ({"added": MASK}, r"added .* \(channels, height, width\), got \(5, 6\)"),
     ({"mask": MASK.astype(complex), "pattern": PATTERN}, "integers or floats"),
 ]
 

@@ -1,4 +1,4 @@
-"""A trigger as a file: a mask and a pattern in an npz file, as trigger inversion finds them."""
+"""A trigger as a file: a mask and a pattern, or a perturbation, as trigger inversion finds them."""
 
 from __future__ import annotations
 
@@ -17,14 +17,17 @@ from goodnet.images.stored import StoredFile
 from goodnet.images.tables import all_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from goodnet.images.pixels import Images
 
 __all__ = ["read_trigger", "write_trigger"]
 
 Plane = NDArray[np.float32]
 
-_AXES = {"mask": 2, "pattern": 3}
-_HIGHEST = {"mask": 1.0, "pattern": 255.0}
+_AXES = {"mask": 2, "pattern": 3, "added": 3}
+_RANGES = {"mask": (0.0, 1.0), "pattern": (0.0, 255.0), "added": (-255.0, 255.0)}
+_PAINTED, _ADDED = ("mask", "pattern"), ("added",)
 
 
 def read_trigger(path: Path | str) -> Trigger:
@@ -32,11 +35,12 @@ def read_trigger(path: Path | str) -> Trigger:
 
     Args:
         path: A file with the arrays `mask`, 0..1, shape (height, width), and `pattern`, 0..255,
-            shape (channels, height, width). Others are not looked at.
+            shape (channels, height, width); or with `added`, -255..255, of the shape of `pattern`.
+            Others are not looked at.
 
     Returns:
-        The trigger, by the name of the file. Stamped is `(1 - mask) * image + mask * pattern`; it
-        refuses images of another shape.
+        The trigger, by the name of the file. Stamped is `(1 - mask) * image + mask * pattern`, or
+        `image + added`; it refuses images of another shape.
 
     Raises:
         FileError: If the path is missing or may not be read.
@@ -46,24 +50,33 @@ def read_trigger(path: Path | str) -> Trigger:
     """
     file = StoredFile.find(Path(path), what="trigger file")
     contents = NpzContents.find(file)
-    missing = [name for name in _AXES if name not in contents.tables]
-    if missing:
+    names = _ADDED if "added" in contents.tables else _PAINTED
+    if not all(name in contents.tables for name in names):
         raise InvalidInput(
-            f"expected a trigger file with the arrays mask and pattern, got "
+            f"expected a trigger file with the arrays mask and pattern, or added, got "
             f"{', '.join(contents.tables) or 'no arrays'}: {str(path)!r}"
         )
-    mask, pattern = (_read(contents, name) for name in _AXES)
-    _check(mask, pattern)
-    return Trigger(Path(path).name, _Overlay(mask, pattern), least=(mask.shape[0], mask.shape[1]))
+    arrays = {name: _read(contents, name) for name in names}
+    _check(arrays)
+    height, width = arrays[names[-1]].shape[1:]
+    return Trigger(Path(path).name, _painter(arrays), least=(height, width))
 
 
-def write_trigger(path: Path, mask: ArrayLike, pattern: ArrayLike, force: bool = False) -> None:
+def write_trigger(
+    path: Path,
+    mask: ArrayLike | None = None,
+    pattern: ArrayLike | None = None,
+    *,
+    added: ArrayLike | None = None,
+    force: bool = False,
+) -> None:
     """Write a trigger as `read_trigger` reads it; the file appears whole or not at all.
 
     Args:
         path: Where to.
         mask: How much of the pattern is seen, 0..1, shape (height, width).
         pattern: Pixels 0..255, shape (channels, height, width).
+        added: Instead of both: what is added to pixels 0..255, shape (channels, height, width).
         force: Replace a file that is already there.
 
     Raises:
@@ -71,10 +84,15 @@ def write_trigger(path: Path, mask: ArrayLike, pattern: ArrayLike, force: bool =
         UsageError: If the file exists and `force` is not given.
         FileError: If it cannot be written.
     """
-    arrays = {"mask": _numbers(mask, "mask"), "pattern": _numbers(pattern, "pattern")}
-    _check(**arrays)
+    given = {"mask": mask, "pattern": pattern, "added": added}
+    arrays = {name: _numbers(value, name) for name, value in given.items() if value is not None}
+    if tuple(arrays) not in (_PAINTED, _ADDED):
+        raise InvalidInput(
+            f"expected a mask and a pattern, or added, as a trigger, got {', '.join(arrays)}"
+        )
+    _check(arrays)
     with atomic_path(Path(path), force=force) as temporary, temporary.open("wb") as file:
-        np.savez(file, mask=arrays["mask"], pattern=arrays["pattern"])
+        np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,13 +103,35 @@ class _Overlay:
     pattern: Plane
 
     def __call__(self, images: Images) -> Images:
-        if images.shape[1:] != self.pattern.shape:
-            raise InvalidInput(
-                f"the trigger is for images of {_show(self.pattern.shape)} (channels x height x "
-                f"width), got images of {_show(images.shape[1:])}; make it again at their size"
-            )
+        _check_fits(images, self.pattern)
         stamped: Images = (1 - self.mask) * images + self.mask * self.pattern
         return stamped
+
+
+@dataclass(frozen=True, eq=False)
+class _Perturbation:
+    """Adds the same to every image."""
+
+    added: Plane
+
+    def __call__(self, images: Images) -> Images:
+        _check_fits(images, self.added)
+        stamped: Images = images + self.added
+        return stamped
+
+
+def _painter(arrays: Mapping[str, Plane]) -> _Overlay | _Perturbation:
+    if "added" in arrays:
+        return _Perturbation(arrays["added"])
+    return _Overlay(arrays["mask"], arrays["pattern"])
+
+
+def _check_fits(images: Images, plane: Plane) -> None:
+    if images.shape[1:] != plane.shape:
+        raise InvalidInput(
+            f"the trigger is for images of {_show(plane.shape)} (channels x height x "
+            f"width), got images of {_show(images.shape[1:])}; make it again at their size"
+        )
 
 
 def _read(contents: NpzContents, name: str) -> Plane:
@@ -110,24 +150,26 @@ def _numbers(values: ArrayLike, name: str) -> Plane:
             raise InvalidInput(f"expected numbers as the {name} of a trigger: {error}") from error
 
 
-def _check(mask: Plane, pattern: Plane) -> None:
-    for name, array in (("mask", mask), ("pattern", pattern)):
+def _check(arrays: Mapping[str, Plane]) -> None:
+    for name, array in arrays.items():
         if array.ndim != _AXES[name] or 0 in array.shape:
             raise InvalidInput(_wrong_shape(name, array.shape))
-        if not ((array >= 0) & (array <= _HIGHEST[name])).all():
+        lowest, highest = _RANGES[name]
+        if not ((array >= lowest) & (array <= highest)).all():
             raise InvalidInput(
-                f"expected the {name} of a trigger to be from 0 to {_HIGHEST[name]:g} everywhere, "
-                f"got {array.min():g} to {array.max():g}"
+                f"expected the {name} of a trigger to be from {lowest:g} to {highest:g} "
+                f"everywhere, got {array.min():g} to {array.max():g}"
             )
-    if pattern.shape[1:] != mask.shape:
+    if "mask" in arrays and arrays["pattern"].shape[1:] != arrays["mask"].shape:
         raise InvalidInput(
             "expected the mask and the pattern of a trigger to be of the same height and width, "
-            f"got a mask of {_show(mask.shape)} and a pattern of {_show(pattern.shape[1:])}"
+            f"got a mask of {_show(arrays['mask'].shape)} and a pattern of "
+            f"{_show(arrays['pattern'].shape[1:])}"
         )
 
 
 def _wrong_shape(name: str, shape: tuple[int, ...]) -> str:
-    wanted = {"mask": "(height, width)", "pattern": "(channels, height, width)"}[name]
+    wanted = "(height, width)" if name == "mask" else "(channels, height, width)"
     return f"expected the {name} of a trigger to be of shape {wanted}, got {shape}"
 
 
