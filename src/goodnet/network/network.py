@@ -150,6 +150,19 @@ class Network:
         return self._output_shape[0]
 
     @property
+    def last_linear(self) -> str | None:
+        """The linear layer that gives the outputs, before a softmax if there is one."""
+        node = surgery.last_linear(self.graph)
+        return None if node is None else self._layer(node)
+
+    @property
+    def features_layer(self) -> str | None:
+        """The layer whose value the last linear layer reads; None where there is none."""
+        node = surgery.last_linear(self.graph)
+        source = None if node is None else node.all_input_nodes[0]
+        return None if source is None or source.op == "placeholder" else self._layer(source)
+
+    @property
     def device(self) -> torch.device:
         """Where the parameters lie."""
         tensors = [*self.graph.parameters(), *self.graph.buffers()]
@@ -278,6 +291,9 @@ class Network:
                 f"no layer is called {layer!r}; the network has {', '.join(self._names)}"
             )
         return surgery.named(self.graph, self._names[layer])
+
+    def _layer(self, node: fx.Node) -> str:
+        return next(layer for layer, name in self._names.items() if name == node.name)
 
     def _keep(self, layer: str, channels: Iterable[int]) -> Tensor:
         count = self.channels(layer)

@@ -15,6 +15,7 @@ __all__ = [
     "Halves",
     "identifier",
     "insert_behind",
+    "last_linear",
     "named",
     "output_node",
     "record_shapes",
@@ -149,3 +150,20 @@ def insert_behind(graph: fx.GraphModule, node: fx.Node, module: nn.Module) -> fx
     inserted.args = (node,)
     graph.recompile()
     return inserted
+
+
+def last_linear(graph: fx.GraphModule) -> fx.Node | None:
+    """The module with a matrix as its weight that gives the output, if one does.
+
+    What has no weights of its own and reads one value only, such as a softmax, is passed over.
+    """
+    node = output_node(graph).all_input_nodes[0]
+    while len(node.all_input_nodes) == 1:
+        module = graph.get_submodule(str(node.target)) if node.op == "call_module" else None
+        weight = getattr(module, "weight", None)
+        if isinstance(weight, Tensor) and weight.ndim == 2:
+            return node
+        if module is not None and any(True for _ in module.parameters()):
+            return None
+        node = node.all_input_nodes[0]
+    return None
