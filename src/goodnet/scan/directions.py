@@ -1,0 +1,96 @@
+"""Where the triggers of a label take the features, and the same network without that direction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+if TYPE_CHECKING:
+    from goodnet.scan.families import Stamp
+    from goodnet.scan.subject import Subject
+
+__all__ = ["Axis", "common_axis", "without"]
+
+# How much of the mean variance is added to the covariance, which few images hardly determine.
+_SHRINKAGE = 0.2
+
+
+@dataclass(frozen=True, eq=False)
+class Axis:
+    """A direction in the features and how much of it a value holds.
+
+    Attributes:
+        direction: d, of length 1, shape (features,).
+        reader: w, with w.d = 1, that clean images vary little along, shape (features,).
+        mean: Of clean features, shape (features,).
+    """
+
+    direction: Tensor
+    reader: Tensor
+    mean: Tensor
+
+    def read(self, features: Tensor) -> Tensor:
+        """How far features lie along the direction, shape (images,)."""
+        return (features.flatten(1) - self.mean) @ self.reader
+
+
+def common_axis(
+    subject: Subject, stamps: Sequence[Stamp], weights: Sequence[float], images: Tensor
+) -> Axis:
+    """The direction that several triggers of one label have most in common.
+
+    Each trigger shifts the mean of the features; the direction is the first right singular vector
+    of these shifts, brought to length 1 and weighted.
+
+    Args:
+        subject: The network.
+        stamps: Triggers of one label.
+        weights: How much each counts, such as its margin.
+        images: Clean images, pixels 0..1.
+
+    References:
+        The reader is that of Belrose et al., LEACE, NeurIPS 2023: w = C^-1 d / (d.C^-1 d), C the
+        covariance of clean features, here shrunk towards its mean variance.
+    """
+    clean = subject.all_features(images).flatten(1)
+    mean = clean.mean(0)
+    shifts = [
+        subject.all_features(stamp.on(images)[0]).flatten(1).mean(0) - mean for stamp in stamps
+    ]
+    rows = torch.stack(
+        [weight * F.normalize(shift, dim=0) for weight, shift in zip(weights, shifts, strict=True)]
+    )
+    direction = torch.linalg.svd(rows, full_matrices=False)[2][0]
+    direction = direction * torch.sign((rows @ direction).sum())
+    return Axis(direction, _reader(clean - mean, direction), mean)
+
+
+def without(axes: Sequence[Axis]) -> Callable[[Tensor], Tensor]:
+    """A function of the features that takes out what the axes read."""
+    directions = torch.stack([axis.direction for axis in axes], 1)
+    readers = torch.stack([axis.reader for axis in axes], 1)
+    readers = readers @ torch.linalg.pinv(directions.T @ readers)
+    mean = axes[0].mean
+
+    def taken_out(features: Tensor) -> Tensor:
+        rows = features.flatten(1)
+        left: Tensor = rows - (rows - mean) @ readers @ directions.T
+        return left.view_as(features)
+
+    return taken_out
+
+
+def _reader(centred: Tensor, direction: Tensor) -> Tensor:
+    """The reader w = C^-1 d / (d.C^-1 d), solved among the images, of which there are fewer."""
+    count, size = centred.shape
+    variance = centred.square().mean(0).sum() / size
+    ridge = (_SHRINKAGE * variance).clamp_min(1e-12)
+    rows = centred * ((1 - _SHRINKAGE) / count) ** 0.5
+    inner = ridge * torch.eye(count, device=rows.device) + rows @ rows.T
+    solved: Tensor = (direction - rows.T @ torch.linalg.solve(inner, rows @ direction)) / ridge
+    return solved / (solved @ direction)

@@ -1,0 +1,350 @@
+"""Find for each label a trigger that raises its margin on all images.
+
+All labels are tried by one linear step from the gradients of their margins; the best go on to be
+climbed, fewer and fewer of them for longer and longer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from goodnet.scan.gradients import margin_gradients, roughen
+from goodnet.scan.margins import all_margins, margins
+
+if TYPE_CHECKING:
+    from goodnet.progress import Advance
+    from goodnet.scan.case import Shown
+    from goodnet.scan.families import Family, Stamp
+    from goodnet.scan.subject import Subject
+
+__all__ = ["Found", "View", "measure", "search"]
+
+_MOMENTUM = 0.8
+_TINY = 1e-12
+# Triggers proposed in all, where the classes are few.
+_PROPOSED = 256
+_TRIED = 4  # images each is tried on
+
+
+@dataclass(frozen=True)
+class Stage:
+    """How many triggers go on, for how many steps, on how many images a step."""
+
+    triggers: int
+    steps: int
+    images: int
+
+
+_STEPS, _IMAGES = 3, 4  # of the first climb, for one label in six
+_WIDEST, _NARROWEST = 192, 48
+_THEN = (Stage(32, 6, 4), Stage(12, 14, 6))
+# Triggers of one label, the most.
+_EACH = 4
+# Labels of each family that go on in all.
+_LEADING = 8
+# Images whose gradients are averaged.
+_DERIVED = 24
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Triggers of one family.
+
+    Attributes:
+        labels: What each leads to, shape (triggers,).
+        free: What a search moves, shape (triggers, ...).
+        place: What it does not, shape (triggers, ...).
+        margins: Mean margin of the label on images that bear it, shape (triggers,).
+    """
+
+    labels: Tensor
+    free: Tensor
+    place: Tensor
+    margins: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, rows: Tensor) -> Found:
+        return Found(self.labels[rows], self.free[rows], self.place[rows], self.margins[rows])
+
+    def best(self, count: int, *, each: int) -> Found:
+        """Those with the largest margins, the largest first, at most `each` of one label."""
+        order = self.margins.argsort(descending=True, stable=True).tolist()
+        taken: dict[int, int] = {}
+        rows: list[int] = []
+        for row in order:
+            label = int(self.labels[row])
+            if taken.get(label, 0) < each and len(rows) < count:
+                taken[label] = taken.get(label, 0) + 1
+                rows.append(row)
+        return self[torch.tensor(rows, device=self.labels.device)]
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What the search of one family found.
+
+    Attributes:
+        family: How triggers look in it.
+        found: Those that went all the way, at most one for a label, the best first.
+        reached: The margin that was reached for each class at whatever stage it was left, shape
+            (classes,); minus infinity for a class that was not looked for.
+    """
+
+    family: Family
+    found: Found
+    reached: Tensor
+
+    def stamp(self, shape: tuple[int, int, int]) -> Stamp:
+        """What was found as it is put on images of this shape."""
+        return self.family.stamp(self.found.free, self.found.place, shape)
+
+
+def search(
+    subject: Subject,
+    families: Sequence[Family],
+    shown: Shown,
+    *,
+    labels: Tensor,
+    generator: torch.Generator,
+    advance: Advance = lambda _done: None,
+) -> tuple[View, ...]:
+    """Search all families for all labels.
+
+    A label that is among the best of one family goes on in all.
+
+    Args:
+        subject: The network.
+        families: How triggers may look.
+        shown: Images to search on.
+        labels: Those looked for, shape (labels,).
+        generator: Decides which images each step looks at.
+        advance: Told of each family that is done with a round; there are two rounds.
+
+    Returns:
+        What each family found.
+    """
+    slopes = _gradients(subject, families, shown, generator)
+    begun = []
+    for family in families:
+        begun.append(_begin(subject, family, slopes, shown, labels=labels, generator=generator))
+        advance(1)
+    leading = {int(label) for view in begun for label in view.found.best(_LEADING, each=1).labels}
+    chosen = torch.tensor(sorted(leading), device=subject.device)
+    done = []
+    for view in begun:
+        start = view.found[torch.isin(view.found.labels, chosen)]
+        missing = chosen[~torch.isin(chosen, start.labels)]
+        if len(missing):
+            order = torch.arange(len(shown), device=subject.device)
+            given = [slopes[rough] for rough in view.family.rough]
+            start = _join([start, _propose(subject, view.family, given, shown, missing, order)])
+        done.append(_finish(subject, view, start, shown, generator))
+        advance(1)
+    return tuple(done)
+
+
+def measure(subject: Subject, stamp: Stamp, labels: Tensor, shown: Shown) -> Tensor:
+    """Margins of each label on all images that bear its trigger, shape (labels, images)."""
+
+    def part(job: tuple[int, Tensor]) -> Tensor:
+        place, label = job
+        with torch.inference_mode():
+            parts = [
+                margins(subject.logits(stamp[place : place + 1].on(some)[0]), label)
+                for some in torch.split(shown.images, subject.batch)
+            ]
+            return torch.cat(parts)
+
+    jobs = list(enumerate(labels))
+    return torch.stack(subject.each(part, jobs)) if jobs else torch.empty(0, len(shown))
+
+
+def _gradients(
+    subject: Subject, families: Sequence[Family], shown: Shown, generator: torch.Generator
+) -> dict[float, Tensor]:
+    """The gradients of all margins at each roughness that a family asks for."""
+    images, truth = shown.images[:_DERIVED], shown.truth[:_DERIVED]
+    return {
+        rough: margin_gradients(subject, roughen(images, rough, generator), truth)
+        for rough in sorted({rough for family in families for rough in family.rough})
+    }
+
+
+def _begin(
+    subject: Subject,
+    family: Family,
+    slopes: Mapping[float, Tensor],
+    shown: Shown,
+    *,
+    labels: Tensor,
+    generator: torch.Generator,
+) -> View:
+    """Propose triggers for all labels and take the best of them a few steps on."""
+    order = torch.randperm(len(shown), generator=generator).to(subject.device)
+    given = [slopes[rough] for rough in family.rough]
+    found = _propose(subject, family, given, shown, labels, order)
+    reached = _reached(subject, found)
+    wide = min(_WIDEST, max(_NARROWEST, len(labels) // 6))
+    found = _stage(subject, family, found, shown, Stage(wide, _STEPS, _IMAGES), generator)
+    return View(family, found, _later(reached, _reached(subject, found)))
+
+
+def _finish(
+    subject: Subject, view: View, found: Found, shown: Shown, generator: torch.Generator
+) -> View:
+    reached = view.reached
+    for stage in _THEN:
+        found = _stage(subject, view.family, found, shown, stage, generator)
+        reached = _later(reached, _reached(subject, found))
+    return View(view.family, found.best(len(found), each=1), reached)
+
+
+def _stage(
+    subject: Subject,
+    family: Family,
+    found: Found,
+    shown: Shown,
+    stage: Stage,
+    generator: torch.Generator,
+) -> Found:
+    each = min(_EACH, max(1, stage.triggers // len(torch.unique(found.labels))))
+    orders = [
+        torch.randperm(len(shown), generator=generator).to(subject.device)
+        for _ in range(stage.steps)
+    ]
+    best = found.best(stage.triggers, each=each)
+    return _climb(subject, family, best, shown, orders=orders, count=stage.images)
+
+
+def _later(before: Tensor, now: Tensor) -> Tensor:
+    """A longer climb is the better judge: what it reached replaces what was reached before."""
+    return torch.where(now > -torch.inf, now, before)
+
+
+def _propose(
+    subject: Subject,
+    family: Family,
+    gradients: Sequence[Tensor],
+    shown: Shown,
+    labels: Tensor,
+    order: Tensor,
+) -> Found:
+    """The best triggers to first order for every label, with their margins on a few images."""
+
+    def part(job: tuple[Tensor, Tensor]) -> Found:
+        slopes, some = job
+        found = []
+        for free, place in family.propose(slopes[some], mean, places=places):
+            chosen = shown.others(some, order, _TRIED)
+            stamp = family.stamp(free, place, subject.shape)
+            with torch.inference_mode():
+                values = _margins(subject, stamp, some, shown.images[chosen])
+            found.append(Found(some, free, place, values))
+        return _join(found)
+
+    mean = shown.images.mean(0)
+    places = max(1, _PROPOSED // len(labels))
+    each = max(1, subject.batch // _TRIED)
+    jobs = [(slopes, some) for slopes in gradients for some in torch.split(labels, each)]
+    found = subject.each(part, jobs)
+    return _join([*found, *_probe(subject, family, shown, labels, order, places=places)])
+
+
+def _probe(
+    subject: Subject,
+    family: Family,
+    shown: Shown,
+    labels: Tensor,
+    order: Tensor,
+    *,
+    places: int,
+) -> list[Found]:
+    """The triggers of a family that do best for each label, of those tried on all labels at once.
+
+    Far from clean images gradients mislead; what stamped images are answered with does not.
+    """
+    count = family.probes(subject.shape)
+    if not count:
+        return []
+    images, truth = shown.images[order[:_TRIED]], shown.truth[order[:_TRIED]]
+
+    def part(rows: Tensor) -> Tensor:
+        with torch.inference_mode():
+            stamp = family.stamp(*family.probe(rows, subject.shape), subject.shape)
+            logits = subject.quickly(subject.logits, stamp.on(images).flatten(0, 1))
+            values = all_margins(logits.view(len(rows), len(images), -1))[:, :, labels]
+            own = truth[:, None] == labels
+            kept = torch.where(own, 0.0, values).sum(1) / (~own).sum(0).clamp_min(1)
+            return torch.where(own.all(0), -torch.inf, kept)
+
+    rows = torch.arange(count, device=subject.device)
+    split = torch.split(rows, max(1, subject.batch // len(images)))
+    values, which = torch.cat(subject.each(part, split)).topk(min(places, count), dim=0)
+    return [
+        Found(labels, *family.probe(row, subject.shape), value)
+        for value, row in zip(values, which, strict=True)
+    ]
+
+
+def _climb(
+    subject: Subject,
+    family: Family,
+    start: Found,
+    shown: Shown,
+    *,
+    orders: Sequence[Tensor],
+    count: int,
+) -> Found:
+    """Move triggers up their margins, one step for each order of the images."""
+
+    def part(rows: Tensor) -> Found:
+        here = start[rows]
+        free, velocity = here.free, torch.zeros_like(here.free)
+        seen: list[Tensor] = []
+        for order in orders:
+            images = shown.images[shown.others(here.labels, order, count)]
+            variable = free.clone().requires_grad_()
+            stamp = family.stamp(variable, here.place, subject.shape)
+            values = _margins(subject, stamp, here.labels, images)
+            (slope,) = torch.autograd.grad(values.sum(), variable)
+            velocity = _MOMENTUM * velocity + (1 - _MOMENTUM) * _unit(slope)
+            free = family.move(free, _unit(velocity), subject.shape)
+            seen.append(values.detach())
+        last = torch.stack(seen[-max(1, len(seen) // 4) :]).mean(0)
+        return Found(here.labels, free, here.place, last)
+
+    rows = torch.arange(len(start), device=subject.device)
+    return _join(subject.each(part, torch.split(rows, max(1, subject.batch // count))))
+
+
+def _margins(subject: Subject, stamp: Stamp, labels: Tensor, images: Tensor) -> Tensor:
+    """Mean margins on some images for each label, (labels, images, ...)."""
+    logits = subject.quickly(subject.logits, stamp.on(images).flatten(0, 1))
+    found: Tensor = margins(logits.view(*images.shape[:2], -1), labels[:, None]).mean(1)
+    return found
+
+
+def _reached(subject: Subject, found: Found) -> Tensor:
+    best = torch.full((subject.classes,), -torch.inf, device=subject.device)
+    return best.scatter_reduce(0, found.labels, found.margins, "amax")
+
+
+def _unit(values: Tensor) -> Tensor:
+    length = values.square().sum(tuple(range(1, values.ndim)), keepdim=True).sqrt()
+    return values / length.clamp_min(_TINY)
+
+
+def _join(parts: list[Found]) -> Found:
+    return Found(
+        torch.cat([part.labels for part in parts]),
+        torch.cat([part.free for part in parts]),
+        torch.cat([part.place for part in parts]),
+        torch.cat([part.margins for part in parts]),
+    )

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from goodnet.network import Network
+from goodnet.scan.gradients import margin_gradients, roughen
+from goodnet.scan.subject import Subject
+
+SHAPE = (3, 6, 5)
+
+
+class Tiny(nn.Module):
+    """A convolution, a hidden layer, and logits of some classes."""
+
+    def __init__(self, classes: int, features: int = 4) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.conv, self.hidden = nn.Conv2d(3, 2, 3), nn.Linear(24, features)
+        self.last = nn.Linear(features, classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        hidden = torch.tanh(self.hidden(torch.relu(self.conv(images)).flatten(1)))
+        answer: Tensor = self.last(hidden)
+        return answer
+
+
+def reference(subject: Subject, images: Tensor, labels: Tensor) -> Tensor:
+    """One image and one class at a time."""
+    found = torch.zeros(subject.classes, *SHAPE)
+    for label in range(subject.classes):
+        own = [i for i in range(len(images)) if labels[i] != label] or list(range(len(images)))
+        for i in own:
+            pixels = images[i : i + 1].clone().requires_grad_()
+            logits = subject.logits(pixels)[0]
+            (logits[label] - logits.max()).backward()
+            assert pixels.grad is not None
+            found[label] += pixels.grad[0] / len(own)
+    return found
+
+
+@pytest.mark.parametrize("classes", [3, 9])
+def test_gradients_of_all_classes_equal_those_one_by_one(classes: int) -> None:
+    subject = Subject.of(Network.from_module(Tiny(classes), SHAPE), high=2.0)
+    assert subject.weight is not None
+    images = torch.rand(5, *SHAPE, generator=torch.Generator().manual_seed(0))
+    labels = torch.tensor([0, 1, 1, 2, -1])
+    found = margin_gradients(subject, images, labels)
+    torch.testing.assert_close(
+        found, reference(subject, images, labels), rtol=2e-2 if subject.half else 1e-4, atol=2e-3
+    )
+
+
+def test_rough_images_differ_by_as_much_as_asked_and_stay_in_range() -> None:
+    images = torch.full((4, 3, 20, 15), 0.5)
+    rough = roughen(images, 0.05, torch.Generator().manual_seed(0))
+    sizes = (rough - images).square().mean((1, 2, 3)).sqrt()
+    torch.testing.assert_close(sizes, torch.full((4,), 0.05), rtol=1e-4, atol=1e-5)
+    wild = roughen(images, 3.0, torch.Generator().manual_seed(0))
+    assert wild.min() == 0
+    assert wild.max() == 1
+    assert roughen(images, 0.0, torch.Generator()) is images
