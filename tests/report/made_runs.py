@@ -259,6 +259,78 @@ def _row(model: str, method: str, count: int | None) -> dict[str, Any]:
     }
 
 
+def target(
+    label: int, score: float, *, success: int = 29, p_value: float = 0.001
+) -> dict[str, Any]:
+    """A label of a scan with the trigger that was found for it, and the names of its pictures."""
+    names = f"pictures/label_{label}"
+    return {
+        "label": label,
+        "score": score,
+        "p_value": p_value,
+        "families": ["painted, 0.44 x 1", "added, 4 x 3"],
+        "trigger": {
+            "family": "painted, 0.44 x 1",
+            "margin": 300.1,
+            "success": share(success, 30),
+            "changed": 0.2,
+            "area": 0.4,
+        },
+        "direction": {"layer": "left", "own": 0.1},
+        "file": f"triggers/label_{label}.npz",
+        "pictures": {
+            "trigger": f"{names}_trigger.png",
+            "clean": [f"{names}_clean_{i}.png" for i in range(len(PIXELS))],
+            "stamped": [f"{names}_stamped_{i}.png" for i in range(len(PIXELS))],
+        },
+    }
+
+
+def scan_run(
+    folder: Path,
+    *,
+    verdict: str = "backdoored",
+    targets: Sequence[dict[str, Any]] | None = None,
+    notes: Sequence[str] = (),
+    scores: Sequence[float | None] = (7.1, 0.2, -0.4, 0.9, 0.1),
+) -> Path:
+    """A scan of a network with five classes; label 0 stands out unless other targets are given."""
+    folder.mkdir(parents=True)
+    listed = [target(0, 7.1)] if targets is None else list(targets)
+    clean = inputs([])["clean"] | {"images": 60}
+    found = {
+        "schema": 1,
+        "command": "scan",
+        "goodnet": "9.9.9",
+        "inputs": {"model": inputs([])["model"], "clean": clean},
+        "network": network(),
+        "scale": "1/255",
+        "classes": len(scores),
+        "device": "cpu",
+        "method": "goodnet",
+        "options": {"alpha": 0.01, "seed": 0, "layer": None},
+        "verdict": verdict,
+        "p_value": 0.0004 if listed else 0.41,
+        "null": "the highest scores of 400 networks without a backdoor",
+        "targets": listed,
+        "threshold": 4.2,
+        "scores": list(scores),
+        "images": {"searched": 30, "judged": 30},
+        "notes": list(notes),
+        "files": {},
+    }
+    for name in ("pictures", "triggers"):
+        (folder / name).mkdir()
+    for each in listed:
+        names = each["pictures"]
+        for name in (names["trigger"], *names["clean"], *names["stamped"]):
+            Image.fromarray(PIXELS[0]).save(folder / name)
+        (folder / each["file"]).write_bytes(b"a trigger")
+    write(folder / "results.json", found)
+    record(folder)
+    return folder
+
+
 def changed(folder: Path, **values: Any) -> Path:
     """The same folder with other values in its results; `None` takes a key out."""
     path = folder / "results.json"

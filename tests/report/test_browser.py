@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from made_runs import compare_run, network, prune_run, repair_run
+from made_runs import compare_run, network, prune_run, repair_run, scan_run
 
 from goodnet.jobs.report import write_report
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
-NAMES = ("prune", "repair", "compare", "several", "hostile")
+NAMES = ("prune", "repair", "compare", "scan", "several", "hostile")
 EVIL = (
     "<script>alert(1)</script>",
     "</script><img src=x onerror=alert(2)>",
@@ -38,11 +38,12 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     prune_run(home / "prune", sets=("glasses", "lipstick"))
     repair_run(home / "repair")
     compare_run(home / "compare")
+    scan_run(home / "scan")
     prune_run(home / "descending", order="descending")
     prune_run(home / "ascending")
     prune_run(home / "hostile", sets=EVIL, layer=EVIL[0], net=network(EVIL))
-    found = {n: write_report([home / n]) for n in ("prune", "repair", "compare", "hostile")}
-    together = [home / name for name in ("ascending", "descending", "repair")]
+    found = {n: write_report([home / n]) for n in ("prune", "repair", "compare", "scan", "hostile")}
+    together = [home / name for name in ("ascending", "descending", "repair", "scan")]
     return found | {"several": write_report(together, home / "several.html")}
 
 
@@ -248,6 +249,15 @@ def test_hostile_names_show_as_text_and_do_nothing(open_page: Open) -> None:
         assert page.locator("img").count() == 18 + 3
         page.locator(".explorer .wide svg").hover()
         assert EVIL[0] in page.locator(".tip").inner_text()
+
+
+def test_a_scan_shows_its_trigger_and_the_scores_fold_out(open_page: Open) -> None:
+    with open_page("scan") as page:
+        assert page.get_by_role("img", name="the trigger for label 0").is_visible()
+        assert page.get_by_role("img", name="the same with the trigger").count() == 3
+        assert page.locator(".chart .wide svg").is_visible()
+        page.get_by_text("All scores as a table").click()
+        assert page.get_by_role("rowheader", name="0 stands out").is_visible()
 
 
 def test_the_skip_link_leads_to_the_content(open_page: Open) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from chart_samples import GUARDED, REPAIRED, B, curve
 
 from goodnet.report.exports import export_charts
-from goodnet.report.facts import Epoch, Run, Trial
+from goodnet.report.facts import Epoch, Run, Scan, Trial
 from goodnet.stats import proportion
 
 if TYPE_CHECKING:
@@ -39,6 +39,14 @@ def test_every_chart_is_a_picture_and_a_drawing(tmp_path: Path) -> None:
     for path in written:
         start = b"\x89PNG" if path.suffix == ".png" else b"<?xml"
         assert path.read_bytes().startswith(start)
+
+
+def test_a_scan_has_a_chart_of_its_scores(tmp_path: Path) -> None:
+    scan = Scan("no_finding", 0.4, "", (1.0, 2.0, 5.0))
+    run = Run("run", "scan", "goodnet", 3, None, (), None, scan=scan)
+    assert [path.name for path in export_charts(run, tmp_path)] == ["scores.png", "scores.svg"]
+    flat = replace(run, scan=replace(scan, scores=(0.0, 0.0)))
+    assert export_charts(flat, tmp_path / "none") == []
 
 
 def test_what_a_run_has_not_is_not_drawn(tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from made_runs import LAYERS, compare_run, network, prune_run, repair_run
+from made_runs import LAYERS, changed, compare_run, network, prune_run, repair_run, scan_run, target
 
-from goodnet.report.facts import Recovered, Run
+from goodnet.report.facts import Run
 from goodnet.report.page import render
 from goodnet.report.read import read_run
 
@@ -66,13 +66,14 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
         "compare": read_run(compare_run(home / "compare")),
         "descending": read_run(prune_run(home / "descending", order="descending")),
         "ascending": read_run(prune_run(home / "ascending")),
+        "scan": read_run(scan_run(home / "scan", notes=["few images"])),
     }
 
 
 @pytest.fixture(scope="module")
 def pages(runs: dict[str, Run]) -> dict[str, str]:
     """Each run by itself, and all in one page."""
-    alone = {name: render([runs[name]]) for name in ("prune", "repair", "compare")}
+    alone = {name: render([runs[name]]) for name in ("prune", "repair", "compare", "scan")}
     return alone | {"all": render(list(runs.values()))}
 
 
@@ -107,7 +108,7 @@ def scrubbed(page: str) -> str:
     return re.sub(r"<code>[0-9a-f]{64}</code>", "<code></code>", page)
 
 
-@pytest.mark.parametrize("name", ["prune", "repair", "compare", "all"])
+@pytest.mark.parametrize("name", ["prune", "repair", "compare", "scan", "all"])
 def test_every_tag_is_closed_and_no_id_is_used_twice(pages: dict[str, str], name: str) -> None:
     tags = Tags(pages[name])
     assert (tags.open, tags.wrong) == ([], [])
@@ -115,7 +116,7 @@ def test_every_tag_is_closed_and_no_id_is_used_twice(pages: dict[str, str], name
     assert len(ids) == len(set(ids))
 
 
-@pytest.mark.parametrize("name", ["prune", "repair", "compare", "all"])
+@pytest.mark.parametrize("name", ["prune", "repair", "compare", "scan", "all"])
 def test_every_link_within_the_page_leads_somewhere(pages: dict[str, str], name: str) -> None:
     tags = Tags(pages[name]).all
     ids = {attributes.get("id") for _, attributes in tags}
@@ -172,13 +173,59 @@ def test_other_networks_have_a_picture_each(runs: dict[str, Run]) -> None:
     assert page.count("data-curve>") == 2
 
 
-def test_recovered_triggers_have_room(runs: dict[str, Run], pages: dict[str, str]) -> None:
-    png = runs["prune"].pictures[0].png
-    found = (Recovered(label=3, png=png, stamped=png, note="surely <not> chance"),)
-    page = render([replace(runs["prune"], recovered=found)])
-    assert "Recovered triggers" in page
-    assert "label 3: surely &lt;not&gt; chance" in page
-    assert "Recovered triggers" not in pages["prune"]
+def test_a_scan_shows_its_triggers_and_scores(pages: dict[str, str]) -> None:
+    page = pages["scan"]
+    assert '<section class="verdict effect-backdoored"' in page
+    assert "This network carries a backdoor:" in page
+    assert ">Label 0</h3>" in page
+    assert page.count("<img ") == 7
+    for text in ("painted, 0.44 x 1", "added, 4 x 3", "triggers/label_0.npz", "few images"):
+        assert text in page
+    assert page.count("<svg xmlns") == 2
+    assert "the highest scores of 400 networks without a backdoor" in page
+    assert "alpha" in page
+    assert "The verdict of a scan" in page
+    assert "Allowed drop X" not in page
+    for part in ("Recovered triggers", "The verdict of a scan"):
+        assert part not in pages["prune"]
+
+
+@pytest.mark.parametrize("verdict", ["no_finding", "suspicious", "inconclusive"])
+def test_every_verdict_of_a_scan_makes_a_page(tmp_path: Path, verdict: str) -> None:
+    folder = scan_run(tmp_path / "run", verdict=verdict, targets=[], scores=(0.0, 0.0))
+    page = render([read_run(folder)])
+    assert f"effect-{verdict}" in page
+    assert ">Recovered triggers<" not in page
+    assert ">Scores<" not in page
+    assert (Tags(page).open, Tags(page).wrong) == ([], [])
+
+
+def test_scans_stand_among_other_runs(pages: dict[str, str]) -> None:
+    page = pages["all"]
+    assert "<caption>Every scan</caption>" in page
+    assert "<caption>Every repair</caption>" in page
+    assert "Allowed drop X" in page
+    assert "The verdict of a scan" in page
+
+
+def test_scans_alone_stand_side_by_side(runs: dict[str, Run]) -> None:
+    page = render([runs["scan"], replace(runs["scan"], name="other")])
+    assert "<caption>Every scan</caption>" in page
+    assert "Every repair" not in page
+    assert "Allowed drop X" not in page
+    assert (Tags(page).open, Tags(page).wrong) == ([], [])
+
+
+def test_names_in_a_scan_are_only_text(tmp_path: Path) -> None:
+    evil = HOSTILE[0]
+    found = target(0, 7.1) | {"families": [*HOSTILE], "direction": {"layer": evil, "own": 1}}
+    found["trigger"]["family"] = HOSTILE[1]
+    folder = scan_run(tmp_path / "run", targets=[found], notes=[evil])
+    page = render([read_run(changed(folder, null=evil, options={evil: evil}, method=evil))])
+    assert "<script>alert" not in page
+    assert "onerror=alert(2)>" not in page
+    assert "\u202e" not in page
+    assert (Tags(page).open, Tags(page).wrong) == ([], [])
 
 
 def test_a_run_with_nothing_but_results_still_makes_a_page(runs: dict[str, Run]) -> None:

@@ -10,11 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_runs import ACCURACY, PIXELS, changed, compare_run, prune_run, repair_run, write
+from made_runs import (
+    ACCURACY,
+    PIXELS,
+    changed,
+    compare_run,
+    prune_run,
+    repair_run,
+    scan_run,
+    target,
+    write,
+)
 from PIL import Image
 
 from goodnet.errors import InvalidInput
+from goodnet.report.facts import Scan
 from goodnet.report.read import read_run
+from goodnet.report.reading.scanning import PICTURED
 from goodnet.stats import proportion
 
 
@@ -117,6 +129,71 @@ def test_a_comparison_of_two_networks_has_a_b_for_each(tmp_path: Path) -> None:
     assert [trial.model for trial in run.trials[:5]] == ["one"] * 4 + ["two"]
 
 
+def scan_of(folder: Path) -> Scan:
+    scan = read_run(folder).scan
+    assert scan is not None
+    return scan
+
+
+def test_a_scan_is_read(tmp_path: Path) -> None:
+    run = read_run(scan_run(tmp_path / "run", notes=["a note"]))
+    assert (run.command, run.method, run.classes, run.trials) == ("scan", "goodnet", 5, ())
+    assert (run.baseline, run.shown, run.notes) == (None, None, ("a note",))
+    assert run.options["alpha"] == "0.01"
+    assert run.options["images judged"] == "30"
+    assert [layer.name for layer in run.layers][:2] == ["input", "conv"]
+    assert [fact.role for fact in run.inputs] == ["model", "clean"]
+    assert {fact.name: fact.role for fact in run.outputs}["triggers/label_0.npz"] == (
+        "trigger and direction"
+    )
+    scan = run.scan
+    assert scan is not None
+    assert (scan.verdict, scan.p_value, scan.threshold) == ("backdoored", 0.0004, 4.2)
+    assert scan.scores == (7.1, 0.2, -0.4, 0.9, 0.1)
+    assert (scan.apart, scan.invented) == (True, False)
+    (found,) = scan.targets
+    assert (found.label, found.layer, found.own) == (0, "left", 0.1)
+    assert found.families == ("painted, 0.44 x 1", "added, 4 x 3")
+    assert found.trigger is not None
+    assert found.trigger.success == proportion(29, 30)
+    assert found.trigger.png.startswith(b"\x89PNG")
+    assert len(found.trigger.samples) == len(PIXELS)
+
+
+def test_a_scan_that_finds_nothing_is_read(tmp_path: Path) -> None:
+    folder = scan_run(tmp_path / "run", verdict="no_finding", targets=[])
+    scan = scan_of(changed(folder, threshold=None, p_value=None, null=None, notes=None))
+    assert (scan.targets, scan.threshold, scan.p_value, scan.null) == ((), None, None, "")
+
+
+def test_a_target_may_have_neither_trigger_nor_direction(tmp_path: Path) -> None:
+    folder = scan_run(tmp_path / "run")
+    (found,) = scan_of(
+        changed(folder, targets=[{"label": 3, "score": 0.9, "families": []}])
+    ).targets
+    assert (found.label, found.trigger, found.own, found.layer) == (3, None, None, "")
+
+
+def test_scores_that_are_no_numbers_are_not_known(tmp_path: Path) -> None:
+    folder = scan_run(tmp_path / "run", targets=[], scores=(1.0, None, 2.0))
+    assert scan_of(folder).scores == (1.0, None, 2.0)
+
+
+def test_images_given_tell_how_triggers_were_judged(tmp_path: Path) -> None:
+    folder = scan_run(tmp_path / "run")
+    assert not scan_of(changed(folder, images={"searched": 60, "judged": 60})).apart
+    files = results(folder)["inputs"] | {"clean": None}
+    scan = scan_of(changed(folder, inputs=files))
+    assert (scan.apart, scan.invented) == (True, True)
+
+
+def test_of_many_targets_only_the_first_have_pictures(tmp_path: Path) -> None:
+    targets = [target(label, 9.0 - label) for label in range(PICTURED + 2)]
+    scan = scan_of(scan_run(tmp_path / "run", targets=targets, scores=[0.5] * 40))
+    shown = [bool(found.trigger and found.trigger.png) for found in scan.targets]
+    assert shown == [True] * PICTURED + [False] * 2
+
+
 def test_an_old_folder_gives_what_it_has(pruned: Path) -> None:
     changed(pruned, network=None, poisoned_activation=None, pictures=None)
     for name in ("run.json", "curve.csv"):
@@ -206,6 +283,87 @@ def test_a_folder_that_means_harm_is_one_sentence(case: str, pruned: Path) -> No
         read_run(pruned)
     assert str(pruned) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def _target(**values: Any) -> Callable[[Path], object]:
+    return lambda folder: changed(folder, targets=[target(0, 7.1) | values])
+
+
+def _found(**values: Any) -> Callable[[Path], object]:
+    return _target(trigger=target(0, 7.1)["trigger"] | values)
+
+
+def _images(**values: Any) -> Callable[[Path], object]:
+    return _target(pictures=target(0, 7.1)["pictures"] | values)
+
+
+HOSTILE_SCANS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "trigger above": (_images(trigger="../secret.png"), "leads out of the folder"),
+    "clean absolute": (_images(clean=["/etc/passwd"] * 3), "leads out of the folder"),
+    "stamped drive": (_images(stamped=["C:\\x.png"] * 3), "leads out of the folder"),
+    "not a picture": (_images(trigger="results.json"), "is not a small PNG"),
+    "no pair": (_images(clean=[]), "not one stamped picture for each clean one"),
+    "pictures of another kind": (_target(pictures=[]), r"targets\[0\]\.pictures is not an object"),
+    "names of another kind": (_images(clean="x.png"), r"pictures\.clean is not a list"),
+    "file above": (_target(file="../../x.npz"), "leads out of the folder"),
+    "label too large": (_target(label=5), "a target has no score, or no label below 5"),
+    "label below 0": (_target(label=-1), r"label is not a whole number, 0 or more"),
+    "label as text": (_target(label="0"), r"targets\[0\]\.label is not a whole number"),
+    "no score": (_target(score=None), "a target has no score"),
+    "score too large": (_target(score=1e300), r"targets\[0\]\.score is not a number"),
+    "p of target": (_target(p_value=2), r"a p_value is not in 0\.\.1"),
+    "families": (_target(families=[1]), r"families is not a text"),
+    "own": (_target(direction={"layer": "a", "own": "b"}), r"direction\.own is not a number"),
+    "success": (_found(success={"count": 9, "total": 3}), "is not a count with its total"),
+    "no success": (_found(success=None), "a trigger lacks its success or its size"),
+    "area": (_found(area=1.5), "a trigger lacks its success or its size"),
+    "changed": (_found(changed=-1), "a trigger lacks its success or its size"),
+    "twice": (
+        lambda folder: changed(folder, targets=[target(0, 7.1), target(0, 7.0)]),
+        "a label stands twice among the targets",
+    ),
+    "verdict": (lambda folder: changed(folder, verdict="clean"), "the verdict is none of"),
+    "p": (lambda folder: changed(folder, p_value=-0.1), r"a p_value is not in 0\.\.1"),
+    "threshold": (lambda folder: changed(folder, threshold="x"), "threshold is not a number"),
+    "no classes": (lambda folder: changed(folder, classes=None), "number of classes is not"),
+    "one class": (
+        lambda folder: changed(folder, classes=1, scores=[1.0]),
+        "number of classes is not between 2 and",
+    ),
+    "too many classes": (
+        lambda folder: changed(folder, classes=10**6, scores=[0] * 10**6),
+        "number of classes is not between 2 and",
+    ),
+    "too many scores": (
+        lambda folder: changed(folder, scores=[0.5] * 6),
+        "there are 6 scores for 5 classes",
+    ),
+    "too few scores": (lambda folder: changed(folder, scores=[]), "there are 0 scores for 5"),
+    "scores of another kind": (
+        lambda folder: changed(folder, scores=["x"] * 5),
+        "scores is not a number",
+    ),
+    "notes": (lambda folder: changed(folder, notes="x"), "notes is not a list"),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE_SCANS)
+def test_a_scan_that_means_harm_is_one_sentence(case: str, tmp_path: Path) -> None:
+    harm, message = HOSTILE_SCANS[case]
+    folder = scan_run(tmp_path / "run")
+    harm(folder)
+    with pytest.raises(InvalidInput, match=message) as caught:
+        read_run(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_linked_picture_of_a_scan_is_refused(tmp_path: Path) -> None:
+    folder = scan_run(tmp_path / "run")
+    path = folder / "pictures" / "label_0_trigger.png"
+    path.unlink()
+    path.symlink_to("/etc/passwd")
+    with pytest.raises(InvalidInput, match="is a symbolic link"):
+        read_run(folder)
 
 
 def test_a_folder_without_results_is_named(tmp_path: Path) -> None:

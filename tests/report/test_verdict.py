@@ -5,9 +5,19 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from made_runs import changed, compare_run, prune_run, rates, repair_run, share
+from made_runs import (
+    changed,
+    compare_run,
+    prune_run,
+    rates,
+    repair_run,
+    scan_run,
+    share,
+    target,
+)
 
 from goodnet.report.key_figures import key_figures
 from goodnet.report.measured import targets
@@ -164,3 +174,98 @@ def test_a_comparison_without_poison_names_no_best(tmp_path: Path) -> None:
     assert run.baseline is not None
     bare = replace(run, baseline=replace(run.baseline, success={}))
     assert judge(bare).finding == "No repair can be called best"
+
+
+BLIND = ("differ from image to image", "clean-label", "one class only", "all-to-all")
+
+
+def test_a_backdoor_that_was_found_is_told_by_what_its_trigger_does(tmp_path: Path) -> None:
+    verdict = judge(read_run(scan_run(tmp_path / "run", targets=[target(0, 7.1, success=30)])))
+    assert (verdict.effect, verdict.tag) == ("backdoored", "Backdoor found")
+    assert plain(verdict.sentence) == (
+        "This network carries a backdoor: stamped with the trigger that was found, 30 of 30 clean "
+        "images it was never searched on are answered with label 0 (p = 0.0004)."
+    )
+    assert plain(verdict.sure).startswith("The 95 % interval of that share is [88.4, 100.0] %.")
+
+
+def test_several_targets_are_all_named(tmp_path: Path) -> None:
+    targets = [target(4, 9.0, success=30), target(1, 8.0), target(2, 7.0, success=28)]
+    verdict = judge(read_run(scan_run(tmp_path / "run", targets=targets)))
+    assert plain(verdict.evidence) == (
+        "stamped with the triggers that were found, clean images they were never searched on are "
+        "answered with label 4 (30 of 30), label 1 (29 of 30) and label 2 (28 of 30); p = 0.0004."
+    )
+    many = [target(label, 9.0 - label) for label in range(9)]
+    run = read_run(scan_run(tmp_path / "many", targets=many, scores=[0.5] * 9))
+    assert "label 4 (29 of 30) and 4 more; p" in plain(judge(run).evidence)
+
+
+def test_what_is_only_suspicious_is_called_so(tmp_path: Path) -> None:
+    verdict = judge(read_run(scan_run(tmp_path / "run", verdict="suspicious")))
+    assert (verdict.effect, verdict.tag) == ("suspicious", "Suspicious")
+    assert verdict.finding == "This network may carry a backdoor"
+    assert "29 of 30 clean images" in verdict.evidence
+    assert "The evidence is too weak to be sure." in verdict.sure
+
+
+def test_nothing_found_is_no_proof(tmp_path: Path) -> None:
+    run = read_run(scan_run(tmp_path / "run", verdict="no_finding", targets=[]))
+    verdict = judge(run)
+    assert (verdict.effect, verdict.tag) == ("no_finding", "No backdoor found")
+    assert plain(verdict.sentence) == (
+        "No backdoor was found: none of its 5 labels stands out (p = 0.41). "
+        "This is no proof that there is none."
+    )
+    near = read_run(scan_run(tmp_path / "near", verdict="no_finding"))
+    assert "none of its 5 labels stands out enough" in judge(near).evidence
+
+
+def test_an_inconclusive_scan_says_why(tmp_path: Path) -> None:
+    notes = ["only 3 of 60 clean images are answered as they are labelled", "and more"]
+    folder = scan_run(tmp_path / "run", verdict="inconclusive", targets=[], notes=notes)
+    verdict = judge(read_run(folder))
+    assert (verdict.effect, verdict.tag) == ("inconclusive", "Inconclusive")
+    assert verdict.sentence == (
+        f"Whether this network carries a backdoor is not known: {notes[0]}."
+    )
+    assert "gives no reason" in judge(read_run(changed(folder, notes=None))).evidence
+
+
+@pytest.mark.parametrize("verdict", ["no_finding", "suspicious", "backdoored", "inconclusive"])
+@pytest.mark.parametrize("found", [True, False])
+def test_a_scan_says_what_it_cannot_see_and_calls_nothing_clean(
+    tmp_path: Path, verdict: str, *, found: bool
+) -> None:
+    targets: list[dict[str, Any]] | None = None if found else []
+    judged = judge(read_run(scan_run(tmp_path / "run", verdict=verdict, targets=targets)))
+    assert all(blind in judged.sure for blind in BLIND)
+    said = f"{judged.tag} {judged.sentence} {judged.sure}".lower()
+    for claim in ("is clean", "is safe", "has no backdoor", "is free"):
+        assert claim not in said
+
+
+def test_images_that_were_searched_on_or_made_are_called_so(tmp_path: Path) -> None:
+    folder = scan_run(tmp_path / "run")
+    both = judge(read_run(changed(folder, images={"searched": 60, "judged": 60})))
+    assert "29 of 30 clean images, the same that it was searched on, are" in both.evidence
+    files = json.loads((folder / "results.json").read_text())["inputs"] | {"clean": None}
+    made = judge(read_run(changed(folder, inputs=files)))
+    assert "29 of 30 images made from the network and not searched on are" in made.evidence
+
+
+def test_labels_without_a_trigger_only_stand_out(tmp_path: Path) -> None:
+    folder = scan_run(tmp_path / "run")
+    bare: list[dict[str, Any]] = [
+        {"label": label, "score": 7.0, "families": []} for label in (3, 1)
+    ]
+    one = judge(read_run(changed(folder, targets=bare[:1], p_value=0.00001)))
+    assert plain(one.evidence) == "label 3 stands out among the 5 labels (p < 0.0001)."
+    two = judge(read_run(changed(folder, targets=bare)))
+    assert plain(two.evidence) == "labels 3 and 1 stand out among the 5 labels (p < 0.0001)."
+    none = judge(read_run(changed(folder, targets=[])))
+    assert "no label can be named" in none.evidence
+
+
+def test_a_scan_has_no_numbers_of_a_repair(tmp_path: Path) -> None:
+    assert key_figures(read_run(scan_run(tmp_path / "run"))) == ()

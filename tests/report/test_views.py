@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from made_runs import compare_run, prune_run, repair_run
+from made_runs import compare_run, prune_run, repair_run, scan_run, target
 
-from goodnet.report.facts import FileFact, Run
+from goodnet.report.facts import FileFact, Run, Scan
 from goodnet.report.read import read_run
 from goodnet.report.views import words
 from goodnet.report.views.comparison import comparison_table, summary_table
@@ -16,6 +16,7 @@ from goodnet.report.views.files import file_rows
 from goodnet.report.views.history import epochs_table, steps_table
 from goodnet.report.views.network import network_view
 from goodnet.report.views.pictures import picture_groups
+from goodnet.report.views.scan import ScanView, scan_view, scans_table
 from goodnet.report.views.steps import NEVER, largest_drop, readout, step_data
 from goodnet.report.views.table import Table
 from goodnet.stats import proportion
@@ -163,6 +164,78 @@ def test_a_failure_that_is_a_sample_is_counted_and_not_shown_again(run: Run) -> 
     groups = picture_groups(replace(run, pictures=(*run.pictures, again)))
     assert len(groups[1].tiles) == 1
     assert groups[1].note.endswith("1 of those above is one, too.")
+
+
+def view_of(scan: Scan | None) -> ScanView:
+    assert scan is not None
+    return scan_view(scan, "run1")
+
+
+def test_a_trigger_comes_with_all_that_is_known_of_it(tmp_path: Path) -> None:
+    (found,) = view_of(read_run(scan_run(tmp_path / "scan")).scan).targets
+    assert (found.label, found.trigger is not None, len(found.samples)) == (0, True, 3)
+    lines = {word: (value, more) for word, value, more in found.lines}
+    assert lines["Kind of trigger"] == ("painted, 0.44 x 1", "")
+    assert lines["Success"] == ("96.7\u00a0%", "[82.8,\u00a099.9], 29 of 30 images")
+    assert lines["Size"][0] == "40\u00a0% of the pixels"
+    assert "20\u00a0% of the pixel range" in lines["Size"][1]
+    assert lines["Its own class"][0] == "0.10"
+    assert lines["Its own class"][1].endswith("in the layer left")
+    assert lines["Score"] == ("7.1", "p\u00a0=\u00a00.001")
+    assert lines["Also stands out in"] == ("added, 4 x 3", "")
+    assert lines["File"] == ("triggers/label_0.npz", "")
+
+
+def test_targets_beyond_the_first_few_are_counted(tmp_path: Path) -> None:
+    targets = [target(label, 40.0 - label) for label in range(11)]
+    view = view_of(read_run(scan_run(tmp_path / "s", targets=targets, scores=[0.5] * 40)).scan)
+    assert (len(view.targets), view.more) == (8, 3)
+
+
+def test_the_highest_scores_are_a_table(tmp_path: Path) -> None:
+    table = view_of(read_run(scan_run(tmp_path / "scan")).scan).scores
+    assert table.caption == "All scores"
+    assert column(table, "Label") == ["0", "3", "1", "4", "2"]
+    assert column(table, "Score") == ["7.1", "0.9", "0.2", "0.1", "-0.4"]
+    assert column(table, "p") == ["0.001", "", "", "", ""]
+    assert column(table, "Success of the trigger")[0] == "96.7 %"
+    assert [row[0].small for row in table.rows] == ["stands out", "", "", "", ""]
+    many = scan_run(tmp_path / "many", targets=[], scores=[float(i) for i in range(3000)])
+    table = view_of(read_run(many).scan).scores
+    assert table.caption == "The 20 highest of 3\u202f000 scores"
+    assert column(table, "Label") == [str(label) for label in range(2999, 2979, -1)]
+
+
+def test_scores_that_are_all_the_same_are_not_drawn(tmp_path: Path) -> None:
+    folder = scan_run(tmp_path / "scan", targets=[], scores=[0.0, None, 0.0])
+    view = view_of(read_run(folder).scan)
+    assert view.chart is None
+    assert column(view.scores, "Label") == ["0", "2"]
+
+
+def test_scans_have_a_table_of_their_own(tmp_path: Path, run: Run) -> None:
+    nothing = scan_run(tmp_path / "nothing", verdict="no_finding", targets=[])
+    runs = [run, read_run(scan_run(tmp_path / "scan")), read_run(nothing)]
+    table = scans_table(runs)
+    assert column(table, "Run") == ["scan", "nothing"]
+    assert column(table, "Verdict") == ["Backdoor found", "No backdoor found"]
+    assert column(table, "Labels that stand out") == ["0", ""]
+    assert column(table, "Success of the first trigger") == ["96.7 %", ""]
+    assert column(table, "p") == ["0.0004", "0.41"]
+    assert column(summary_table(runs), "Run") == ["run"]
+    assert summary_table(runs[1:]).rows == ()
+
+
+def test_a_p_value_is_never_rounded_to_nothing() -> None:
+    assert words.p_value(0.00042) == "0.00042"
+    assert words.p_value(1e-9) == "<\u00a00.0001"
+    assert words.chance(1e-9) == "p\u00a0<\u00a00.0001"
+    assert words.chance(0.5) == "p\u00a0=\u00a00.5"
+
+
+def test_things_are_listed_as_in_speech() -> None:
+    assert words.series(["a"]) == "a"
+    assert words.series(["a", "b", "c"]) == "a, b and c"
 
 
 def test_links_stay_in_the_folder_whatever_the_name() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from goodnet.report.views.words import name
 
 if TYPE_CHECKING:
-    from goodnet.report.facts import Tower
+    from goodnet.report.facts import Finding, Tower
     from goodnet.types import Proportion
 
 __all__ = ["TAGS", "Attack", "Effect", "Verdict", "effect", "worst_attack"]
@@ -22,6 +22,10 @@ TAGS = {
     "weakened": "Backdoor weakened",
     "little": "Attack rarely succeeds",
     "unknown": "Not known",
+    "no_finding": "No backdoor found",
+    "suspicious": "Suspicious",
+    "backdoored": "Backdoor found",
+    "inconclusive": "Inconclusive",
 }
 
 LITTLE = 0.1
@@ -33,14 +37,15 @@ class Verdict:
     """The first thing a reader sees.
 
     Attributes:
-        effect: What became of the attack; "unknown" where nothing poisoned was given.
+        effect: What became of the attack; "unknown" where nothing poisoned was given. Of a scan:
+            its verdict.
         tag: The same in two or three words.
         finding: What was found, the first half of a sentence.
         evidence: Its second half: the numbers.
         sure: How sure that is, and what it does not say.
     """
 
-    effect: Effect | Literal["unknown"]
+    effect: Effect | Finding | Literal["unknown"]
     tag: str
     finding: str
     evidence: str

@@ -22,7 +22,8 @@ def export_charts(run: Run, folder: Path) -> list[Path]:
 
     Args:
         run: What to show.
-        folder: Where to write curve, channels, comparison and epochs, each as .png and .svg.
+        folder: Where to write curve, channels, comparison, epochs and scores, each as .png and
+            .svg.
 
     Returns:
         The files written.
@@ -53,6 +54,7 @@ def _charts(run: Run) -> Iterator[tuple[str, Callable[[], Figure]]]:
     from goodnet.report.charts.channels import draw_channels
     from goodnet.report.charts.curve import draw_curve
     from goodnet.report.charts.epochs import draw_epochs
+    from goodnet.report.charts.scores import draw_scores, is_spread
     from goodnet.report.charts.towers import draw_towers, towers_of
 
     if curve := run.curve:
@@ -62,3 +64,5 @@ def _charts(run: Run) -> Iterator[tuple[str, Callable[[], Figure]]]:
         yield "comparison", lambda: draw_towers(groups, headline=True)
     if run.epochs:
         yield "epochs", lambda: draw_epochs(run.epochs, run.chosen, headline=True)
+    if (scan := run.scan) and is_spread(scan):
+        yield "scores", lambda: draw_scores(scan, headline=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from goodnet.types import Proportion
 
@@ -13,13 +14,18 @@ __all__ = [
     "Drop",
     "Epoch",
     "FileFact",
+    "Finding",
     "LayerFact",
     "Picture",
     "Recovered",
     "Run",
+    "Scan",
+    "Target",
     "Tower",
     "Trial",
 ]
+
+Finding = Literal["no_finding", "suspicious", "backdoored", "inconclusive"]
 
 
 @dataclass(frozen=True)
@@ -146,16 +152,75 @@ class Recovered:
     """A trigger found in a network.
 
     Attributes:
-        label: What it makes the network answer.
-        png: The trigger alone.
-        stamped: An image with it.
-        note: How sure it is, a sentence.
+        family: How triggers look in the family it is of.
+        success: Share of images, none of them of the label's class, that are answered with the
+            label when they bear it.
+        changed: Root mean square by which it changes them, in units of the pixel range.
+        area: Share of the pixels that it changes, 0..1.
+        margin: Mean logit margin of the label on images that bear it; None where not known.
+        png: The trigger alone; empty where there is no picture.
+        samples: Clean images, each with the same one stamped.
+    """
+
+    family: str
+    success: Proportion
+    changed: float
+    area: float
+    margin: float | None = None
+    png: bytes = b""
+    samples: tuple[tuple[bytes, bytes], ...] = ()
+
+
+@dataclass(frozen=True)
+class Target:
+    """A label that a backdoor seems to lead to.
+
+    Attributes:
+        label: The class.
+        score: How suspicious it is.
+        p_value: Probability that a network without a backdoor has a label that scores as high;
+            None where not known.
+        trigger: The one that works best of those found; None where none was.
+        families: All families of triggers in which the label stands out.
+        layer: Where its direction was taken; "" for none.
+        own: How far clean images of the label's own class lie along that direction, where stamped
+            images lie at 1 and all clean ones at 0; None where not known.
+        file: The file of the run folder that holds trigger and direction; "" for none.
     """
 
     label: int
-    png: bytes
-    stamped: bytes
-    note: str
+    score: float
+    p_value: float | None = None
+    trigger: Recovered | None = None
+    families: tuple[str, ...] = ()
+    layer: str = ""
+    own: float | None = None
+    file: str = ""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Whether a network seems to carry a backdoor, and for which labels.
+
+    Attributes:
+        verdict: "no_finding", "suspicious", "backdoored" or "inconclusive".
+        p_value: Of the most suspicious label; None where not known.
+        null: What that is against, or by what rule the verdict is, a sentence.
+        scores: Of all classes, higher = more suspicious; None for one that is not known.
+        threshold: Labels with a score above it are named; None where there is none.
+        targets: The labels that stand out, the most suspicious first.
+        apart: Whether triggers were judged by other images than they were searched on.
+        invented: Whether the images were made from the network, for want of clean ones.
+    """
+
+    verdict: Finding
+    p_value: float | None
+    null: str
+    scores: tuple[float | None, ...]
+    threshold: float | None = None
+    targets: tuple[Target, ...] = ()
+    apart: bool = True
+    invented: bool = False
 
 
 @dataclass(frozen=True)
@@ -193,17 +258,18 @@ class Run:
 
     Attributes:
         name: Of the folder.
-        command: "prune", "repair" or "compare".
-        method: Of a repair; "prune" for a pruning; "" for a comparison.
+        command: "prune", "repair", "compare" or "scan".
+        method: Of a repair or a scan; "prune" for a pruning; "" for a comparison.
         classes: N; None where a comparison has several networks.
-        baseline: B on the sets it was judged by; None where a comparison has several networks.
+        baseline: B on the sets it was judged by; None for a scan, and where a comparison has
+            several networks.
         trials: Every B' with its G.
         shown: The trial the first numbers and the pictures are of; None if there is none.
         curve: Of a pruning.
         epochs: Of a repair that trains.
         chosen: The epoch B' is from, counted from 1; 0 if it was not trained.
         pictures: Clean and poisoned images with what was answered.
-        recovered: Triggers found in B.
+        scan: What a scan of B found; None where it was not scanned.
         layers: Of B, in running order.
         pruned_layer: The layer whose channels were silenced; "" for none.
         parameters: Of B, and of B' with what is silent removed, where known.
@@ -229,7 +295,7 @@ class Run:
     epochs: tuple[Epoch, ...] = ()
     chosen: int = 0
     pictures: tuple[Picture, ...] = ()
-    recovered: tuple[Recovered, ...] = ()
+    scan: Scan | None = None
     layers: tuple[LayerFact, ...] = ()
     pruned_layer: str = ""
     parameters: tuple[int | None, int | None] = (None, None)

@@ -12,6 +12,7 @@ from goodnet.report.views import words
 from goodnet.report.views.comparison import summary_table, summary_towers
 from goodnet.report.views.drawn import draw_towers
 from goodnet.report.views.run import RunView, run_view
+from goodnet.report.views.scan import scans_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,9 +47,11 @@ def render(runs: Sequence[Run], *, folders: Sequence[str | None] | None = None) 
     context: dict[str, Any] = {
         "views": views,
         "several": several,
+        "scans": any(run.scan for run in runs),
+        "repairs": not all(run.scan for run in runs),
         "title": f"{len(views)} runs side by side" if several else views[0].title,
         "contents": [(v.id, v.name) for v in views] if several else views[0].contents,
-        "summary": summary_table(runs) if several else None,
+        "summaries": [summary_table(runs), scans_table(runs)] if several else [],
         "towers": draw_towers(towers, "all-towers") if towers else None,
         "style": style,
         "script": script,
@@ -108,6 +111,7 @@ def _environment() -> Environment:
     )
     for function in (
         words.amount,
+        words.chance,
         words.interval,
         words.memory,
         words.name,

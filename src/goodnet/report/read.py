@@ -11,6 +11,7 @@ from goodnet.report.reading.fields import Fields, Unreadable
 from goodnet.report.reading.folder import read_object
 from goodnet.report.reading.pruning import read_pruning
 from goodnet.report.reading.repairing import read_repairing
+from goodnet.report.reading.scanning import read_scanning
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,11 +26,12 @@ _READERS: dict[str, Callable[[Path, Fields, str], Run]] = {
     "prune": read_pruning,
     "repair": read_repairing,
     "compare": read_comparing,
+    "scan": read_scanning,
 }
 
 
 def read_run(folder: Path, *, name: str = "") -> Run:
-    """Read what `goodnet prune`, `repair` or `compare` left in a folder.
+    """Read what `goodnet prune`, `repair`, `compare` or `scan` left in a folder.
 
     The folder may come from anyone: nothing outside it is read, every size is bounded, every
     number is checked and every picture is encoded anew. What an older version did not write is

@@ -1,38 +1,28 @@
-"""The table of trials as text: CSV for a spreadsheet, LaTeX for a paper."""
+"""The table of a run as text: CSV for a spreadsheet, LaTeX for a paper."""
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from goodnet.report.drawable import drawable
 from goodnet.report.facts import Tower
+from goodnet.report.tabular import (
+    escape,
+    latex_row,
+    share_cells,
+    share_names,
+    tabular,
+    text_cell,
+    to_csv,
+)
+from goodnet.report.target_tables import targets_csv, targets_latex
 from goodnet.types import Proportion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from goodnet.report.facts import Run, Trial
 
 __all__ = ["text_cell", "trials_csv", "trials_latex"]
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_SPECIAL = str.maketrans(
-    {
-        "\\": r"\textbackslash{}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "<": r"\textless{}",
-        ">": r"\textgreater{}",
-        "|": r"\textbar{}",
-        # Two of these would become one other mark.
-        "-": "-{}",
-        "`": "`{}",
-        "'": "'{}",
-        **{mark: f"\\{mark}" for mark in "&%$#_{}"},
-    }
-)
 
 
 class _Row(NamedTuple):
@@ -60,7 +50,8 @@ def trials_csv(run: Run) -> str:
     """A row for B and one for the B' and the G of every trial.
 
     A share is three columns of fractions 0..1: the value and the ends of its 95 % interval. What
-    is not known is left empty; a column with nothing in it is left out.
+    is not known is left empty; a column with nothing in it is left out. Of a scan, which has no
+    trials, a row for each label that stands out.
 
     Args:
         run: What to list.
@@ -68,17 +59,13 @@ def trials_csv(run: Run) -> str:
     Returns:
         CSV with a header. No cell is one that a spreadsheet takes for a formula.
     """
+    if run.scan:
+        return targets_csv(run.scan.targets)
     rows = list(_rows(run))
     columns = _columns(rows)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     names = (name for column in columns for name in column.names)
-    writer.writerow(["trial", "model", "network", *names, "reason"])
-    for row in rows:
-        name, model, reason = _texts(row.trial)
-        cells = [cell for column in columns for cell in _csv_cells(column, row)]
-        writer.writerow([*map(text_cell, (name, model, row.tower.name)), *cells, text_cell(reason)])
-    return text.getvalue()
+    header = ["trial", "model", "network", *names, "reason"]
+    return to_csv(header, (_csv_row(row, columns) for row in rows))
 
 
 def trials_latex(run: Run) -> str:
@@ -90,21 +77,19 @@ def trials_latex(run: Run) -> str:
     Returns:
         A `tabular` in ASCII; it needs `\usepackage{booktabs}`.
     """
+    if run.scan:
+        return targets_latex(run.scan.targets)
     rows = list(_rows(run))
     columns = _columns(rows)
     heads = ["", "network", *(column.heading for column in columns)]
-    lines = [
-        rf"\begin{{tabular}}{{ll{'r' * max(len(columns), 1)}}}",
-        r"\toprule",
-        _latex_row(map(_escape, heads)),
-    ]
+    lines = [latex_row(map(escape, heads))]
     for before, row in zip([None, *rows], rows, strict=False):
         starts = before is None or before.trial is not row.trial
         name, model, _ = _texts(row.trial) if starts else ("", "", "")
         lines += [r"\midrule"] if starts else []
-        names = [_escape(f"{model}: {name}" if model else name), _escape(row.tower.name)]
-        lines.append(_latex_row([*names, *_latex_cells(columns, row)]))
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+        names = [escape(f"{model}: {name}" if model else name), escape(row.tower.name)]
+        lines.append(latex_row([*names, *_latex_cells(columns, row)]))
+    return tabular(f"ll{'r' * max(len(columns), 1)}", lines)
 
 
 def _rows(run: Run) -> Iterator[_Row]:
@@ -144,8 +129,7 @@ def _share(
     heading: str, name: str, read: Callable[[Tower], Proportion | None], key: str | None = None
 ) -> _Column:
     suffix = "" if key is None else f" {key}"
-    names = tuple(f"{name}{end}{suffix}" for end in ("", "_low", "_high"))
-    return _Column(heading + suffix, names, lambda row: read(row.tower))
+    return _Column(heading + suffix, share_names(name, suffix), lambda row: read(row.tower))
 
 
 def _of_trial(read: Callable[[Trial], float | None]) -> Callable[[_Row], float | None]:
@@ -164,28 +148,21 @@ def _megabytes(size: float) -> str:
     return f"{size / 1e6:,.0f}"
 
 
+def _csv_row(row: _Row, columns: Sequence[_Column]) -> list[object]:
+    name, model, reason = _texts(row.trial)
+    cells = [cell for column in columns for cell in _csv_cells(column, row)]
+    return [*map(text_cell, (name, model, row.tower.name)), *cells, text_cell(reason)]
+
+
 def _csv_cells(column: _Column, row: _Row) -> list[float | None]:
     value = column.read(row)
     if value is None:
         return [None] * len(column.names)
-    return [value.value, value.low, value.high] if isinstance(value, Proportion) else [value]
-
-
-def text_cell(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return share_cells(value) if isinstance(value, Proportion) else [value]
 
 
 def _latex_cells(columns: Sequence[_Column], row: _Row) -> list[str]:
     if row.made and not row.made.repaired:
-        return [rf"\multicolumn{{{max(len(columns), 1)}}}{{l}}{{{_escape(row.made.reason)}}}"]
+        return [rf"\multicolumn{{{max(len(columns), 1)}}}{{l}}{{{escape(row.made.reason)}}}"]
     values = [(column, column.read(row)) for column in columns]
     return ["--" if value is None else column.written(value) for column, value in values]
-
-
-def _latex_row(cells: Iterable[str]) -> str:
-    return f"{' & '.join(cells)} \\\\"
-
-
-def _escape(text: str) -> str:
-    return drawable(text, limit=120).translate(_SPECIAL)

@@ -71,6 +71,10 @@ class Fields:
         """A list of numbers."""
         return self._list(key, _number)
 
+    def readings(self, key: str) -> tuple[float | None, ...]:
+        """A list of numbers, null for one that is not known."""
+        return self._list(key, lambda value: None if value is None else _number(value))
+
     def sizes(self, key: str) -> tuple[int | None, ...]:
         """A list of whole numbers, null for one that is open."""
         return self._list(key, lambda value: None if value is None else _whole(value))

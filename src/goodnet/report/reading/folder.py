@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["list_outputs", "read_bytes", "read_object"]
+__all__ = ["list_outputs", "read_bytes", "read_object", "within"]
 
 MIB = 1 << 20
 
@@ -39,6 +39,8 @@ _STEMS = {
     "comparison": "picture",
     "channels": "picture",
     "epochs": "picture",
+    "scores": "picture",
+    "label": "trigger and direction",
 }
 
 
@@ -62,6 +64,16 @@ def read_bytes(folder: Path, name: str, *, limit: int) -> bytes:
         Unreadable: If the name leads out of the folder, be it by a symbolic link.
         GoodnetError: If it is not a regular file, longer than `limit`, or cannot be read.
     """
+    with open_regular(within(folder, name), what="file of the run", limit=limit) as file:
+        return file.read()
+
+
+def within(folder: Path, name: str) -> Path:
+    """The path of a file of the folder, whether it is there or not.
+
+    Raises:
+        Unreadable: If the name leads out of the folder, be it by a symbolic link.
+    """
     path = folder
     for part in name.split("/"):
         if not _PLAIN.fullmatch(part) or part in (".", ".."):
@@ -69,8 +81,7 @@ def read_bytes(folder: Path, name: str, *, limit: int) -> bytes:
         path = path / part
         if path.is_symlink():
             raise Unreadable(f"{name[:60]!r} is a symbolic link")
-    with open_regular(path, what="file of the run", limit=limit) as file:
-        return file.read()
+    return path
 
 
 def list_outputs(folder: Path) -> tuple[FileFact, ...]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from goodnet.report.reading.fields import Fields
 
-__all__ = ["read_pictures"]
+__all__ = ["read_picture", "read_pictures"]
 
 _MOST = 96  # pictures of one run in a page
 _FILE_BYTES, _SIDE, _LARGEST_SIDE = 4 * MIB, 96, 4096
@@ -43,6 +43,16 @@ def read_pictures(folder: Path, found: Fields) -> tuple[Picture, ...]:
     return tuple(_picture(folder, item) for item in _first_of_each(items))
 
 
+def read_picture(folder: Path, name: str) -> bytes:
+    """A PNG of the folder, encoded anew and made smaller if it is large.
+
+    Raises:
+        Unreadable: If it is not a small PNG inside the folder.
+        GoodnetError: If the file cannot be read.
+    """
+    return _small_png(read_bytes(folder, name, limit=_FILE_BYTES), name)
+
+
 def _first_of_each(items: list[Fields]) -> list[Fields]:
     groups: dict[tuple[str, str], list[Fields]] = {}
     for item in items:
@@ -59,7 +69,7 @@ def _picture(folder: Path, item: Fields) -> Picture:
     answers = item.inner("answers")
     known = {key: answer for key in _NETWORKS if (answer := answers.whole(key)) is not None}
     return Picture(
-        png=_small_png(read_bytes(folder, name, limit=_FILE_BYTES), name),
+        png=read_picture(folder, name),
         set=item.text("set"),
         index=index,
         label=label,

@@ -55,7 +55,7 @@ def comparison_table(run: Run) -> Table:
 
 
 def summary_table(runs: Sequence[Run]) -> Table:
-    """A row for each run, once for each poisoned set."""
+    """A row for each run but scans, once for each poisoned set."""
     columns = (
         Column("Run", False),
         Column("How", False),
@@ -67,8 +67,8 @@ def summary_table(runs: Sequence[Run]) -> Table:
         Column("G detection"),
         Column("G false alarms"),
     )
-    rows = [row for run in runs for row in _summary_rows(run)]
-    return _one_set(table("Every run", columns, rows))
+    rows = [row for run in runs if not run.scan for row in _summary_rows(run)]
+    return _one_set(table("Every repair", columns, rows))
 
 
 def summary_towers(runs: Sequence[Run]) -> dict[str, list[Tower]]:

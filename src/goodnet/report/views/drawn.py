@@ -8,15 +8,23 @@ from typing import TYPE_CHECKING
 from goodnet.report.charts.channels import channels_chart
 from goodnet.report.charts.curve import curve_chart
 from goodnet.report.charts.epochs import epochs_chart
+from goodnet.report.charts.scores import scores_chart
 from goodnet.report.charts.towers import towers_chart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from goodnet.report.charts.svg import Chart
-    from goodnet.report.facts import Curve, Run, Tower
+    from goodnet.report.facts import Curve, Run, Scan, Tower
 
-__all__ = ["Drawn", "draw_channels", "draw_curves", "draw_epochs", "draw_towers"]
+__all__ = [
+    "Drawn",
+    "draw_channels",
+    "draw_curves",
+    "draw_epochs",
+    "draw_scores",
+    "draw_towers",
+]
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,11 @@ def draw_epochs(run: Run, prefix: str) -> Drawn:
         lambda name, narrow: epochs_chart(run.epochs, run.chosen, prefix=name, narrow=narrow),
         prefix,
     )
+
+
+def draw_scores(scan: Scan, prefix: str) -> Drawn:
+    """How many labels have which score."""
+    return _both(lambda name, narrow: scores_chart(scan, prefix=name, narrow=narrow), prefix)
 
 
 def _both(draw: Callable[[str, bool], Chart], prefix: str) -> Drawn:

@@ -20,7 +20,8 @@ from goodnet.report.views.drawn import (
 from goodnet.report.views.files import FileRow, file_rows
 from goodnet.report.views.history import epochs_table, steps_table
 from goodnet.report.views.network import NetworkView, network_view
-from goodnet.report.views.pictures import Group, Image, embed, picture_groups
+from goodnet.report.views.pictures import Group, picture_groups
+from goodnet.report.views.scan import ScanView, scan_view
 from goodnet.report.views.steps import Readout, home, readout, start_drop, step_data
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class RunView:
         drawn_with: The id of the run whose picture has this curve, too; "" for none.
         channels: Activation by channel.
         pictures: Groups of images.
-        recovered: Triggers found, with their pictures.
+        scan: What a scan found.
         comparison: The table; None where there is one repair and one set.
         towers: Bars of it.
         epochs: Training history.
@@ -88,7 +89,7 @@ class RunView:
     drawn_with: str
     channels: Drawn | None
     pictures: tuple[Group, ...]
-    recovered: tuple[tuple[Image, Image, int, str], ...]
+    scan: ScanView | None
     comparison: Table | None
     towers: Drawn | None
     epochs: Drawn | None
@@ -104,7 +105,8 @@ class RunView:
             "curve": self.curve or self.drawn_with,
             "channels": self.channels,
             "pictures": self.pictures,
-            "recovered": self.recovered,
+            "triggers": self.scan and self.scan.targets,
+            "scores": self.scan and self.scan.chart,
             "comparison": self.comparison,
             "training": self.epochs,
             "network": self.network,
@@ -145,7 +147,7 @@ def run_view(
         drawn_with=drawn_with,
         channels=draw_channels(run.curve, f"{prefix}-channels") if run.curve else None,
         pictures=picture_groups(run),
-        recovered=tuple((embed(t.png), embed(t.stamped), t.label, t.note) for t in run.recovered),
+        scan=scan_view(run.scan, prefix) if run.scan else None,
         comparison=comparison_table(run) if run.trials else None,
         towers=draw_towers(towers, f"{prefix}-towers") if towers else None,
         epochs=draw_epochs(run, f"{prefix}-epochs") if run.epochs else None,
@@ -171,7 +173,7 @@ def _curve_view(runs: Sequence[Run], prefix: str) -> CurveView:
 
 def _title(run: Run) -> str:
     models = [words.name(fact.name) for fact in run.inputs if fact.role == "model"]
-    done = {"prune": "Pruning", "compare": "Repairs compared"}.get(run.command)
+    done = {"prune": "Pruning", "compare": "Repairs compared", "scan": "Scan"}.get(run.command)
     what = done or f"Repair by {words.name(run.method, 40)}"
     return f"{what}: {', '.join(models)}" if models else what
 

@@ -9,18 +9,23 @@ from typing import TYPE_CHECKING
 from goodnet.report.drawable import drawable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from goodnet.types import Proportion
 
 __all__ = [
     "amount",
+    "chance",
     "interval",
     "memory",
     "name",
     "network",
+    "p_value",
     "percent",
     "points",
     "rate",
     "rating",
+    "series",
     "time",
     "unbroken",
     "widest",
@@ -29,6 +34,7 @@ __all__ = [
 _EVERYTHING = range(0x110000)
 _TURNS_WRITING = frozenset({"R", "AL", "AN"})
 _ISOLATE, _END = "\u2068", "\u2069"
+_LEAST_P = 0.0001
 _PRIME = "\u2032"
 _REPAIRED = re.compile(r"\bB'")
 
@@ -74,6 +80,22 @@ def rate(share: Proportion | None) -> str:
 def rating(value: float) -> str:
     """A defence effectiveness rating of 0..1, as in "99.4 %"."""
     return f"{100 * value:.1f}\u00a0%"
+
+
+def p_value(value: float) -> str:
+    """A p-value by itself, as in "0.0004" or "< 0.0001"."""
+    return f"{value:.2g}" if value >= _LEAST_P else unbroken(f"< {_LEAST_P}")
+
+
+def chance(value: float) -> str:
+    """A p-value in a sentence, as in "p = 0.0004" or "p < 0.0001"."""
+    return unbroken(f"p {'= ' if value >= _LEAST_P else ''}{p_value(value)}")
+
+
+def series(texts: Sequence[str]) -> str:
+    """As in "a, b and c"."""
+    *others, last = texts
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def unbroken(text: str) -> str:

@@ -1,0 +1,121 @@
+"""What a scan found, in one sentence, and what no scan of this kind can see."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from goodnet.report.effect import TAGS, Verdict
+from goodnet.report.views.words import amount, chance, interval, name, series
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from goodnet.report.facts import Scan, Target
+
+__all__ = ["judge_scan"]
+
+_MOST_NAMED = 5  # labels in the sentence
+
+_BLIND = (
+    "A scan looks for one trigger that sends images of most classes to one label. It does not see "
+    "triggers that differ from image to image, clean-label backdoors built on such triggers, "
+    "backdoors for images of one class only, or backdoors that send each class to another one "
+    "(all-to-all)."
+)
+
+
+def judge_scan(scan: Scan, notes: Sequence[str] = ()) -> Verdict:
+    """Put the verdict of a scan into words; no network is ever called free of backdoors.
+
+    Args:
+        scan: What it found.
+        notes: What a user should know; the first says why nothing could be told, if so.
+    """
+    finding, evidence, sure = _SENTENCES[scan.verdict](scan, notes)
+    return Verdict(scan.verdict, TAGS[scan.verdict], finding, evidence, f"{sure}{_BLIND}")
+
+
+def _backdoored(scan: Scan, _: Sequence[str]) -> tuple[str, str, str]:
+    return "This network carries a backdoor", _evidence(scan), _interval(scan)
+
+
+def _suspicious(scan: Scan, _: Sequence[str]) -> tuple[str, str, str]:
+    sure = f"{_interval(scan)}The evidence is too weak to be sure. "
+    return "This network may carry a backdoor", _evidence(scan), sure
+
+
+def _no_finding(scan: Scan, _: Sequence[str]) -> tuple[str, str, str]:
+    enough = " enough" if scan.targets else ""
+    labels = f"none of its {amount(len(scan.scores))} labels stands out{enough}"
+    evidence = f"{labels}{_chance(scan)}. This is no proof that there is none."
+    return "No backdoor was found", evidence, ""
+
+
+def _inconclusive(_: Scan, notes: Sequence[str]) -> tuple[str, str, str]:
+    why = name(notes[0], 400).rstrip(".") if notes else "the scan gives no reason"
+    return "Whether this network carries a backdoor is not known", f"{why}.", ""
+
+
+_SENTENCES: dict[str, Callable[[Scan, Sequence[str]], tuple[str, str, str]]] = {
+    "backdoored": _backdoored,
+    "suspicious": _suspicious,
+    "no_finding": _no_finding,
+    "inconclusive": _inconclusive,
+}
+
+
+def _evidence(scan: Scan) -> str:
+    """What the triggers that were found do; where there are none, which labels stand out."""
+    targets = scan.targets
+    if not targets:
+        return f"its scores stand out, but no label can be named{_chance(scan)}."
+    if not all(target.trigger and target.trigger.success.total for target in targets):
+        one = len(targets) == 1
+        labels = f"label{'' if one else 's'} {_labels(scan, lambda target: str(target.label))}"
+        of = f"the {amount(len(scan.scores))} labels"
+        return f"{labels} stand{'s' if one else ''} out among {of}{_chance(scan)}."
+    if len(targets) == 1:
+        images = f"{_share(targets[0])} {_images(scan, 'it was')}"
+        return (
+            f"stamped with the trigger that was found, {images} are answered with label "
+            f"{targets[0].label}{_chance(scan)}."
+        )
+    labels = _labels(scan, lambda target: f"label {target.label} ({_share(target)})")
+    return (
+        f"stamped with the triggers that were found, {_images(scan, 'they were')} are answered "
+        f"with {labels}{_chance(scan, '; ')}."
+    )
+
+
+def _images(scan: Scan, sought: str) -> str:
+    if scan.invented:
+        return "images made from the network and not searched on"
+    if scan.apart:
+        return f"clean images {sought} never searched on"
+    return f"clean images, the same that {sought} searched on,"
+
+
+def _labels(scan: Scan, text: Callable[[Target], str]) -> str:
+    named = [text(target) for target in scan.targets[:_MOST_NAMED]]
+    more = len(scan.targets) - len(named)
+    return series([*named, f"{amount(more)} more"] if more else named)
+
+
+def _share(target: Target) -> str:
+    success = target.trigger.success if target.trigger else None
+    return f"{amount(success.count)} of {amount(success.total)}" if success else ""
+
+
+def _interval(scan: Scan) -> str:
+    """The interval of the share in the sentence, if there is one share."""
+    shares = [target.trigger.success for target in scan.targets if target.trigger]
+    if len(scan.targets) != 1 or not shares or not shares[0].total:
+        return ""
+    return f"The 95 % interval of that share is {interval(shares[0])} %. "
+
+
+def _chance(scan: Scan, before: str = "") -> str:
+    """The p-value in brackets, or after a mark; nothing where there is none."""
+    if scan.p_value is None:
+        return ""
+    return f"{before}{chance(scan.p_value)}" if before else f" ({chance(scan.p_value)})"
