@@ -22,6 +22,7 @@ from goodnet.cli import (
     prune,
     repair,
     report,
+    scan,
     show,
 )
 from goodnet.cli.typed import Commands
@@ -34,10 +35,11 @@ INTERNAL = 70
 
 app = typer.Typer(
     name="goodnet",
-    help="Open an image classifier without running it, prune its backdoor, and guard it.",
+    help="Open an image classifier without running it, look for a backdoor, mend and guard it.",
     cls=Commands,
-    epilog="Exit codes: 0 done, 2 usage, 3 refused as unsafe, 4 invalid or unsupported input, "
-    "5 resource limit, 6 file cannot be read or written, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 a scan has a finding, 2 usage, 3 refused as unsafe, 4 invalid or "
+    "unsupported input, 5 resource limit, 6 file cannot be read or written, 8 a scan is "
+    "inconclusive, 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -46,6 +48,7 @@ app = typer.Typer(
 )
 for command in (
     inspect.inspect,
+    scan.scan,
     prune.prune,
     repair.repair,
     compare.compare,

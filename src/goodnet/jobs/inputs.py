@@ -12,7 +12,7 @@ from goodnet.formats import open_network
 from goodnet.images import ImageSet, Scale, check_fits, find_scale, open_images
 from goodnet.network import Network
 
-__all__ = ["InputOptions", "Inputs", "open_inputs", "to_device"]
+__all__ = ["InputOptions", "Inputs", "open_images_for", "open_inputs", "to_device"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Inputs:
         Raises:
             InvalidInput: If the images or labels do not fit the network.
         """
-        return _open_set(path, self.network, self.options, name=name).scaled(self.scale)
+        return open_images_for(self.network, path, self.options, name=name).scaled(self.scale)
 
 
 def open_inputs(model: Path, clean: Path, options: InputOptions) -> Inputs:
@@ -68,7 +68,7 @@ def open_inputs(model: Path, clean: Path, options: InputOptions) -> Inputs:
     """
     network = open_network(model, architecture=options.architecture)
     network = to_device(network, options.device)
-    images = _open_set(clean, network, options)
+    images = open_images_for(network, clean, options)
     notes = [images.describe()]
     if options.scale is not None:
         scale = Scale.parse(options.scale)
@@ -101,9 +101,14 @@ def to_device(network: Network, device: str) -> Network:
         ) from error
 
 
-def _open_set(
-    path: Path, network: Network, options: InputOptions, *, name: str | None = None
+def open_images_for(
+    network: Network, path: Path, options: InputOptions, *, name: str | None = None
 ) -> ImageSet:
+    """Open a set that a network can be run on; its pixels are as they are stored.
+
+    Raises:
+        InvalidInput: If the images or labels do not fit the network.
+    """
     images = open_images(path, layout=options.layout, range=options.range, name=name)
     shape = network.input_shape
     if len(shape) != 3:

@@ -1,0 +1,154 @@
+"""`goodnet scan`: does this model carry a backdoor, for which label, with what trigger?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from goodnet.cli import options as opt
+from goodnet.cli.report import add_report
+from goodnet.cli.text import note, progress_bar, table
+from goodnet.cli.typed import typed
+from goodnet.errors import UsageError
+
+if TYPE_CHECKING:
+    from goodnet.scan import ScanResult, Target
+
+__all__ = ["FINDING", "INCONCLUSIVE", "scan"]
+
+FINDING, INCONCLUSIVE = 1, 8
+
+_WORDS = {
+    "no_finding": "no finding: nothing stands out; this is no proof that there is no backdoor",
+    "suspicious": "suspicious: a label stands out more than in most clean networks",
+    "backdoored": "backdoored",
+    "inconclusive": "inconclusive: there is no telling",
+}
+# Families are named where there are few.
+_FEW = 2
+
+
+def scan(
+    context: typer.Context,
+    model: opt.Model,
+    more: opt.More = None,
+    *,
+    clean: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="IMAGES",
+            help="Clean labelled images: HDF5, .npz or a folder; without them the result is less "
+            "certain.",
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The run folder to make.")],
+    method: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="goodnet, neural-cleanse, k-arm, mm-bd, stimulation, htell or last-layer.",
+        ),
+    ] = "goodnet",
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="An option of the method, such as alpha=0.05; may be given several times.",
+        ),
+    ] = None,
+    layer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Whose value are the features; default: what feeds the last linear layer.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Same seed, same result.")] = 0,
+    save_triggers: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Also write the triggers there, for repair --trigger and poison --trigger.",
+        ),
+    ] = None,
+    scale: opt.Scale = None,
+    layout: opt.Layout = None,
+    range: opt.Range = None,  # noqa: A002
+    architecture: opt.Architecture = None,
+    device: opt.Device = "cpu",
+    report: opt.Report = True,
+    force: opt.Force = False,
+) -> None:
+    """Look for a backdoor; name its labels and show its triggers. Exit code 1 with a finding."""
+    from goodnet import files
+    from goodnet.jobs import scan as job
+    from goodnet.jobs.inputs import InputOptions
+    from goodnet.jobs.run_record import Began
+    from goodnet.scan.methods import make_scanner
+
+    if more:
+        raise UsageError(f"expected one model, got another argument: {str(more[0])!r}")
+    if clean is None and scale is not None:
+        raise UsageError("--scale is of the pixels of --clean, which is not given")
+    began = Began(typed(context))
+    own = [*([f"layer={layer}"] if layer else []), f"seed={seed}", *(set_ or [])]
+    scanner = make_scanner(method, own)
+    with files.run_folder(out, force=force) as folder:
+        suspect = job.open_suspect(
+            model, clean, InputOptions(architecture, scale, layout, range, device)
+        )
+        note(*suspect.notes)
+        result = job.scan(suspect, scanner, stage=progress_bar)
+        note(*result.notes)
+        job.write_scan(suspect, result, folder, began=began)
+        if save_triggers is not None:
+            job.save_triggers(result, save_triggers, force=force)
+        if report:
+            add_report(folder, out)
+    print(_summary(result))
+    note(f"written to {out}")
+    raise typer.Exit(_code(result))
+
+
+def _code(result: ScanResult) -> int:
+    if result.verdict == "inconclusive":
+        return INCONCLUSIVE
+    return 0 if result.verdict == "no_finding" else FINDING
+
+
+def _summary(result: ScanResult) -> str:
+    sure = "" if result.p_value is None else f"; p = {result.p_value:.2g}"
+    lines = [f"{_WORDS[result.verdict]}{sure}"]
+    if result.targets:
+        header = ["label", "p", "score", "success", "margin", "pixels", "change", "found by"]
+        rows = [_row(target) for target in result.targets]
+        lines += [
+            "",
+            table(header, rows),
+            "",
+            "success in percent, with its 95 % interval, on"
+            f" {result.images[1]} images never searched on; change in percent of the range",
+        ]
+    lines += ["", f"p: {result.null}" if result.p_value is not None else result.null]
+    return "\n".join(lines)
+
+
+def _row(target: Target) -> list[str]:
+    p = "-" if target.p_value is None else f"{target.p_value:.2g}"
+    found = target.trigger
+    seen = (
+        []
+        if found is None
+        else [
+            str(found.success),
+            f"{found.margin:.1f}",
+            f"{100 * found.area:.0f} %",
+            f"{100 * found.changed:.1f}",
+        ]
+    )
+    families = target.families or ((found.family,) if found else ())
+    by = ", ".join(families) if len(families) <= _FEW else f"{len(families)} families"
+    return [str(target.label), p, f"{target.score:.2f}", *(seen or ["-"] * 4), by or "-"]
