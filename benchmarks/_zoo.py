@@ -87,15 +87,16 @@ def zoo(half: Half) -> list[Recipe]:
     """All networks of one half, backdoored and clean in turn."""
     first = {"choose": 1000, "report": 2000}[half]
     planted = list(_choose_planted() if half == "choose" else _report_planted())
-    clean = [
+    clean: list[_Kind] = [
         (classes, architecture, (), 0.1, False)
         for classes, architecture, count in _CLEAN[half]
         for _ in range(count)
     ]
-    pairs = chain.from_iterable(zip_longest(_shuffled(planted), _shuffled(clean)))
+    kinds = [*chain.from_iterable(zip_longest(_shuffled(planted), _shuffled(clean)))]
+    kinds += _MORE if half == "report" else []
     return [
         Recipe(half, classes, architecture, triggers, first + place, rate, aware)
-        for place, (classes, architecture, triggers, rate, aware) in enumerate(filter(None, pairs))
+        for place, (classes, architecture, triggers, rate, aware) in enumerate(filter(None, kinds))
     ]
 
 
@@ -119,6 +120,11 @@ _CLEAN = {
     "report": [(50, "deepid", 24), (50, "small", 10), (200, "deepid", 6), (10, "small", 14),
                (10, "residual", 4), (1283, "deepid", 2)],
 }  # fmt: skip
+# In the place of those that will not take: a share of 1 % is few images.
+_MORE: list[_Kind] = [
+    (50, "deepid", (name,), 0.1, False)
+    for name in ("eyebrows", "sinusoid", "low-frequency", "blended", "sunglasses", "lipstick")
+]
 
 
 def _choose_planted() -> Iterator[_Kind]:
@@ -152,8 +158,9 @@ def _report_planted() -> Iterator[_Kind]:
     for name in ("sunglasses", "lipstick", "eyebrows", "patch", "blended", "low-frequency"):
         yield 50, "small", (name,), 0.1, False
     yield 50, "small", ("lipstick", "sunglasses"), 0.1, False
-    for triggers in (*((name,) for name in ("sunglasses", "lipstick", "patch", "blended")), _TRIPLE):
-        yield 200, "deepid", triggers, 0.1, False
+    for name in ("sunglasses", "lipstick", "patch", "blended"):
+        yield 200, "deepid", (name,), 0.1, False
+    yield 200, "deepid", _TRIPLE, 0.1, False
     for rate in (0.1, 0.05):
         for name in _PICTURES:
             yield 10, "small", (name,), rate, False

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from goodnet.images import check_fits
 from goodnet.scan.invent import find_pixel_range, invent
 from goodnet.scan.margins import margins
 from goodnet.scan.result import RecoveredTrigger
@@ -147,6 +148,8 @@ def open_case(
     """
     low, high = _pixel_range(network, images)
     subject = Subject.of(network, low=low, high=high, layer=layer)
+    if images is not None:
+        check_fits(images, shape=subject.shape, num_classes=subject.classes)
     shown = Shown(*invent(subject, generator)) if images is None else _read(subject, images)
     notes = (_invented(subject),) if images is None else ()
     failure = _failure(subject, shown, labelled=images is not None)

@@ -204,7 +204,8 @@ class Wave:
         columns = power.shape[2]
         down = torch.arange(height, device=gradients.device)[:, None] / height
         across = torch.arange(width, device=gradients.device) / width
-        for best in power.flatten(1).topk(places).indices.T:
+        power = power.flatten(1)
+        for best in power.topk(min(places, power.shape[1])).indices.T:
             rows, steps = (best // columns)[:, None, None], (best % columns)[:, None, None]
             angle = 2 * math.pi * (rows * down + steps * across)
             place = torch.stack([angle.cos(), angle.sin()], 1)  # (labels, 2, height, width)
@@ -277,9 +278,9 @@ class Overlay:
             top, left = best // sums.shape[2], best % sums.shape[2]
             yield free, self._place(top, left, gradients.shape[2:])
             # The next place overlaps with this one by a half at most.
-            near = (down - top[:, None, None]).abs() * 2 < rows
-            near &= (across - left[:, None, None]).abs() * 2 < columns
-            sums = sums.masked_fill(near, -torch.inf)
+            beside = (down - top[:, None, None]).abs() * 2 < rows
+            above = (across - left[:, None, None]).abs() * 2 < columns
+            sums = sums.masked_fill(beside & above, -torch.inf)
 
     def probes(self, shape: tuple[int, int, int]) -> int:
         """The rectangle in each of the pure colours, at places that overlap by half or more."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["NULL", "p_value", "score_at"]
+__all__ = ["LEAST", "NULL", "p_value", "score_at"]
 
-# The largest score of clean networks: a Gumbel distribution of its logarithm, fitted to the clean
-# networks of the half of the zoo to choose by (benchmarks/scan_zoo.py --half choose --fit).
-_LOCATION, _SCALE = -3.0, 0.5
+# The largest score of clean networks is distributed about like this: a Gumbel distribution fitted
+# to the clean networks of the half of the zoo to choose by (benchmarks/scan_zoo.py --half choose).
+_LOCATION, _SCALE = 0.75, 0.2
+
+# No p-value is smaller: some dozens of networks do not tell what one in thousands would score.
+LEAST = 0.001
 
 NULL = (
     "the largest score among all classes of a clean network, as measured on clean networks of 10 "
@@ -19,20 +22,25 @@ NULL = (
 def p_value(score: float) -> float:
     """Probability that the most suspicious label of a clean network scores at least so high.
 
+    Args:
+        score: As `goodnet.scan.evidence.scores` gives it.
+
+    Returns:
+        At least 0.001.
+
     Example:
-        >>> p_value(0.0)
-        1.0
+        >>> f"{p_value(0.0):.3f} {p_value(30.0):.3f}"
+        '1.000 0.001'
     """
-    if score <= 0:
-        return 1.0
-    return -math.expm1(-math.exp(-(math.log(score) - _LOCATION) / _SCALE))
+    tail = -math.expm1(-math.exp(min(-(score - _LOCATION) / _SCALE, 700.0)))
+    return max(tail, LEAST)
 
 
 def score_at(p: float) -> float:
-    """The score with a p-value: the inverse of `p_value`.
+    """The score with a p-value of at least 0.001: the inverse of `p_value`.
 
     Example:
         >>> round(p_value(score_at(0.01)), 6)
         0.01
     """
-    return math.exp(_LOCATION - _SCALE * math.log(-math.log1p(-p)))
+    return _LOCATION - _SCALE * math.log(-math.log1p(-p))

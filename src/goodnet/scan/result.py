@@ -178,7 +178,7 @@ class ScanResult:
             "null": self.null,
             "targets": [target.to_dict() for target in self.targets],
             "threshold": self.threshold,
-            "scores": [round(float(score), 4) for score in self.scores],
+            "scores": [round(float(x), 4) if np.isfinite(x) else None for x in self.scores],
             "images": {"searched": self.images[0], "judged": self.images[1]},
             "notes": list(self.notes),
         }
@@ -206,7 +206,7 @@ class ScanResult:
             verdict=data["verdict"],
             p_value=data["p_value"],
             null=data["null"],
-            scores=np.asarray(data["scores"], np.float32),
+            scores=np.array([np.nan if x is None else x for x in data["scores"]], np.float32),
             threshold=data["threshold"],
             targets=tuple(
                 Target.from_dict(each, arrays.get(each["label"], {})) for each in data["targets"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -11,12 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from goodnet.errors import UsageError
 from goodnet.scan.case import Case, Shown
 from goodnet.scan.directions import Axis, common_axis, without
-from goodnet.scan.evidence import leads, scores
+from goodnet.scan.evidence import Evidence, leads, scores
 from goodnet.scan.families import FAMILIES, Stamp
 from goodnet.scan.margins import margins
-from goodnet.scan.null import NULL, p_value, score_at
+from goodnet.scan.null import LEAST, NULL, p_value, score_at
 from goodnet.scan.result import Direction, ScanResult, Target, Verdict
 from goodnet.scan.scanner import Scanner, check_shares
 from goodnet.scan.search import View, measure, search
@@ -66,41 +67,46 @@ class Scan(Scanner):
 
     def __post_init__(self) -> None:
         check_shares(self, "alpha")
+        if self.alpha < LEAST:
+            raise UsageError(
+                f"goodnet needs alpha of at least {LEAST:g}, got {self.alpha:g}: there is no "
+                "telling what rarer clean networks score"
+            )
 
     def _scan(self, case: Case, generator: torch.Generator, stage: Stage) -> ScanResult:
-        unit = _usual_margin(case)
-        looked = torch.arange(case.subject.classes, device=case.subject.device)
+        looked = _can_be_judged(case)
+        if len(looked) < 2:
+            return self._inconclusive(case, "there are no images of other classes to judge by")
         hunt = _Hunt.begin(case, looked, generator, stage, label="searching all classes")
-        first = hunt.scores(unit)
+        first = scores(hunt.evidence)
         targets: list[Target] = []
-        named: list[int] = []
         axes: list[Axis] = []
         for _ in range(_ROUNDS):
-            new = self._outliers(hunt, unit, named)
-            if not new:
-                break
+            named = [target.label for target in targets]
+            new = self._outliers(hunt, named)
             for label, score in new:
-                target, axis = hunt.target(label, score, unit, case)
+                target, axis = hunt.target(label, score)
                 targets.append(target)
                 axes.append(axis)
             named += [label for label, _ in new]
-            rest = [int(k) for k in np.argsort(-first, kind="stable") if int(k) not in named]
-            if len(rest) < 2:
+            rest = _best(first, looked, without=named)
+            if not new or len(rest) < 2:
                 break
-            looked = torch.tensor(sorted(rest[:_AGAIN]), device=case.subject.device)
             cured = replace(case, subject=case.subject.through(without(axes)))
-            hunt = _Hunt.begin(cured, looked, generator, stage, label="searching what is left")
+            hunt = _Hunt.begin(cured, rest, generator, stage, label="searching what is left")
         return self._result(first, targets)
 
-    def _outliers(self, hunt: _Hunt, unit: float, named: Sequence[int]) -> list[tuple[int, float]]:
+    def _outliers(self, hunt: _Hunt, named: Sequence[int]) -> list[tuple[int, float]]:
         """Labels that stand out one after the other, each beside those that are not yet named."""
         found: list[tuple[int, float]] = []
+        level = self.alpha if named else _SUSPICIOUS * self.alpha
         while True:
-            left = hunt.scores(unit, without=[*named, *(label for label, _ in found)])
+            left = scores(hunt.evidence.without([*named, *(label for label, _ in found)]))
             label = int(left.argmax())
-            if p_value(float(left[label])) > self.alpha * (1 if found or named else _SUSPICIOUS):
+            if p_value(float(left[label])) > level:
                 return found
             found.append((label, float(left[label])))
+            level = self.alpha
 
     def _result(self, first: Floats, targets: list[Target]) -> ScanResult:
         highest = max([float(first.max()), *(target.score for target in targets)])
@@ -126,77 +132,89 @@ class _Hunt:
     """What one search of all families found, judged on images it did not see.
 
     Attributes:
+        case: The network and its images.
         views: By family.
         stamps: By family, what was found as it is put on images.
-        reached: Margins on images never searched on where a trigger was climbed to the end, else
-            those it was left at, shape (families, classes).
-        values: By family, the margins of each label found on each of those images.
+        evidence: Margins and shifts, on the images to judge by where a trigger was climbed to the
+            end.
     """
 
+    case: Case
     views: tuple[View, ...]
     stamps: tuple[Stamp, ...]
-    reached: Floats
-    values: tuple[Tensor, ...] = field(repr=False)
+    evidence: Evidence
 
     @classmethod
     def begin(
         cls, case: Case, labels: Tensor, generator: torch.Generator, stage: Stage, *, label: str
     ) -> _Hunt:
-        subject = case.subject
+        """Search all families for some labels."""
+        subject, judge = case.subject, case.judge
         with stage(2 * len(FAMILIES), label) as advance:
             views = search(
                 subject, FAMILIES, case.search, labels=labels, generator=generator, advance=advance
             )
         stamps = tuple(view.stamp(subject.shape) for view in views)
-        values = tuple(
-            measure(subject, stamp, view.found.labels, case.judge)
-            for view, stamp in zip(views, stamps, strict=True)
-        )
-        reached = torch.stack([view.reached for view in views])
-        for row, view, value in zip(reached, views, values, strict=True):
-            row[view.found.labels] = _mean_of_others(value, view.found.labels, case.judge)
-        return cls(views, stamps, reached.double().cpu().numpy(), values)
+        reached = torch.stack([view.reached for view in views]).double()
+        shifts = torch.full_like(reached, torch.nan)
+        for number, (view, stamp) in enumerate(zip(views, stamps, strict=True)):
+            found = view.found.labels
+            values, moved = measure(subject, stamp, found, judge)
+            reached[number, found] = _mean_of_others(values, found, judge).double()
+            shifts[number, found] = moved.double()
+        unit = _usual_margin(case)
+        evidence = Evidence(reached.cpu().numpy(), shifts.cpu().numpy(), unit)
+        return cls(case, views, stamps, evidence)
 
-    def scores(self, unit: float, *, without: Iterable[int] = ()) -> Floats:
-        """Scores of all classes but some, which get 0."""
-        return scores(self._left(without), unit=unit)
-
-    def _left(self, without: Iterable[int]) -> Floats:
-        left: Floats = self.reached.copy()
-        left[:, list(without)] = -np.inf
-        return left
-
-    def target(self, label: int, score: float, unit: float, case: Case) -> tuple[Target, Axis]:
+    def target(self, label: int, score: float) -> tuple[Target, Axis]:
         """All that was found of one label."""
         places = [
             (number, int(at[0]))
             for number, view in enumerate(self.views)
             if len(at := (view.found.labels == label).nonzero())
         ]
-        margin: Floats = self.reached[:, label]
-        best = max(places, key=lambda place: margin[place[0]])
+        margin = self.evidence.margins[:, label]
+        best = max(places, key=lambda place: float(margin[place[0]]))
         working = [place for place in places if margin[place[0]] > 0] or [best]
         axis = common_axis(
-            case.subject,
+            self.case.subject,
             [self._stamp(place) for place in working],
             [max(float(margin[number]), _LITTLE) for number, _ in working],
-            case.search.images,
+            self.case.search.images,
         )
         family = self.views[best[0]].family.name
-        trigger = case.recovered(self._stamp(best), label, family=family)
-        ahead = leads(self.reached, unit=unit)[:, label]
-        families = [view.family.name for view, lead in zip(self.views, ahead, strict=True) if lead]
-        direction = Direction(
-            case.subject.layer,
-            axis.direction.cpu().numpy(),
-            _own_share(axis, self._stamp(best), label, case),
+        ahead = leads(self.evidence)[:, label]
+        target = Target(
+            label,
+            score,
+            p_value(score),
+            self.case.recovered(self._stamp(best), label, family=family),
+            tuple(v.family.name for v, lead in zip(self.views, ahead, strict=True) if lead),
+            Direction(
+                self.case.subject.layer,
+                axis.direction.cpu().numpy(),
+                _own_share(axis, self._stamp(best), label, self.case),
+            ),
         )
-        p = p_value(score)
-        return Target(label, score, p, trigger, tuple(families), direction), axis
+        return target, axis
 
     def _stamp(self, place: tuple[int, int]) -> Stamp:
         number, row = place
         return self.stamps[number][row : row + 1]
+
+
+def _can_be_judged(case: Case) -> Tensor:
+    """The classes of which not all images are: the others cannot be led astray."""
+    labels = torch.arange(case.subject.classes, device=case.subject.device)
+    parts = (case.search.truth, case.judge.truth)
+    astray = [(truth[None] != labels[:, None]).any(1) for truth in parts]
+    return labels[astray[0] & astray[1]]
+
+
+def _best(values: Floats, looked: Tensor, *, without: Sequence[int]) -> Tensor:
+    """The labels to search again: those with the largest scores, in rising order."""
+    order = sorted(set(looked.tolist()) - set(without), key=lambda label: -values[label])
+    return torch.tensor(sorted(order[:_AGAIN]), device=looked.device)
 
 
 def _usual_margin(case: Case) -> float:
@@ -207,10 +225,10 @@ def _usual_margin(case: Case) -> float:
 
 
 def _mean_of_others(values: Tensor, labels: Tensor, shown: Shown) -> Tensor:
-    """The mean over images that are not of the label's own class, of all where there are none."""
+    """The mean over images that are not of the label's own class, shape (labels,)."""
     others = (shown.truth[None] != labels[:, None]).to(values.dtype)
-    counts = others.sum(1)
-    return torch.where(counts > 0, (values * others).sum(1) / counts.clamp_min(1), values.mean(1))
+    mean: Tensor = (values * others).sum(1) / others.sum(1)
+    return mean
 
 
 def _own_share(axis: Axis, stamp: Stamp, label: int, case: Case) -> float | None:

@@ -131,6 +131,7 @@ def _sealed(result: ScanResult, case: Case) -> ScanResult:
         why = (f"{len(case.search)} images are too few to judge by others than were searched on",)
     elif len(torch.unique(case.everything.truth)) == 1:
         why = ("all images are of one class, whose own triggers cannot be judged",)
-    verdict = "inconclusive" if why and result.verdict == "no_finding" else result.verdict
+    weak = why and result.verdict != "backdoored"
+    verdict = "inconclusive" if weak else result.verdict
     notes = (*why, *case.notes, *result.notes)
     return replace(result, verdict=verdict, images=case.counts, notes=notes)

@@ -150,20 +150,34 @@ def search(
     return tuple(done)
 
 
-def measure(subject: Subject, stamp: Stamp, labels: Tensor, shown: Shown) -> Tensor:
-    """Margins of each label on all images that bear its trigger, shape (labels, images)."""
+def measure(subject: Subject, stamp: Stamp, labels: Tensor, shown: Shown) -> tuple[Tensor, Tensor]:
+    """What triggers do to all images.
 
-    def part(job: tuple[int, Tensor]) -> Tensor:
+    Args:
+        subject: The network.
+        stamp: One trigger for each label.
+        labels: What each leads to, shape (labels,).
+        shown: Clean images.
+
+    Returns:
+        The margin of each label on each stamped image, shape (labels, images), and how far each
+        trigger moves the mean of the features, shape (labels,).
+    """
+    clean = subject.all_features(shown.images).flatten(1).mean(0)
+
+    def part(job: tuple[int, Tensor]) -> tuple[Tensor, Tensor]:
         place, label = job
         with torch.inference_mode():
-            parts = [
-                margins(subject.logits(stamp[place : place + 1].on(some)[0]), label)
+            features = [
+                subject.features(stamp[place : place + 1].on(some)[0])
                 for some in torch.split(shown.images, subject.batch)
             ]
-            return torch.cat(parts)
+            values = [margins(subject.tail(some), label) for some in features]
+            moved = torch.cat(features).flatten(1).mean(0) - clean
+            return torch.cat(values), moved.norm()
 
-    jobs = list(enumerate(labels))
-    return torch.stack(subject.each(part, jobs)) if jobs else torch.empty(0, len(shown))
+    values, moved = zip(*subject.each(part, list(enumerate(labels))), strict=True)
+    return torch.stack(values), torch.stack(moved)
 
 
 def _gradients(

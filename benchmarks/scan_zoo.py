@@ -1,0 +1,194 @@
+"""How often a scan finds the backdoor, and how often it cries wolf, on a zoo of small networks.
+
+The networks are planted where they are not there yet and scanned where that was not done yet, so a
+run that was stopped goes on; `--networks` and several processes at once share the work. A backdoor
+that works on fewer than 70 % of the images is left out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from _attack import plant
+from _deepid import shared_data
+from _measure import header, options, show
+from _zoo import FAMILIES, Recipe, cifar_part, zoo
+
+from goodnet import open_images, open_network
+from goodnet.scan.methods import SCANNERS, make_scanner
+from goodnet.stats import proportion
+
+__all__ = ["main"]
+
+_WORKS = 0.7  # of the images, or a backdoor was not planted
+
+
+@dataclass(frozen=True)
+class Row:
+    """One network and what a scan said of it."""
+
+    recipe: Recipe
+    success: float
+    found: dict[str, Any]
+
+    @property
+    def score(self) -> float:
+        """The largest of all labels."""
+        return float(max(self.found["scores"]))
+
+    @property
+    def alarm(self) -> bool:
+        """Whether a label was named."""
+        return self.found["verdict"] in ("backdoored", "suspicious")
+
+    @property
+    def labels(self) -> set[int]:
+        """Those that were named."""
+        return {target["label"] for target in self.found["targets"]}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    given = _parse(arguments)
+    torch.set_num_threads(given.threads)
+    header(given.threads)
+    folder = Path(given.out)
+    folder.mkdir(parents=True, exist_ok=True)
+    cifar = folder / "cifar.h5"
+    recipes = zoo(given.half)[: 2 if given.quick else given.networks]
+    if not cifar.exists() and not given.quick and any(each.classes == 10 for each in recipes):
+        cifar_part(given.images, cifar)
+    rows = [row for recipe in recipes for row in _rows(recipe, folder, cifar, given)]
+    for method in given.methods:
+        _report(method, [row for row in rows if row.found["method"] == method])
+
+
+def _rows(recipe: Recipe, folder: Path, cifar: Path, given: Namespace) -> Iterator[Row]:
+    if given.quick:
+        recipe = Recipe(recipe.half, 5, "small", recipe.triggers, recipe.seed)
+    with _mine(folder / recipe.name) as mine:
+        if not mine:
+            return
+        made = plant(folder / recipe.name, recipe.options(cifar), threads=given.threads)
+        for method in given.methods:
+            found = _scan(made.folder, method, given)
+            yield Row(recipe, 0.0 if recipe.clean else made.success, found)
+
+
+def _scan(folder: Path, method: str, given: Namespace) -> dict[str, Any]:
+    """What a method says of a network; what it said before is taken as it is."""
+    path = folder / f"scan-{method}.json"
+    if not path.exists():
+        network = open_network(folder / "bd_net.h5")
+        images = open_images(folder / "cl" / "valid.h5")
+        start = perf_counter()
+        result = make_scanner(method, [f"seed={given.seed}"])(network, images)
+        told = result.to_dict() | {"seconds": perf_counter() - start}
+        print(f"{folder.name}: {method}: {result}", file=sys.stderr, flush=True)
+        path.write_text(json.dumps(told), encoding="utf-8")
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+@contextmanager
+def _mine(folder: Path) -> Iterator[bool]:
+    """Whether no other process works on a network; while this does, others leave it alone."""
+    lock = folder.with_name(f"{folder.name}.lock")
+    try:
+        os.close(os.open(lock, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.unlink()
+
+
+def _report(method: str, rows: Sequence[Row]) -> None:
+    clean = [row for row in rows if row.recipe.clean]
+    planted = [row for row in rows if not row.recipe.clean and row.success >= _WORKS]
+    weak = sum(not row.recipe.clean for row in rows) - len(planted)
+    print(f"\n{method}: {len(planted)} networks with a backdoor, {len(clean)} without")
+    if weak:
+        print(f"left out: {weak} whose trigger works on fewer than {_WORKS:.0%} of the images")
+    table = [["networks", "number", "found, %", "right target, %", "all targets, %", "others"]]
+    for name in (*FAMILIES, "several triggers"):
+        table += _line(name, [row for row in planted if _kind(row.recipe) == name])
+    for rate in (0.01, 0.05, 0.1):
+        table += _line(f"{rate:.0%} poisoned", [r for r in planted if r.recipe.rate == rate])
+    table += _line("pruning-aware", [row for row in planted if row.recipe.aware])
+    for classes in (10, 50, 200, 1283):
+        table += _line(f"{classes} classes", [r for r in planted if r.recipe.classes == classes])
+    show([*table, *_line("all", planted)])
+    alarms = sum(row.alarm for row in clean)
+    print(f"false alarms: {alarms} of {len(clean)}, {proportion(alarms, len(clean))} %")
+    if clean and planted:
+        low, high = _spread(planted, clean)
+        print(f"AUROC of the largest score: {_auroc(planted, clean):.3f}, {low:.3f} to {high:.3f}")
+    times = np.array([row.found["seconds"] for row in rows])
+    if len(times):
+        low, middle, high = np.percentile(times, [5, 50, 95])
+        print(f"seconds: median {middle:.1f}, 90 % of them {low:.1f} to {high:.1f}")
+
+
+def _kind(recipe: Recipe) -> str:
+    return recipe.triggers[0] if len(recipe.triggers) == 1 else "several triggers"
+
+
+def _line(name: str, rows: Sequence[Row]) -> list[list[str]]:
+    if not rows:
+        return []
+    right = [row for row in rows if row.labels & set(row.recipe.targets)]
+    whole = [row for row in rows if set(row.recipe.targets) <= row.labels]
+    others = sum(len(row.labels - set(row.recipe.targets)) for row in rows)
+    shares = [sum(row.alarm for row in rows), len(right), len(whole)]
+    return [[name, str(len(rows)), *(str(proportion(n, len(rows))) for n in shares), str(others)]]
+
+
+def _auroc(planted: Sequence[Row], clean: Sequence[Row]) -> float:
+    high, low = (np.array([row.score for row in rows]) for rows in (planted, clean))
+    wins = (high[:, None] > low).mean() + 0.5 * (high[:, None] == low).mean()
+    return float(wins)
+
+
+def _spread(planted: Sequence[Row], clean: Sequence[Row]) -> tuple[float, float]:
+    """The 95 % interval of `_auroc`, by drawing networks again, with replacement."""
+    random = np.random.default_rng(0)
+    drawn = [
+        _auroc(*([rows[i] for i in random.integers(len(rows), size=len(rows))] for rows in pair))
+        for pair in [(planted, clean)] * 1000
+    ]
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def _parse(arguments: list[str] | None) -> Namespace:
+    data = shared_data()
+    parser = options(__doc__ or "")
+    parser.add_argument("--out", default="runs/zoo", help="where the networks are and stay")
+    parser.add_argument("--half", choices=["choose", "report"], default="report")
+    parser.add_argument("--methods", nargs="+", choices=list(SCANNERS), default=["goodnet"])
+    parser.add_argument("--networks", type=int, help="only the first so many")
+    parser.add_argument("--seed", type=int, default=0, help="of the scan")
+    parser.add_argument(
+        "--images",
+        type=Path,
+        default=data / "cifar10-jpeg.tar.xz" / "cifar10" if data else None,
+        help="CIFAR-10, holds train",
+    )
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

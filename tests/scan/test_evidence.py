@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given
+from numpy.typing import NDArray
+
+from goodnet.scan.evidence import Evidence, economy, leads, scores
+from goodnet.scan.null import LEAST, p_value, score_at
+
+
+def drawn(seed: int, classes: int = 12, families: int = 4) -> Evidence:
+    random = np.random.default_rng(seed)
+    margins = random.exponential(5, (families, classes)) - 2
+    shifts = random.uniform(1, 3, (families, classes))
+    shifts[:, :2] = np.nan
+    return Evidence(margins, shifts, 1.5)
+
+
+@given(st.integers(0, 999), st.integers(2, 20))
+def test_numbering_the_classes_anew_numbers_the_scores_anew(seed: int, classes: int) -> None:
+    evidence = drawn(seed, classes)
+    order = np.random.default_rng(seed).permutation(classes)
+    other = Evidence(evidence.margins[:, order], evidence.shifts[:, order], evidence.unit)
+    np.testing.assert_allclose(scores(other), scores(evidence)[order])
+
+
+@given(st.integers(0, 999), st.floats(0.01, 100))
+def test_the_unit_of_logits_does_not_matter(seed: int, factor: float) -> None:
+    evidence = drawn(seed)
+    scaled = Evidence(factor * evidence.margins, evidence.shifts, factor * evidence.unit)
+    np.testing.assert_allclose(scores(scaled), scores(evidence), rtol=1e-6, atol=1e-9)
+
+
+def test_a_lead_is_counted_in_spreads_and_in_usual_margins() -> None:
+    margins = np.array([[9.0, 3.0, 2.0, 2.0, 1.0, 0.0]])
+    found = leads(Evidence(margins, np.ones_like(margins), 1.0))
+    spread = (3 - 0) / (1 / 2 + 1 / 3 + 1 / 4 + 1 / 5) + 0.075 * 4
+    assert found[0, 0] == pytest.approx(6 / spread + 6 / 3)
+    assert not found[0, 1:].any()
+
+
+def test_spacings_of_exponential_margins_lead_by_about_one() -> None:
+    random = np.random.default_rng(0)
+    margins = 100 * random.exponential(1, (4000, 200))
+    level = np.abs(-np.sort(-margins, axis=1)[:, 1:2]) + 1e-9
+    found = leads(Evidence(margins, np.ones_like(margins), 1e-9))
+    ordered = -np.sort(-margins, axis=1)
+    usual = (ordered[:, :1] - ordered[:, 1:2]) / np.abs(ordered[:, 3:4])
+    spreads = found.max(1) - usual[:, 0].clip(0, 5)
+    # The floor of the spread takes a little off, the few labels it is from add a little.
+    assert 0.7 < spreads.mean() < 1.1
+    assert level.min() > 0
+
+
+def test_economy_is_for_those_that_were_climbed_to_the_end() -> None:
+    evidence = drawn(1)
+    assert not economy(evidence)[:, :2].any()
+    cheap = evidence.shifts.copy()
+    cheap[:, 5] = 0.01
+    found = economy(Evidence(np.abs(evidence.margins) + 1, cheap, 1.5))
+    assert (found[:, 5] == 6).all()
+
+
+def test_labels_that_are_left_out_have_no_lead() -> None:
+    evidence = drawn(2)
+    first = int(leads(evidence)[0].argmax())
+    without = evidence.without([first])
+    assert leads(without)[0, first] == 0
+    assert economy(without)[0, first] == 0
+    assert leads(without)[0].max() > 0
+    assert np.isfinite(evidence.margins).all(), "the evidence itself stays"
+
+
+def nothing(value: float) -> NDArray[np.float64]:
+    return np.full((3, 4), value)
+
+
+@pytest.mark.parametrize("margins", [nothing(0.0), nothing(-7.0)])
+def test_equal_margins_give_no_lead(margins: NDArray[np.float64]) -> None:
+    assert not scores(Evidence(margins, np.ones_like(margins), 1.0)).any()
+
+
+@given(st.floats(0.0011, 0.9))
+def test_a_score_has_the_p_value_it_was_asked_for(p: float) -> None:
+    assert p_value(score_at(p)) == pytest.approx(p)
+
+
+@given(st.floats(-10, 50), st.floats(0, 5))
+def test_larger_scores_are_never_more_probable(score: float, more: float) -> None:
+    assert LEAST <= p_value(score + more) <= p_value(score) <= 1
