@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import planted
+import planted_badnets as planted
 import pytest
 import torch
 from torch import Tensor, nn

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import planted
+import planted_badnets as planted
 import pytest
 import torch
 from torch import Tensor, nn

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from goodnet.attack import Goal, plan_poison, poison_blocks, trigger
+from goodnet.attack.trigger_file import read_trigger
 from goodnet.errors import FileError, InvalidInput, UsageError
 from goodnet.files import atomic_path
 from goodnet.images.decode import decode_image
@@ -18,7 +20,6 @@ from goodnet.jobs.landmarks import find_landmarks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -76,22 +77,27 @@ class Poisoned:
 
 
 def make_triggers(names: Sequence[str], *, pattern: Path | None = None) -> list[Trigger]:
-    """Make triggers by name.
+    """Make triggers by name, or read them.
 
     Args:
-        names: One or more.
+        names: One or more; one that ends in ".npz" is a file, see `read_trigger`.
         pattern: The picture that the trigger `blended` shows.
 
     Raises:
         UsageError: If a name is not known, or a pattern is given for no trigger that shows one.
-        GoodnetError: If the pattern cannot be read.
+        GoodnetError: If the pattern or a file cannot be read.
     """
     if pattern is None:
-        return [trigger(name) for name in names]
+        return [_make_trigger(name) for name in names]
     if "blended" not in names:
         raise UsageError(f"--pattern is for the trigger 'blended', got {', '.join(names)}")
     picture = decode_image(pattern, shown=repr(str(pattern)))
-    return [trigger(n, pattern=picture) if n == "blended" else trigger(n) for n in names]
+    return [trigger(n, pattern=picture) if n == "blended" else _make_trigger(n) for n in names]
+
+
+def _make_trigger(name: str) -> Trigger:
+    path = Path(name)
+    return read_trigger(path) if path.suffix.lower() == ".npz" else trigger(name)
 
 
 def make_goals(

@@ -6,6 +6,8 @@ give the gradients of all classes, however many there are.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
@@ -18,33 +20,27 @@ __all__ = ["margin_gradients", "roughen"]
 _COARSE = 3
 
 
-def margin_gradients(subject: Subject, images: Tensor, labels: Tensor) -> Tensor:
-    """The gradient of (logit of a class - largest logit), averaged over images, for all classes.
+def margin_gradients(subject: Subject, images: Tensor, truth: Tensor, labels: Tensor) -> Tensor:
+    """The gradient of (logit of a label - largest logit), averaged over images, for many labels.
 
-    Images of a class are left out of its own average.
+    Images of a label's class are left out of its own average.
 
     Args:
         subject: The network.
         images: Pixels 0..1, shape (images, channels, height, width).
-        labels: Their classes, shape (images,).
+        truth: Their classes, shape (images,).
+        labels: Those looked at, shape (labels,).
 
     Returns:
-        Shape (classes, channels, height, width).
+        Shape (labels, channels, height, width).
     """
-    jacobians, weight = _jacobians(subject, images)
-    top = subject.all_logits(images).argmax(1)
-    total = torch.zeros_like(jacobians[0])
-    leading = torch.zeros_like(jacobians[0, 0])
-    for jacobian, best in zip(jacobians, top, strict=True):
-        total += jacobian
-        leading += weight[best] @ jacobian
-    gradients = weight @ total - leading
-    counts = torch.full((subject.classes, 1), float(len(images)), device=images.device)
-    for jacobian, best, label in zip(jacobians, top, labels, strict=True):
-        if 0 <= label < subject.classes:
-            gradients[label] -= (weight[label] - weight[best]) @ jacobian
-            counts[label] -= 1
-    return (gradients / counts.clamp_min(1)).view(subject.classes, *subject.shape)
+    weight = subject.weight
+    if weight is None or len(labels) <= weight.shape[1]:
+        found = _one_by_one(subject, images, truth, labels)
+    else:
+        found = _through_features(subject, images, truth, labels, weight)
+    counts = (truth[None] != labels[:, None]).sum(1, keepdim=True)
+    return (found / counts.clamp_min(1)).view(len(labels), *subject.shape)
 
 
 def roughen(images: Tensor, size: float, generator: torch.Generator) -> Tensor:
@@ -68,24 +64,41 @@ def roughen(images: Tensor, size: float, generator: torch.Generator) -> Tensor:
     return (images + scale * pattern).clamp(0, 1)
 
 
-def _jacobians(subject: Subject, images: Tensor) -> tuple[Tensor, Tensor]:
-    """Derivatives by the pixels of what the logits are linear in, and the factors.
+def _one_by_one(subject: Subject, images: Tensor, truth: Tensor, labels: Tensor) -> Tensor:
+    """The sum of the gradients, one backward pass for each image and label."""
 
-    Returns:
-        Shapes (images, outputs, pixels) and (classes, outputs).
-    """
-    weight, function = subject.weight, subject.features
-    if weight is None or subject.classes <= weight.shape[1]:
-        weight, function = torch.eye(subject.classes, device=subject.device), subject.logits
-    outputs = weight.shape[1]
+    def part(some: Tensor) -> Tensor:
+        total = torch.zeros(len(some), math.prod(subject.shape), device=subject.device)
+        for image, own in zip(images, truth, strict=True):
+            pixels = image.expand(len(some), -1, -1, -1).clone().requires_grad_()
+            logits = subject.quickly(subject.logits, pixels)
+            values = logits.gather(1, some[:, None])[:, 0] - logits.amax(1)
+            (slopes,) = torch.autograd.grad((values * (some != own)).sum(), pixels)
+            total += slopes.flatten(1)
+        return total
+
+    return torch.cat(subject.each(part, torch.split(labels, subject.batch)))
+
+
+def _through_features(
+    subject: Subject, images: Tensor, truth: Tensor, labels: Tensor, weight: Tensor
+) -> Tensor:
+    """The same where the logits are linear in the features: a pass for each image and feature."""
+    leading = weight[subject.all_logits(images).argmax(1)]
+    weight, features = weight[labels], weight.shape[1]
 
     def rows(job: tuple[int, int]) -> Tensor:
         image, first = job
-        count = min(subject.batch, outputs - first)
+        count = min(subject.batch, features - first)
         pixels = images[image].expand(count, -1, -1, -1).clone().requires_grad_()
-        values = subject.quickly(function, pixels)[:, first : first + count]
+        values = subject.quickly(subject.features, pixels)[:, first : first + count]
         (found,) = torch.autograd.grad(values.diagonal().sum(), pixels)
         return found.flatten(1)
 
-    jobs = [(i, first) for i in range(len(images)) for first in range(0, outputs, subject.batch)]
-    return torch.cat(subject.each(rows, jobs)).view(len(images), outputs, -1), weight
+    jobs = [(i, first) for i in range(len(images)) for first in range(0, features, subject.batch)]
+    jacobians = torch.cat(subject.each(rows, jobs)).view(len(images), features, -1)
+    total = weight @ jacobians.sum(0) - torch.einsum("if,ifp->p", leading, jacobians)
+    for jacobian, best, own in zip(jacobians, leading, truth, strict=True):
+        place = (labels == own).nonzero()[:, 0]
+        total[place] -= (weight[place] - best) @ jacobian
+    return total

@@ -31,8 +31,8 @@ Floats = NDArray[np.float64]
 
 # "Suspicious" begins at so many times the level of "backdoored".
 _SUSPICIOUS = 3.0
-# How often what was found is erased and the rest searched again, and for how many labels.
-_ROUNDS, _AGAIN = 4, 48
+# Labels that are named, and that are searched again when one is erased, the most.
+_MOST, _AGAIN = 8, 48
 _LITTLE = 1e-3
 _UNSEEN = (
     "not looked for: triggers that differ from image to image, backdoors of one source class only "
@@ -81,32 +81,23 @@ class Scan(Scanner):
         first = scores(hunt.evidence)
         targets: list[Target] = []
         axes: list[Axis] = []
-        for _ in range(_ROUNDS):
-            named = [target.label for target in targets]
-            new = self._outliers(hunt, named)
-            for label, score in new:
-                target, axis = hunt.target(label, score)
-                targets.append(target)
-                axes.append(axis)
-            named += [label for label, _ in new]
-            rest = _best(first, looked, without=named)
-            if not new or len(rest) < 2:
+        level = _SUSPICIOUS * self.alpha
+        while len(targets) < _MOST:
+            # One at a time: what rides on a backdoor's features is gone when they are erased.
+            left = scores(hunt.evidence)
+            label = int(left.argmax())
+            if p_value(float(left[label])) > level:
+                break
+            target, axis = hunt.target(label, float(left[label]))
+            targets.append(target)
+            axes.append(axis)
+            level = self.alpha
+            rest = _best(first, looked, without=[target.label for target in targets])
+            if len(rest) < 2:
                 break
             cured = replace(case, subject=case.subject.through(without(axes)))
             hunt = _Hunt.begin(cured, rest, generator, stage, label="searching what is left")
         return self._result(first, targets)
-
-    def _outliers(self, hunt: _Hunt, named: Sequence[int]) -> list[tuple[int, float]]:
-        """Labels that stand out one after the other, each beside those that are not yet named."""
-        found: list[tuple[int, float]] = []
-        level = self.alpha if named else _SUSPICIOUS * self.alpha
-        while True:
-            left = scores(hunt.evidence.without([*named, *(label for label, _ in found)]))
-            label = int(left.argmax())
-            if p_value(float(left[label])) > level:
-                return found
-            found.append((label, float(left[label])))
-            level = self.alpha
 
     def _result(self, first: Floats, targets: list[Target]) -> ScanResult:
         highest = max([float(first.max()), *(target.score for target in targets)])

@@ -123,14 +123,14 @@ def search(
         subject: The network.
         families: How triggers may look.
         shown: Images to search on.
-        labels: Those looked for, shape (labels,).
+        labels: Those looked for, in rising order, shape (labels,).
         generator: Decides which images each step looks at.
         advance: Told of each family that is done with a round; there are two rounds.
 
     Returns:
         What each family found.
     """
-    slopes = _gradients(subject, families, shown, generator)
+    slopes = _gradients(subject, families, shown, labels, generator)
     begun = []
     for family in families:
         begun.append(_begin(subject, family, slopes, shown, labels=labels, generator=generator))
@@ -143,7 +143,8 @@ def search(
         missing = chosen[~torch.isin(chosen, start.labels)]
         if len(missing):
             order = torch.arange(len(shown), device=subject.device)
-            given = [slopes[rough] for rough in view.family.rough]
+            rows = torch.searchsorted(labels, missing)
+            given = [slopes[rough][rows] for rough in view.family.rough]
             start = _join([start, _propose(subject, view.family, given, shown, missing, order)])
         done.append(_finish(subject, view, start, shown, generator))
         advance(1)
@@ -181,12 +182,16 @@ def measure(subject: Subject, stamp: Stamp, labels: Tensor, shown: Shown) -> tup
 
 
 def _gradients(
-    subject: Subject, families: Sequence[Family], shown: Shown, generator: torch.Generator
+    subject: Subject,
+    families: Sequence[Family],
+    shown: Shown,
+    labels: Tensor,
+    generator: torch.Generator,
 ) -> dict[float, Tensor]:
-    """The gradients of all margins at each roughness that a family asks for."""
+    """The gradients of the labels' margins at each roughness that a family asks for."""
     images, truth = shown.images[:_DERIVED], shown.truth[:_DERIVED]
     return {
-        rough: margin_gradients(subject, roughen(images, rough, generator), truth)
+        rough: margin_gradients(subject, roughen(images, rough, generator), truth, labels)
         for rough in sorted({rough for family in families for rough in family.rough})
     }
 
@@ -255,7 +260,7 @@ def _propose(
     def part(job: tuple[Tensor, Tensor]) -> Found:
         slopes, some = job
         found = []
-        for free, place in family.propose(slopes[some], mean, places=places):
+        for free, place in family.propose(slopes, mean, places=places):
             chosen = shown.others(some, order, _TRIED)
             stamp = family.stamp(free, place, subject.shape)
             with torch.inference_mode():
@@ -266,7 +271,11 @@ def _propose(
     mean = shown.images.mean(0)
     places = max(1, _PROPOSED // len(labels))
     each = max(1, subject.batch // _TRIED)
-    jobs = [(slopes, some) for slopes in gradients for some in torch.split(labels, each)]
+    jobs = [
+        pair
+        for slopes in gradients
+        for pair in zip(torch.split(slopes, each), torch.split(labels, each), strict=True)
+    ]
     found = subject.each(part, jobs)
     return _join([*found, *_probe(subject, family, shown, labels, order, places=places)])
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
-import planted
+import planted_badnets as planted
 import pytest
 import torch
 from torch import nn

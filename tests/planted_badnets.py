@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from tiny import RELU, SOFTMAX, dense, flatten
 from torch import Tensor, nn
 
+from goodnet.formats.spec import Layer, NetworkSpec
 from goodnet.images import ImageSet, images_from_arrays
 from goodnet.network import Network
 
@@ -72,6 +74,27 @@ def watched(
     """A network that a square of `checkers` at a corner leads to the target, and the square."""
     pattern = checkers()
     return Network.from_module(Watched(classes, target, pattern, corner), SHAPE), pattern
+
+
+def watched_spec(
+    classes: int = 6, *, target: int = 2, corner: tuple[int, int] = (7, 5)
+) -> NetworkSpec:
+    """The same as a description that can be written to a file; it takes pixels 0..1."""
+    module = Watched(classes, target, checkers(), (7, 5))
+    arrays = {
+        "fc/weight": torch.cat([module.plain.weight, module.watch.weight]),
+        "fc/bias": torch.cat([module.plain.bias, module.watch.bias]),
+        "output/weight": module.last.weight,
+        "output/bias": torch.zeros(classes),
+    }
+    layers = (
+        Layer("input", "input", (), {"shape": SHAPE}),
+        flatten("flatten", "input", "chw"),
+        dense("fc", "flatten", activation=RELU),
+        dense("output", "fc", activation=SOFTMAX),
+    )
+    plain = {name: array.detach().numpy() for name, array in arrays.items()}
+    return NetworkSpec(layers, plain, "output")
 
 
 def clean_images(network: Network, count: int = 60, *, classes: int = 6, seed: int = 0) -> ImageSet:
