@@ -7,6 +7,7 @@ import pytest
 
 from goodnet.errors import InvalidInput
 from goodnet.scan import Direction, RecoveredTrigger, ScanResult, Target
+from goodnet.scan.result import Floats
 from goodnet.stats import proportion
 
 RANDOM = np.random.default_rng(0)
@@ -15,7 +16,7 @@ MASK = (RANDOM.uniform(size=(5, 4)) > 0.5).astype(np.float32) * np.float32(0.5)
 PAINTED = (RANDOM.uniform(size=(3, 5, 4)).astype(np.float32)) * MASK
 
 
-def trigger(mask: np.ndarray | None, added: np.ndarray) -> RecoveredTrigger:  # type: ignore[type-arg]
+def trigger(mask: Floats | None, added: Floats) -> RecoveredTrigger:
     return RecoveredTrigger("painted", mask, added, 12.5, proportion(28, 30), 0.25, 0.4)
 
 

@@ -1,0 +1,141 @@
+"""The real BadNets, scanned as a user would, with a few clean images and no poison.
+
+Shows the labels that are named and the seconds, for several seeds and numbers of clean images.
+Each run is `goodnet scan` in a process of its own. Other networks than those at hand:
+`--network NAME MODEL IMAGES TARGETS`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+import h5py
+import numpy as np
+from _deepid import shared_data
+from _measure import header, options, seconds, show, verdict
+
+from goodnet import open_images
+
+__all__ = ["main"]
+
+SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A network, its clean images, and the labels of its backdoors."""
+
+    name: str
+    model: Path
+    images: Path
+    targets: tuple[int, ...]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    given = _parse(arguments)
+    header(given.threads)
+    rows = [["network", "images", "seed", "verdict", "p", "labels", "right", "seconds"]]
+    times, right = [], 0
+    with TemporaryDirectory() as temporary:
+        for suspect in _suspects(given):
+            for count, seed in _plan(given):
+                row, took, good = _run(suspect, count, seed, Path(temporary), given)
+                rows.append(row)
+                if count == given.images[0]:
+                    times.append(took)
+                right += good
+                print("  ".join(row), file=sys.stderr, flush=True)
+    show(rows)
+    print(f"\nall targets and nothing else: {right} of {len(rows) - 1}")
+    if times:
+        print(f"seconds, median {median(times):.0f}, {verdict(max(times), SECONDS)}")
+
+
+def _plan(given: Namespace) -> Iterator[tuple[int, int]]:
+    """Numbers of images and seeds: all seeds with the first number, one with the others."""
+    first, *others = given.images
+    yield from ((first, seed) for seed in range(given.seeds))
+    yield from ((count, 0) for count in others)
+
+
+def _run(
+    suspect: Suspect, count: int, seed: int, folder: Path, given: Namespace
+) -> tuple[list[str], float, bool]:
+    out = folder / "run"
+    command = [str(Path(sys.executable).with_name("goodnet")), "scan", str(suspect.model)]
+    if count:
+        command += ["--clean", str(_some(suspect.images, count, seed, folder))]
+    command += ["--out", str(out), "--seed", str(seed), "--no-report", "--force"]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(given.threads)}
+    done: list[subprocess.CompletedProcess[str]] = []
+    took = seconds(
+        lambda: done.append(
+            subprocess.run(command, capture_output=True, text=True, env=environment)
+        )
+    )
+    if done[0].returncode not in (0, 1, 8):
+        raise SystemExit(done[0].stderr)
+    found = json.loads((out / "results.json").read_text())
+    labels = [target["label"] for target in found["targets"]]
+    good = sorted(labels) == sorted(suspect.targets)
+    p = "-" if found["p_value"] is None else f"{found['p_value']:.3f}"
+    row = [suspect.name, str(count or "none"), str(seed), found["verdict"], p]
+    shown = " ".join(map(str, labels)) or "-"
+    return [*row, shown, "yes" if good else "no", f"{took:.0f}"], took, good
+
+
+def _some(images: Path, count: int, seed: int, folder: Path) -> Path:
+    """A file with some of the images, drawn at random."""
+    opened = open_images(images)
+    path = folder / "some.h5"
+    rows = np.sort(np.random.default_rng(seed).permutation(len(opened))[:count])
+    block = opened.take(rows)
+    with h5py.File(path, "w") as file:
+        file["data"], file["label"] = block.images.astype(np.uint8), block.labels
+    return path
+
+
+def _suspects(given: Namespace) -> list[Suspect]:
+    found = [
+        Suspect(name, Path(model), Path(images), tuple(map(int, targets.split(","))))
+        for name, model, images, targets in given.network
+    ]
+    data = shared_data()
+    if data is None or found:
+        return found
+    csaw, faces = data / "csaw" / "models", data / "csaw" / "cl" / "faces.h5"
+    cifar = data / "cifar_badnet"
+    return [
+        Suspect("lab3", csaw / "lab3_bd_net.h5", faces, (0,)),
+        Suspect("sunglasses", csaw / "sunglasses_bd_net.h5", faces, (0,)),
+        Suspect("multi", csaw / "multi_trigger_multi_target_bd_net.h5", faces, (1, 5, 8)),
+        Suspect("cifar_badnet", cifar / "bd_net.h5", cifar / "cl" / "valid.h5", (0,)),
+    ]
+
+
+def _parse(arguments: list[str] | None) -> Namespace:
+    parser = options(__doc__ or "")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--images", type=int, nargs="+", default=[60, 30, 15, 0])
+    parser.add_argument(
+        "--network",
+        nargs=4,
+        action="append",
+        default=[],
+        metavar=("NAME", "MODEL", "IMAGES", "TARGETS"),
+        help="instead of those at hand; targets as 1,5,8",
+    )
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
