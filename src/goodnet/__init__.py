@@ -1,4 +1,4 @@
-"""GoodNet opens an image classifier without running it, prunes its backdoor and guards it.
+"""GoodNet opens an image classifier without running it, finds its backdoor, mends and guards it.
 
 Scores: higher = more suspicious. Shares are in 0..1 and carry a 95 % interval.
 """
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from goodnet import attack as attack
     from goodnet import repair as repair
+    from goodnet import scan as scan
     from goodnet.errors import GoodnetError as GoodnetError
     from goodnet.evaluate import evaluate_network as evaluate_network
     from goodnet.formats import open_network as open_network
@@ -25,11 +26,15 @@ if TYPE_CHECKING:
     from goodnet.repair import prune_curve as prune_curve
     from goodnet.repair import silence_channels as silence_channels
     from goodnet.repair import trace_backdoor as trace_backdoor
+    from goodnet.scan import Scan as Scan
+    from goodnet.scan import ScanResult as ScanResult
 
 # Imported when first used: torch takes seconds; reading a file needs none.
 _HOMES = {
     "GoodnetError": "errors",
     "Network": "network",
+    "Scan": "scan",
+    "ScanResult": "scan",
     "evaluate_network": "evaluate",
     "find_scale": "images",
     "images_from_arrays": "images",
@@ -44,7 +49,7 @@ _HOMES = {
     "trace_backdoor": "repair",
 }
 
-_ROOMS = ("attack", "repair")
+_ROOMS = ("attack", "repair", "scan")
 
 __all__ = sorted([*_HOMES, *_ROOMS, "__version__"])
 

@@ -29,7 +29,7 @@ def write_report(
     """Write the page of one run, or of several side by side.
 
     Args:
-        folders: Run folders, as `goodnet prune`, `repair` or `compare` leave them.
+        folders: Run folders, as `goodnet scan`, `prune`, `repair` or `compare` leave them.
         destination: The file to write; None for `report.html` in the folder, if there is one.
         name: What to call the run while its folder does not have its name yet.
         force: Replace a file that is already there.

@@ -100,6 +100,10 @@ class Family(Protocol):
         """Take a step along a direction of length 1 for each label, and stay in the family."""
         ...
 
+    def refine(self, free: Tensor, shape: tuple[int, int, int]) -> Tensor:
+        """The same triggers with more that is free, for the last climb."""
+        ...
+
 
 @dataclass(frozen=True)
 class Additive:
@@ -154,6 +158,10 @@ class Additive:
         """See `Family`."""
         length = free.square().sum((1, 2, 3), keepdim=True).sqrt()
         return self._fit(free + self.rate * length * direction, shape)
+
+    def refine(self, free: Tensor, shape: tuple[int, int, int]) -> Tensor:  # noqa: ARG002
+        """See `Family`."""
+        return free
 
     def _grid(self, size: torch.Size) -> tuple[int, int]:
         shorter = min(size)
@@ -231,6 +239,10 @@ class Wave:
         ratio = length / moved.square().sum((1, 2), keepdim=True).sqrt().clamp_min(_TINY)
         return moved * ratio
 
+    def refine(self, free: Tensor, shape: tuple[int, int, int]) -> Tensor:  # noqa: ARG002
+        """See `Family`."""
+        return free
+
     def _fit(self, free: Tensor, place: Tensor) -> Tensor:
         length = torch.einsum("kcp,kphw->kchw", free, place).square().mean((1, 2, 3)).sqrt()
         ratio = (self.size / length.clamp_min(_TINY)).view(-1, 1, 1)
@@ -246,6 +258,7 @@ class Overlay:
         width: Its share of the image's width, 0..1.
         opacity: How much of the image it hides, 0..1.
         colours: Cells of its pattern along its shorter side; None for each pixel.
+        finer: As many in the last climb; None for no more.
         rough: See `Family`.
         rate: Length of a step for each cell, root mean square.
     """
@@ -254,6 +267,7 @@ class Overlay:
     width: float
     opacity: float = 1.0
     colours: int | None = None
+    finer: int | None = None
     rough: tuple[float, ...] = (0.18,)
     rate: float = 0.1
 
@@ -308,6 +322,12 @@ class Overlay:
         cells = self.height * self.width * free[0].numel()
         return (free + self.rate * math.sqrt(cells) * direction).clamp(0, 1)
 
+    def refine(self, free: Tensor, shape: tuple[int, int, int]) -> Tensor:
+        """See `Family`."""
+        if self.finer is None:
+            return free
+        return F.interpolate(free, size=self._grid(torch.Size(shape[1:]), self.finer))
+
     def _place(self, top: Tensor, left: Tensor, size: torch.Size) -> Tensor:
         """1 in the rectangle with each of these corners, 0 elsewhere."""
         rows, columns = self._size(size)
@@ -326,12 +346,15 @@ class Overlay:
         return rows, min(size[1], max(1, round(self.width * size[1])))
 
     def _cells(self, pattern: Tensor, size: torch.Size) -> Tensor:
-        """The pattern on its grid, which spans the whole image."""
+        """The pattern on its grid."""
         if self.colours is None:
             return pattern
-        cell = max(1, round(min(self._size(size)) / self.colours))
-        grid = (math.ceil(size[0] / cell), math.ceil(size[1] / cell))
-        return F.adaptive_avg_pool2d(pattern, grid)
+        return F.adaptive_avg_pool2d(pattern, self._grid(size, self.colours))
+
+    def _grid(self, size: torch.Size, colours: int) -> tuple[int, int]:
+        """Cells of the grid, which spans the whole image."""
+        cell = max(1, round(min(self._size(size)) / colours))
+        return math.ceil(size[0] / cell), math.ceil(size[1] / cell)
 
 
 def _colours(channels: int) -> Tensor:
@@ -358,8 +381,8 @@ FAMILIES: tuple[Family, ...] = (
     Overlay(0.11, 0.125),
     Overlay(0.19, 0.19),
     Overlay(0.15, 0.34, colours=4),
-    Overlay(0.22, 0.68, colours=1),
-    Overlay(0.29, 1.0, colours=1),
+    Overlay(0.22, 0.68, colours=1, finer=4),
+    Overlay(0.29, 1.0, colours=1, finer=4),
     Overlay(0.44, 1.0, colours=4),
     Overlay(1.0, 1.0, opacity=0.2),
 )

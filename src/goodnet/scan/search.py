@@ -7,7 +7,7 @@ climbed, fewer and fewer of them for longer and longer.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -220,6 +220,8 @@ def _finish(
 ) -> View:
     reached = view.reached
     for stage in _THEN:
+        if stage is _THEN[-1]:
+            found = replace(found, free=view.family.refine(found.free, subject.shape))
         found = _stage(subject, view.family, found, shown, stage, generator)
         reached = _later(reached, _reached(subject, found))
     return View(view.family, found.best(len(found), each=1), reached)
