@@ -63,6 +63,36 @@ def test_every_repair_of_a_badnet_is_measured() -> None:
     assert "points given up at most 1" in shown
 
 
+@pytest.mark.slow
+def test_a_scan_is_timed_against_the_number_of_classes() -> None:
+    shown = run("scan_classes.py")
+    assert [line.split()[0] for line in shown.splitlines()[-2:]] == ["10", "40"]
+
+
+@pytest.mark.slow
+def test_the_zoo_is_planted_scanned_and_told(tmp_path: Path) -> None:
+    options = ["--out", str(tmp_path), "--methods", "last-layer", "htell"]
+    shown = run("scan_zoo.py", *options)
+    assert "last-layer: " in shown
+    assert "false alarms: " in shown
+    assert len(list(tmp_path.glob("*/scan-htell.json"))) == 2
+    again = run("scan_zoo.py", *options)
+    assert again == shown
+
+
+def test_no_network_of_the_zoo_is_in_both_halves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    import _zoo
+
+    halves = [_zoo.zoo("choose"), _zoo.zoo("report")]
+    seeds = [{recipe.seed for recipe in half} for half in halves]
+    assert not seeds[0] & seeds[1]
+    for half in halves:
+        assert len({recipe.name for recipe in half}) == len(half)
+    for clean in (True, False):
+        assert sum(recipe.clean == clean for recipe in halves[1]) >= 60
+
+
 def test_the_keras_loop_answers_as_goodnet_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

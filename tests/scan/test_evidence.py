@@ -60,7 +60,7 @@ def test_economy_is_for_those_that_were_climbed_to_the_end() -> None:
     cheap = evidence.shifts.copy()
     cheap[:, 5] = 0.01
     found = economy(Evidence(np.abs(evidence.margins) + 1, cheap, 1.5))
-    assert (found[:, 5] == 6).all()
+    assert (found[:, 5] == 2.5).all()
 
 
 def test_labels_that_are_left_out_have_no_lead() -> None:

@@ -1,8 +1,9 @@
 """From what a search reached to scores: which label stands out, over all families of triggers.
 
-In a clean network one label leads in one family and another in the next, each by a little, and all
-move the features about as far for what they gain. A backdoor's label leads in most families, or in
-some by far, and its triggers gain more for each step that they move the features.
+The triggers of innocent labels move the features about as far for what they gain, and one label
+leads in one family and another in the next. A backdoor's triggers gain more for how far they move
+the features, whatever they look like; or they lead by far where they look like the attacker's. What
+marks a class of its own (a mole on a cheek) leads, too, but by less and where triggers look so.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ _BEHIND, _FLOOR = 5, 0.075
 _PLACE = 3
 # A lead in one family counts for no more, in spreads and in usual margins.
 _MOST_SPREADS, _MOST_USUAL = 10.0, 5.0
+# Leads that chance gives on average.
+_CHANCE = 1.0
 # Economy in one family counts for no less and no more; and what is added to its spread.
-_LEAST, _MOST, _SLACK = -2.0, 6.0, 0.15
+_LEAST, _MOST, _SLACK = -2.0, 2.5, 0.05
 _NORMAL = 1.4826  # standard deviations of normal values in their median absolute deviation
 
 
@@ -52,9 +55,14 @@ class Evidence:
 
 
 def scores(evidence: Evidence) -> Floats:
-    """The mean over the families of lead and economy, shape (classes,)."""
-    mean: Floats = (leads(evidence) + economy(evidence)).mean(0)
-    return mean
+    """The mean economy over the families, and the mean lead beyond what chance gives.
+
+    Returns:
+        Shape (classes,), higher = more suspicious.
+    """
+    beyond = np.maximum(leads(evidence).mean(0) - _CHANCE, 0.0)
+    total: Floats = economy(evidence).mean(0) + beyond
+    return total
 
 
 def leads(evidence: Evidence) -> Floats:

@@ -29,8 +29,9 @@ __all__ = ["Scan"]
 
 Floats = NDArray[np.float64]
 
-# "Suspicious" begins at so many times the level of "backdoored".
-_SUSPICIOUS = 3.0
+# "Suspicious" begins at so many times the level of "backdoored"; and so do further labels of a
+# network that carries one backdoor, which makes another more likely.
+_SUSPICIOUS, _FURTHER = 2.0, 5.0
 # Labels that are named, and that are searched again when one is erased, the most.
 _MOST, _AGAIN = 8, 48
 _LITTLE = 1e-3
@@ -47,9 +48,9 @@ class Scan(Scanner):
     All classes are ranked by one linear step at clean and at roughened images; the best are
     climbed, in several families of triggers (perturbations on grids from pixels to a few cells,
     plane waves, opaque rectangles and bands, blends), by one trigger for all images that raises
-    the mean logit margin of the label. A label that leads the others in most families, or in some
-    by far, is a backdoor's. What was found is erased from the features, and the rest searched
-    again, until nothing stands out.
+    the mean logit margin of the label. A label whose triggers gain more than others for how far
+    they move the features, or that leads by far, is a backdoor's. What was found is erased from
+    the features, and the rest searched again, until nothing stands out.
 
     Attributes:
         alpha: Share of clean networks that may be called backdoored, 0..1.
@@ -91,7 +92,7 @@ class Scan(Scanner):
             target, axis = hunt.target(label, float(left[label]))
             targets.append(target)
             axes.append(axis)
-            level = self.alpha
+            level = _FURTHER * self.alpha
             rest = _best(first, looked, without=[target.label for target in targets])
             if len(rest) < 2:
                 break
