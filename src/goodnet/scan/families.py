@@ -376,7 +376,7 @@ FAMILIES: tuple[Family, ...] = (
     Additive(None, 0.057),
     Additive(None, 0.114),
     Additive(6, 0.15, rough=(0.09,)),
-    Additive(3, 0.2, rough=(0.06, 0.12)),
+    Additive(3, 0.2, rough=(0.09,)),
     Wave(0.08),
     Overlay(0.11, 0.125),
     Overlay(0.19, 0.19),

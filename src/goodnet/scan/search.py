@@ -42,7 +42,8 @@ class Stage:
 
 _STEPS, _IMAGES = 3, 4  # of the first climb, for one label in six
 _WIDEST, _NARROWEST = 192, 48
-_THEN = (Stage(32, 6, 4), Stage(12, 14, 6))
+_SECOND = Stage(32, 6, 4)
+_MOST, _LEAST, _LAST_STEPS, _LAST_IMAGES = 24, 12, 10, 5  # of the last climb, one label in four
 # Triggers of one label, the most.
 _EACH = 4
 # Labels of each family that go on in all.
@@ -218,13 +219,14 @@ def _begin(
 def _finish(
     subject: Subject, view: View, found: Found, shown: Shown, generator: torch.Generator
 ) -> View:
-    reached = view.reached
-    for stage in _THEN:
-        if stage is _THEN[-1]:
-            found = replace(found, free=view.family.refine(found.free, subject.shape))
-        found = _stage(subject, view.family, found, shown, stage, generator)
-        reached = _later(reached, _reached(subject, found))
-    return View(view.family, found.best(len(found), each=1), reached)
+    family, looked = view.family, int(torch.isfinite(view.reached).sum())
+    found = _stage(subject, family, found, shown, _SECOND, generator)
+    reached = _later(view.reached, _reached(subject, found))
+    found = replace(found, free=family.refine(found.free, subject.shape))
+    last = Stage(min(_MOST, max(_LEAST, looked // 4)), _LAST_STEPS, _LAST_IMAGES)
+    found = _stage(subject, family, found, shown, last, generator)
+    reached = _later(reached, _reached(subject, found))
+    return View(family, found.best(len(found), each=1), reached)
 
 
 def _stage(
