@@ -174,12 +174,12 @@ def test_a_scale_without_images_is_wrong_usage(
 
 REAL = [
     ("cifar_badnet/bd_net.h5", "cifar_badnet/cl/valid.h5", {0}),
-    ("csaw/models/lab3_bd_net.h5", "csaw/cl/faces.h5", {0}),
+    ("csaw/models/sunglasses_bd_net.h5", "csaw/cl/faces.h5", {0}),
 ]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("model", "clean", "targets"), REAL, ids=["cifar", "lab3"])
+@pytest.mark.parametrize(("model", "clean", "targets"), REAL, ids=["cifar", "sunglasses"])
 def test_real_badnets_are_found_without_any_poison(
     shared: Path, out: Path, model: str, clean: str, targets: set[int]
 ) -> None:

@@ -35,6 +35,10 @@ _SUSPICIOUS, _FURTHER = 2.0, 5.0
 # Labels that are named, and that are searched again when one is erased, the most.
 _MOST, _AGAIN = 8, 48
 _LITTLE = 1e-3
+_NO_NULL = (
+    "what clean networks score on images made from them was not measured: there is no p-value, and "
+    "the verdict is never more than suspicious"
+)
 _UNSEEN = (
     "not looked for: triggers that differ from image to image, backdoors of one source class only "
     "or from every class to the next, and triggers that need to warp the image"
@@ -98,20 +102,21 @@ class Scan(Scanner):
                 break
             cured = replace(case, subject=case.subject.through(without(axes)))
             hunt = _Hunt.begin(cured, rest, generator, stage, label="searching what is left")
-        return self._result(first, targets)
+        return self._result(first, targets, invented=case.invented)
 
-    def _result(self, first: Floats, targets: list[Target]) -> ScanResult:
-        highest = max([float(first.max()), *(target.score for target in targets)])
-        p = p_value(highest)
+    def _result(self, first: Floats, targets: list[Target], *, invented: bool) -> ScanResult:
+        p = p_value(max([float(first.max()), *(target.score for target in targets)]))
         verdict: Verdict = "no_finding"
         if targets:
-            verdict = "backdoored" if p <= self.alpha else "suspicious"
+            verdict = "backdoored" if p <= self.alpha and not invented else "suspicious"
+        if invented:
+            targets = [replace(target, p_value=None) for target in targets]
         return ScanResult(
             self.name,
             self.options,
             verdict,
-            p,
-            NULL,
+            None if invented else p,
+            _NO_NULL if invented else NULL,
             first.astype(np.float32),
             threshold=score_at(self.alpha),
             targets=tuple(targets),
