@@ -118,7 +118,7 @@ class Scan(Scanner):
             None if invented else p,
             _NO_NULL if invented else NULL,
             first.astype(np.float32),
-            threshold=score_at(self.alpha),
+            threshold=score_at(min(_SUSPICIOUS * self.alpha, 0.5)),
             targets=tuple(targets),
             notes=(_UNSEEN,),
         )
