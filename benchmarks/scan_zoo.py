@@ -136,10 +136,28 @@ def _report(method: str, rows: Sequence[Row]) -> None:
     if clean and planted:
         low, high = _spread(planted, clean)
         print(f"AUROC of the largest score: {_auroc(planted, clean):.3f}, {low:.3f} to {high:.3f}")
+    if len(clean) > 2:
+        print(_null([row.score for row in clean]))
     times = np.array([row.found["seconds"] for row in rows])
     if len(times):
         low, middle, high = np.percentile(times, [5, 50, 95])
         print(f"seconds: median {middle:.1f}, 90 % of them {low:.1f} to {high:.1f}")
+
+
+def _null(values: Sequence[float]) -> str:
+    """What the largest scores of clean networks are like: the null of `goodnet.scan.null`."""
+    from scipy.stats import gumbel_r, kstest
+
+    place, scale = gumbel_r.fit(values)
+    fits = kstest(values, "gumbel_r", (place, scale)).pvalue
+    level = gumbel_r.isf(0.01, place, scale)
+    random = np.random.default_rng(0)
+    drawn = [gumbel_r.fit(random.choice(values, len(values))) for _ in range(100)]
+    low, high = np.percentile([gumbel_r.isf(0.01, *one) for one in drawn], [5, 95])
+    return (
+        f"clean scores: mean {np.mean(values):.2f}, {min(values):.2f} to {max(values):.2f}; Gumbel "
+        f"{place:.3f}, {scale:.3f} (KS p = {fits:.2f}), 1 % at {level:.2f} ({low:.2f} to {high:.2f})"
+    )
 
 
 def _kind(recipe: Recipe) -> str:

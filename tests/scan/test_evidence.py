@@ -44,14 +44,12 @@ def test_a_lead_is_counted_in_spreads_and_in_usual_margins() -> None:
 def test_spacings_of_exponential_margins_lead_by_about_one() -> None:
     random = np.random.default_rng(0)
     margins = 100 * random.exponential(1, (4000, 200))
-    level = np.abs(-np.sort(-margins, axis=1)[:, 1:2]) + 1e-9
     found = leads(Evidence(margins, np.ones_like(margins), 1e-9))
     ordered = -np.sort(-margins, axis=1)
     usual = (ordered[:, :1] - ordered[:, 1:2]) / np.abs(ordered[:, 3:4])
     spreads = found.max(1) - usual[:, 0].clip(0, 5)
     # The floor of the spread takes a little off, the few labels it is from add a little.
     assert 0.7 < spreads.mean() < 1.1
-    assert level.min() > 0
 
 
 def test_economy_is_for_those_that_were_climbed_to_the_end() -> None:
