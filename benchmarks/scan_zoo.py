@@ -155,8 +155,9 @@ def _null(values: Sequence[float]) -> str:
     drawn = [gumbel_r.fit(random.choice(values, len(values))) for _ in range(100)]
     low, high = np.percentile([gumbel_r.isf(0.01, *one) for one in drawn], [5, 95])
     return (
-        f"clean scores: mean {np.mean(values):.2f}, {min(values):.2f} to {max(values):.2f}; Gumbel "
-        f"{place:.3f}, {scale:.3f} (KS p = {fits:.2f}), 1 % at {level:.2f} ({low:.2f} to {high:.2f})"
+        f"clean scores: mean {np.mean(values):.2f}, {min(values):.2f} to {max(values):.2f}; "
+        f"Gumbel {place:.3f}, {scale:.3f} (KS p = {fits:.2f}), "
+        f"1 % at {level:.2f} ({low:.2f} to {high:.2f})"
     )
 
 
