@@ -6,8 +6,11 @@ import pytest
 from hypothesis import given
 from numpy.typing import NDArray
 
-from goodnet.scan.evidence import Evidence, economy, leads, scores
-from goodnet.scan.null import LEAST, p_value, score_at
+from goodnet.scan.evidence import Evidence, economy, leads, scores, standings
+from goodnet.scan.families import FAMILIES, Kind
+from goodnet.scan.null import ALL, LEAST, beyond_usual, p_value, score_at
+
+KINDS: tuple[Kind, ...] = ("fine", "patch", "patch", "band")
 
 
 def drawn(seed: int, classes: int = 12, families: int = 4) -> Evidence:
@@ -15,27 +18,31 @@ def drawn(seed: int, classes: int = 12, families: int = 4) -> Evidence:
     margins = random.exponential(5, (families, classes)) - 2
     shifts = random.uniform(1, 3, (families, classes))
     shifts[:, :2] = np.nan
-    return Evidence(margins, shifts, 1.5)
+    return Evidence(margins, shifts, 1.5, KINDS[:families])
 
 
 @given(st.integers(0, 999), st.integers(2, 20))
 def test_numbering_the_classes_anew_numbers_the_scores_anew(seed: int, classes: int) -> None:
     evidence = drawn(seed, classes)
     order = np.random.default_rng(seed).permutation(classes)
-    other = Evidence(evidence.margins[:, order], evidence.shifts[:, order], evidence.unit)
+    other = Evidence(
+        evidence.margins[:, order], evidence.shifts[:, order], evidence.unit, evidence.kinds
+    )
     np.testing.assert_allclose(scores(other), scores(evidence)[order])
 
 
 @given(st.integers(0, 999), st.floats(0.01, 100))
 def test_the_unit_of_logits_does_not_matter(seed: int, factor: float) -> None:
     evidence = drawn(seed)
-    scaled = Evidence(factor * evidence.margins, evidence.shifts, factor * evidence.unit)
+    scaled = Evidence(
+        factor * evidence.margins, evidence.shifts, factor * evidence.unit, evidence.kinds
+    )
     np.testing.assert_allclose(scores(scaled), scores(evidence), rtol=1e-6, atol=1e-9)
 
 
 def test_a_lead_is_counted_in_spreads_and_in_usual_margins() -> None:
     margins = np.array([[9.0, 3.0, 2.0, 2.0, 1.0, 0.0]])
-    found = leads(Evidence(margins, np.ones_like(margins), 1.0))
+    found = leads(Evidence(margins, np.ones_like(margins), 1.0, ("fine",)))
     spread = (3 - 0) / (1 / 2 + 1 / 3 + 1 / 4 + 1 / 5) + 0.075 * 4
     assert found[0, 0] == pytest.approx(6 / spread + 6 / 3)
     assert not found[0, 1:].any()
@@ -44,7 +51,7 @@ def test_a_lead_is_counted_in_spreads_and_in_usual_margins() -> None:
 def test_spacings_of_exponential_margins_lead_by_about_one() -> None:
     random = np.random.default_rng(0)
     margins = 100 * random.exponential(1, (4000, 200))
-    found = leads(Evidence(margins, np.ones_like(margins), 1e-9))
+    found = leads(Evidence(margins, np.ones_like(margins), 1e-9, ("fine",) * 4000))
     ordered = -np.sort(-margins, axis=1)
     usual = (ordered[:, :1] - ordered[:, 1:2]) / np.abs(ordered[:, 3:4])
     spreads = found.max(1) - usual[:, 0].clip(0, 5)
@@ -57,7 +64,7 @@ def test_economy_is_for_those_that_were_climbed_to_the_end() -> None:
     assert not economy(evidence)[:, :2].any()
     cheap = evidence.shifts.copy()
     cheap[:, 5] = 0.01
-    found = economy(Evidence(np.abs(evidence.margins) + 1, cheap, 1.5))
+    found = economy(Evidence(np.abs(evidence.margins) + 1, cheap, 1.5, KINDS))
     assert (found[:, 5] == 2.5).all()
 
 
@@ -77,7 +84,26 @@ def nothing(value: float) -> NDArray[np.float64]:
 
 @pytest.mark.parametrize("margins", [nothing(0.0), nothing(-7.0)])
 def test_equal_margins_give_no_lead(margins: NDArray[np.float64]) -> None:
-    assert not scores(Evidence(margins, np.ones_like(margins), 1.0)).any()
+    found = standings(Evidence(margins, np.ones_like(margins), 1.0, KINDS[:3]))
+    assert not any(values.any() for values in found.values())
+
+
+def test_a_score_is_that_of_the_kind_in_which_a_label_stands_out_most() -> None:
+    evidence = drawn(3)
+    margins = evidence.margins.copy()
+    margins[1:3, 4] = 200.0
+    found = Evidence(margins, evidence.shifts, evidence.unit, KINDS)
+    standing = standings(found)
+    assert set(standing) == {ALL, "fine", "patch", "band"}
+    assert int(standing["patch"].argmax()) == 4
+    alone = beyond_usual("patch", standing["patch"])[4]
+    assert scores(found)[4] == pytest.approx(max(alone, beyond_usual(ALL, standing[ALL])[4]))
+    assert int(scores(found).argmax()) == 4
+
+
+def test_every_kind_of_triggers_has_its_usual() -> None:
+    for family in FAMILIES:
+        assert np.isfinite(beyond_usual(family.kind, np.zeros(2))).all()
 
 
 @given(st.floats(0.0011, 0.9))

@@ -3,17 +3,22 @@
 The triggers of innocent labels move the features about as far for what they gain, and one label
 leads in one family and another in the next. A backdoor's triggers gain more for how far they move
 the features, whatever they look like; or they lead by far where they look like the attacker's. What
-marks a class of its own (a mole on a cheek) leads, too, but by less and where triggers look so.
+marks a class of its own (a mole on a cheek) leads, too, where triggers look so: what is usual for
+one kind of triggers is not for another, and a score says how far beyond the usual a label stands.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Evidence", "economy", "leads", "scores"]
+from goodnet.scan.families import Kind
+from goodnet.scan.null import ALL, beyond_usual
+
+__all__ = ["Evidence", "economy", "leads", "scores", "standings"]
 
 Floats = NDArray[np.float64]
 
@@ -41,28 +46,49 @@ class Evidence:
         shifts: How far its trigger moves the features, on average over images; NaN where none was
             climbed to the end, shape (families, classes).
         unit: The usual margin of a clean image, above 0.
+        kinds: Of triggers, one for each family.
     """
 
     margins: Floats
     shifts: Floats
     unit: float
+    kinds: tuple[Kind, ...]
 
     def without(self, labels: list[int]) -> Evidence:
         """The same as if some labels were not looked for."""
         margins, shifts = self.margins.copy(), self.shifts.copy()
         margins[:, labels], shifts[:, labels] = -np.inf, np.nan
-        return Evidence(margins, shifts, self.unit)
+        return Evidence(margins, shifts, self.unit, self.kinds)
 
 
 def scores(evidence: Evidence) -> Floats:
-    """The mean economy over the families, and the mean lead beyond what chance gives.
+    """How far each label stands beyond what is usual, where it stands out most.
 
     Returns:
-        Shape (classes,), higher = more suspicious.
+        In scales of what clean networks vary by, shape (classes,), higher = more suspicious.
     """
-    beyond = np.maximum(leads(evidence).mean(0) - _CHANCE, 0.0)
-    total: Floats = economy(evidence).mean(0) + beyond
-    return total
+    found = standings(evidence)
+    most: Floats = np.max([beyond_usual(name, values) for name, values in found.items()], axis=0)
+    return most
+
+
+def standings(evidence: Evidence) -> dict[Kind | Literal["all"], Floats]:
+    """Economy and lead of each label, over all families and for each kind of triggers.
+
+    Over all families it is the mean economy and the mean lead beyond what chance gives; over those
+    of a kind, where a lead is no chance, the mean of both.
+
+    Returns:
+        Each of shape (classes,).
+    """
+    ahead, gain = leads(evidence), economy(evidence)
+    found: dict[Kind | Literal["all"], Floats] = {
+        ALL: gain.mean(0) + np.maximum(ahead.mean(0) - _CHANCE, 0.0)
+    }
+    for kind in dict.fromkeys(evidence.kinds):
+        rows = [name == kind for name in evidence.kinds]
+        found[kind] = (gain + ahead)[rows].mean(0)
+    return found
 
 
 def leads(evidence: Evidence) -> Floats:

@@ -11,13 +11,15 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-__all__ = ["FAMILIES", "Additive", "Family", "Overlay", "Stamp", "Wave"]
+__all__ = ["FAMILIES", "Additive", "Family", "Kind", "Overlay", "Stamp", "Wave"]
+
+Kind = Literal["fine", "coarse", "faint", "patch", "band"]
 
 _TINY = 1e-12
 # Places along a side at which a rectangle is tried, the most.
@@ -61,6 +63,11 @@ class Family(Protocol):
     @property
     def name(self) -> str:
         """What it is called in results."""
+        ...
+
+    @property
+    def kind(self) -> Kind:
+        """Which families it is like: natural marks of a class look like some, not like others."""
         ...
 
     @property
@@ -125,6 +132,11 @@ class Additive:
     def name(self) -> str:
         """See `Family`."""
         return f"added, {'pixels' if self.cells is None else f'{self.cells} cells'}, {self.size:g}"
+
+    @property
+    def kind(self) -> Kind:
+        """See `Family`."""
+        return "fine" if self.cells is None else "coarse"
 
     def propose(
         self,
@@ -197,6 +209,11 @@ class Wave:
     def name(self) -> str:
         """See `Family`."""
         return f"wave, {self.size:g}"
+
+    @property
+    def kind(self) -> Kind:
+        """See `Family`."""
+        return "faint"
 
     def propose(
         self,
@@ -276,6 +293,13 @@ class Overlay:
         """See `Family`."""
         what = "painted" if self.opacity == 1 else f"blended {self.opacity:g}"
         return f"{what}, {self.height:.2g} x {self.width:.2g}"
+
+    @property
+    def kind(self) -> Kind:
+        """See `Family`."""
+        if self.opacity < 1:
+            return "faint"
+        return "band" if self.width > 0.5 else "patch"
 
     def propose(
         self, gradients: Tensor, mean: Tensor, *, places: int
@@ -376,7 +400,8 @@ FAMILIES: tuple[Family, ...] = (
     Additive(None, 0.057),
     Additive(None, 0.114),
     Additive(6, 0.15, rough=(0.09,)),
-    Additive(3, 0.2, rough=(0.09,)),
+    Additive(4, 0.2, rough=(0.18,)),
+    Additive(3, 0.3, rough=(0.18,)),
     Wave(0.08),
     Overlay(0.11, 0.125),
     Overlay(0.19, 0.19),

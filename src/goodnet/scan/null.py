@@ -3,20 +3,52 @@
 from __future__ import annotations
 
 import math
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Literal
 
-__all__ = ["LEAST", "NULL", "p_value", "score_at"]
+import numpy as np
+from numpy.typing import NDArray
 
-# The largest score of clean networks is distributed about like this: the most likely Gumbel
-# distribution of 26 clean networks (benchmarks/scan_zoo.py --half choose).
-_LOCATION, _SCALE = 0.715, 0.214
+if TYPE_CHECKING:
+    from goodnet.scan.families import Kind
+
+__all__ = ["ALL", "LEAST", "NULL", "beyond_usual", "p_value", "score_at"]
+
+ALL: Final = "all"
+
+# Location and scale of the Gumbel distributions most likely for the label that stands out most in
+# each of 22 clean networks (benchmarks/scan_zoo.py --half choose), by kind of triggers.
+_USUAL: MappingProxyType[str, tuple[float, float]] = MappingProxyType(
+    {
+        ALL: (0.62, 0.18),
+        "fine": (1.0, 0.6),
+        "coarse": (1.0, 0.5),
+        "faint": (1.3, 0.5),
+        "patch": (2.1, 1.0),
+        "band": (1.0, 0.5),
+    }
+)
+# And of the largest score of each of them.
+_LOCATION, _SCALE = 1.6, 1.0
 
 # No p-value is smaller: some dozens of networks do not tell what one in thousands would score.
 LEAST = 0.001
 
 NULL = (
-    "the largest score among all classes of a clean network, as measured on 26 clean networks of "
+    "the largest score among all classes of a clean network, as measured on 22 clean networks of "
     "10 to 200 classes (synthetic faces and CIFAR-10)"
 )
+
+
+def beyond_usual(name: Kind | Literal["all"], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far labels stand beyond the usual first label of clean networks, in its scale.
+
+    Args:
+        name: A kind of triggers, or "all".
+        values: As `goodnet.scan.evidence.standings` gives them.
+    """
+    location, scale = _USUAL[name]
+    return (values - location) / scale
 
 
 def p_value(score: float) -> float:

@@ -33,8 +33,10 @@ Floats = NDArray[np.float64]
 # network that carries one backdoor, which makes another more likely.
 _SUSPICIOUS, _FURTHER = 2.0, 5.0
 # Labels that are named, and that are searched again when one is erased, the most.
-_MOST, _AGAIN = 8, 48
+_MOST, _AGAIN = 8, 24
 _LITTLE = 1e-3
+# What is left is not searched again where its best label scores less than is usual.
+_USUAL = 0.5
 _NO_NULL = (
     "what clean networks score on images made from them was not measured: there is no p-value, and "
     "the verdict is never more than suspicious"
@@ -97,8 +99,10 @@ class Scan(Scanner):
             targets.append(target)
             axes.append(axis)
             level = _FURTHER * self.alpha
-            rest = _best(first, looked, without=[target.label for target in targets])
-            if len(rest) < 2:
+            named = [target.label for target in targets]
+            rest = _best(first, looked, without=named)
+            left = scores(hunt.evidence.without(named))
+            if len(rest) < 2 or p_value(float(left.max())) > _USUAL:
                 break
             cured = replace(case, subject=case.subject.through(without(axes)))
             hunt = _Hunt.begin(cured, rest, generator, stage, label="searching what is left")
@@ -160,7 +164,8 @@ class _Hunt:
             reached[number, found] = _mean_of_others(values, found, judge).double()
             shifts[number, found] = moved.double()
         unit = _usual_margin(case)
-        evidence = Evidence(reached.cpu().numpy(), shifts.cpu().numpy(), unit)
+        kinds = tuple(family.kind for family in FAMILIES)
+        evidence = Evidence(reached.cpu().numpy(), shifts.cpu().numpy(), unit, kinds)
         return cls(case, views, stamps, evidence)
 
     def target(self, label: int, score: float) -> tuple[Target, Axis]:

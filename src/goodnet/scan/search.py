@@ -27,8 +27,8 @@ __all__ = ["Found", "View", "measure", "search"]
 _MOMENTUM = 0.8
 _TINY = 1e-12
 # Triggers proposed in all, where the classes are few.
-_PROPOSED = 256
-_TRIED = 4  # images each is tried on
+_PROPOSED = 640
+_TRIED = 2  # images each is tried on; one where the classes are many
 
 
 @dataclass(frozen=True)
@@ -40,16 +40,13 @@ class Stage:
     images: int
 
 
-_STEPS, _IMAGES = 3, 4  # of the first climb, for one label in six
-_WIDEST, _NARROWEST = 192, 48
+_FIRST = (Stage(480, 1, 2), Stage(96, 3, 3))
 _SECOND = Stage(32, 6, 4)
-_MOST, _LEAST, _LAST_STEPS, _LAST_IMAGES = 24, 12, 10, 5  # of the last climb, one label in four
-# Triggers of one label, the most.
-_EACH = 4
+_MOST, _LEAST, _LAST_STEPS, _LAST_IMAGES = 20, 12, 10, 5  # of the last climb, one label in four
 # Labels of each family that go on in all.
 _LEADING = 8
 # Images whose gradients are averaged.
-_DERIVED = 24
+_DERIVED = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,16 +135,13 @@ def search(
         advance(1)
     leading = {int(label) for view in begun for label in view.found.best(_LEADING, each=1).labels}
     chosen = torch.tensor(sorted(leading), device=subject.device)
+    changes = _changes(subject, begun, chosen, shown)
     done = []
     for view in begun:
-        start = view.found[torch.isin(view.found.labels, chosen)]
-        missing = chosen[~torch.isin(chosen, start.labels)]
-        if len(missing):
-            order = torch.arange(len(shown), device=subject.device)
-            rows = torch.searchsorted(labels, missing)
-            given = [slopes[rough][rows] for rough in view.family.rough]
-            start = _join([start, _propose(subject, view.family, given, shown, missing, order)])
-        done.append(_finish(subject, view, start, shown, generator))
+        order = torch.randperm(len(shown), generator=generator).to(subject.device)
+        kept = view.found[torch.isin(view.found.labels, chosen)]
+        taken = _propose(subject, view.family, [changes], shown, chosen, order, places=1)
+        done.append(_finish(subject, view, _join([kept, taken]), shown, generator))
         advance(1)
     return tuple(done)
 
@@ -209,11 +203,15 @@ def _begin(
     """Propose triggers for all labels and take the best of them a few steps on."""
     order = torch.randperm(len(shown), generator=generator).to(subject.device)
     given = [slopes[rough] for rough in family.rough]
-    found = _propose(subject, family, given, shown, labels, order)
+    places = max(1, _PROPOSED // len(labels))
+    proposed = _propose(subject, family, given, shown, labels, order, places=places)
+    probed = _probe(subject, family, shown, labels, order, places=places)
+    found = _join([proposed, *probed])
     reached = _reached(subject, found)
-    wide = min(_WIDEST, max(_NARROWEST, len(labels) // 6))
-    found = _stage(subject, family, found, shown, Stage(wide, _STEPS, _IMAGES), generator)
-    return View(family, found, _later(reached, _reached(subject, found)))
+    for stage in _FIRST:
+        found = _stage(subject, family, found, shown, stage, generator)
+        reached = _later(reached, _reached(subject, found))
+    return View(family, found, reached)
 
 
 def _finish(
@@ -229,6 +227,26 @@ def _finish(
     return View(family, found.best(len(found), each=1), reached)
 
 
+def _changes(subject: Subject, views: Sequence[View], labels: Tensor, shown: Shown) -> Tensor:
+    """What the best trigger of each label changes, of the family in which the label ranks best.
+
+    To other families this is what a gradient is: where to go. Returns (labels, channels, height,
+    width).
+    """
+    mean = shown.images.mean(0, keepdim=True)
+    best = torch.full((len(labels),), torch.inf, device=subject.device)
+    changes = torch.zeros(len(labels), *subject.shape, device=subject.device)
+    for view in views:
+        found = view.found.best(len(view.found), each=1)
+        ranks = (view.reached[None] > view.reached[labels][:, None]).sum(1)
+        made = view.family.stamp(found.free, found.place, subject.shape).on(mean)[:, 0] - mean
+        for place, label in enumerate(labels):
+            at = (found.labels == label).nonzero()[:, 0]
+            if len(at) and ranks[place] < best[place]:
+                best[place], changes[place] = ranks[place], made[at[0]]
+    return changes
+
+
 def _stage(
     subject: Subject,
     family: Family,
@@ -237,7 +255,7 @@ def _stage(
     stage: Stage,
     generator: torch.Generator,
 ) -> Found:
-    each = min(_EACH, max(1, stage.triggers // len(torch.unique(found.labels))))
+    each = max(1, stage.triggers // len(torch.unique(found.labels)))
     orders = [
         torch.randperm(len(shown), generator=generator).to(subject.device)
         for _ in range(stage.steps)
@@ -258,6 +276,8 @@ def _propose(
     shown: Shown,
     labels: Tensor,
     order: Tensor,
+    *,
+    places: int,
 ) -> Found:
     """The best triggers to first order for every label, with their margins on a few images."""
 
@@ -265,7 +285,7 @@ def _propose(
         slopes, some = job
         found = []
         for free, place in family.propose(slopes, mean, places=places):
-            chosen = shown.others(some, order, _TRIED)
+            chosen = shown.others(some, order, tried)
             stamp = family.stamp(free, place, subject.shape)
             with torch.inference_mode():
                 values = _margins(subject, stamp, some, shown.images[chosen])
@@ -273,15 +293,14 @@ def _propose(
         return _join(found)
 
     mean = shown.images.mean(0)
-    places = max(1, _PROPOSED // len(labels))
-    each = max(1, subject.batch // _TRIED)
+    tried = _TRIED if places > 1 else 1
+    each = max(1, subject.batch // tried)
     jobs = [
         pair
         for slopes in gradients
         for pair in zip(torch.split(slopes, each), torch.split(labels, each), strict=True)
     ]
-    found = subject.each(part, jobs)
-    return _join([*found, *_probe(subject, family, shown, labels, order, places=places)])
+    return _join(subject.each(part, jobs))
 
 
 def _probe(
