@@ -1,8 +1,9 @@
 """How often a scan finds the backdoor, and how often it cries wolf, on a zoo of small networks.
 
-The networks are planted where they are not there yet and scanned where that was not done yet, so a
-run that was stopped goes on; `--networks` and several processes at once share the work. A backdoor
-that works on fewer than 70 % of the images is left out.
+Each network is planted, scanned and told in a line of the file of rows; one that has its line is
+passed over, so a run that was stopped goes on, and several processes at once share the work.
+`--rows FILE --networks 0` shows the tables of a file alone. A backdoor that works on fewer than 70
+% of the images is left out.
 """
 
 from __future__ import annotations
@@ -13,17 +14,17 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import get_args
 
 import numpy as np
 import torch
 from _attack import plant
 from _deepid import shared_data
 from _measure import header, options, show
-from _zoo import FAMILIES, Recipe, cifar_part, zoo
+from _zoo import FAMILIES, Half, Recipe, cifar_part, zoo
 
 from goodnet import open_images, open_network
 from goodnet.scan.methods import SCANNERS, make_scanner
@@ -36,26 +37,40 @@ _WORKS = 0.7  # of the images, or a backdoor was not planted
 
 @dataclass(frozen=True)
 class Row:
-    """One network and what a scan said of it."""
+    """One network and what a scan said of it.
 
-    recipe: Recipe
+    Attributes:
+        network: Its name, that of its recipe.
+        method: Of the scan.
+        success: The lowest attack success rate of its triggers, 0..1; 0 for a clean network.
+        verdict: What was said.
+        score: The largest of all labels.
+        p: The p-value; None where none was given.
+        labels: Those that were named.
+        seconds: The scan took.
+    """
+
+    network: str
+    method: str
     success: float
-    found: dict[str, Any]
+    verdict: str
+    score: float
+    p: float | None
+    labels: tuple[int, ...]
+    seconds: float
 
     @property
-    def score(self) -> float:
-        """The largest of all labels."""
-        return float(max(self.found["scores"]))
+    def recipe(self) -> Recipe:
+        """That of the network."""
+        return _RECIPES[self.network]
 
     @property
     def alarm(self) -> bool:
         """Whether a label was named."""
-        return self.found["verdict"] in ("backdoored", "suspicious")
+        return self.verdict in ("backdoored", "suspicious")
 
-    @property
-    def labels(self) -> set[int]:
-        """Those that were named."""
-        return {target["label"] for target in self.found["targets"]}
+
+_RECIPES = {recipe.name: recipe for half in get_args(Half) for recipe in zoo(half)}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -64,40 +79,52 @@ def main(arguments: list[str] | None = None) -> None:
     header(given.threads)
     folder = Path(given.out)
     folder.mkdir(parents=True, exist_ok=True)
+    file = given.rows or folder / "rows.jsonl"
     cifar = folder / "cifar.h5"
-    recipes = zoo(given.half)[: 2 if given.quick else given.networks]
+    recipes = zoo(given.half)[: 2 if given.quick and given.networks is None else given.networks]
     if not cifar.exists() and not given.quick and any(each.classes == 10 for each in recipes):
         cifar_part(given.images, cifar)
-    rows = [row for recipe in recipes for row in _rows(recipe, folder, cifar, given)]
+    for recipe in recipes:
+        with _mine(folder / recipe.name) as mine:
+            if mine:
+                _see(recipe, folder, cifar, file, given)
+    rows = [row for row in _read(file) if row.recipe.half == given.half]
     for method in given.methods:
-        _report(method, [row for row in rows if row.found["method"] == method])
+        _report(method, [row for row in rows if row.method == method])
 
 
-def _rows(recipe: Recipe, folder: Path, cifar: Path, given: Namespace) -> Iterator[Row]:
-    if given.quick:
-        recipe = Recipe(recipe.half, 5, "small", recipe.triggers, recipe.seed)
-    with _mine(folder / recipe.name) as mine:
-        if not mine:
-            return
-        made = plant(folder / recipe.name, recipe.options(cifar), threads=given.threads)
-        for method in given.methods:
-            found = _scan(made.folder, method, given)
-            yield Row(recipe, 0.0 if recipe.clean else made.success, found)
-
-
-def _scan(folder: Path, method: str, given: Namespace) -> dict[str, Any]:
-    """What a method says of a network; what it said before is taken as it is."""
-    path = folder / f"scan-{method}.json"
-    if not path.exists():
-        network = open_network(folder / "bd_net.h5")
-        images = open_images(folder / "cl" / "valid.h5")
+def _see(recipe: Recipe, folder: Path, cifar: Path, file: Path, given: Namespace) -> None:
+    """Plant and scan a network by the methods that it has no rows of."""
+    told = {row.method for row in _read(file) if row.network == recipe.name}
+    missing = [method for method in given.methods if method not in told]
+    if not missing:
+        return
+    made = recipe if not given.quick else replace(recipe, classes=5, architecture="small")
+    planted = plant(folder / recipe.name, made.options(cifar), threads=given.threads)
+    network = open_network(planted.model)
+    images = open_images(planted.folder / "cl" / "valid.h5")
+    for method in missing:
         start = perf_counter()
         result = make_scanner(method, [f"seed={given.seed}"])(network, images)
-        told = result.to_dict() | {"seconds": perf_counter() - start}
-        print(f"{folder.name}: {method}: {result}", file=sys.stderr, flush=True)
-        path.write_text(json.dumps(told), encoding="utf-8")
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+        row = Row(
+            recipe.name,
+            method,
+            0.0 if recipe.clean else planted.success,
+            result.verdict,
+            round(float(result.scores.max()), 3),
+            result.p_value,
+            tuple(target.label for target in result.targets),
+            round(perf_counter() - start, 1),
+        )
+        print(f"{recipe.name}: {method}: {result}", file=sys.stderr, flush=True)
+        with file.open("a", encoding="utf-8") as out:
+            out.write(json.dumps(asdict(row)) + "\n")
+
+
+def _read(file: Path) -> list[Row]:
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    rows = [json.loads(line) for line in lines]
+    return [Row(**row | {"labels": tuple(row["labels"])}) for row in rows]
 
 
 @contextmanager
@@ -138,7 +165,7 @@ def _report(method: str, rows: Sequence[Row]) -> None:
         print(f"AUROC of the largest score: {_auroc(planted, clean):.3f}, {low:.3f} to {high:.3f}")
     if len(clean) > 2:
         print(_null([row.score for row in clean]))
-    times = np.array([row.found["seconds"] for row in rows])
+    times = np.array([row.seconds for row in rows])
     if len(times):
         low, middle, high = np.percentile(times, [5, 50, 95])
         print(f"seconds: median {middle:.1f}, 90 % of them {low:.1f} to {high:.1f}")
@@ -168,9 +195,10 @@ def _kind(recipe: Recipe) -> str:
 def _line(name: str, rows: Sequence[Row]) -> list[list[str]]:
     if not rows:
         return []
-    right = [row for row in rows if row.labels & set(row.recipe.targets)]
-    whole = [row for row in rows if set(row.recipe.targets) <= row.labels]
-    others = sum(len(row.labels - set(row.recipe.targets)) for row in rows)
+    named = [(set(row.labels), set(row.recipe.targets)) for row in rows]
+    right = [True for labels, targets in named if labels & targets]
+    whole = [True for labels, targets in named if targets <= labels]
+    others = sum(len(labels - targets) for labels, targets in named)
     shares = [sum(row.alarm for row in rows), len(right), len(whole)]
     return [[name, str(len(rows)), *(str(proportion(n, len(rows))) for n in shares), str(others)]]
 
@@ -199,6 +227,9 @@ def _parse(arguments: list[str] | None) -> Namespace:
     parser.add_argument("--half", choices=["choose", "report"], default="report")
     parser.add_argument("--methods", nargs="+", choices=list(SCANNERS), default=["goodnet"])
     parser.add_argument("--networks", type=int, help="only the first so many")
+    parser.add_argument(
+        "--rows", type=Path, help="the file of rows; rows.jsonl in --out without it"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the scan")
     parser.add_argument(
         "--images",
