@@ -88,7 +88,7 @@ def test_equal_margins_give_no_lead(margins: NDArray[np.float64]) -> None:
     assert not any(values.any() for values in found.values())
 
 
-def test_a_score_is_that_of_the_kind_in_which_a_label_stands_out_most() -> None:
+def test_a_score_is_what_is_beyond_the_usual_in_all_kinds() -> None:
     evidence = drawn(3)
     margins = evidence.margins.copy()
     margins[1:3, 4] = 200.0
@@ -96,8 +96,8 @@ def test_a_score_is_that_of_the_kind_in_which_a_label_stands_out_most() -> None:
     standing = standings(found)
     assert set(standing) == {ALL, "fine", "patch", "band"}
     assert int(standing["patch"].argmax()) == 4
-    alone = beyond_usual("patch", standing["patch"])[4]
-    assert scores(found)[4] == pytest.approx(max(alone, beyond_usual(ALL, standing[ALL])[4]))
+    beyond = [beyond_usual(name, values)[4] for name, values in standing.items()]
+    assert scores(found)[4] == pytest.approx(sum(max(value, 0) for value in beyond))
     assert int(scores(found).argmax()) == 4
 
 

@@ -62,14 +62,15 @@ class Evidence:
 
 
 def scores(evidence: Evidence) -> Floats:
-    """How far each label stands beyond what is usual, where it stands out most.
+    """How far each label stands beyond what is usual, in all kinds of triggers together.
 
     Returns:
-        In scales of what clean networks vary by, shape (classes,), higher = more suspicious.
+        The sum of what is beyond, in scales of what clean networks vary by, shape (classes,), 0 or
+        more, higher = more suspicious.
     """
-    found = standings(evidence)
-    most: Floats = np.max([beyond_usual(name, values) for name, values in found.items()], axis=0)
-    return most
+    beyond = [beyond_usual(name, values) for name, values in standings(evidence).items()]
+    total: Floats = np.maximum(beyond, 0.0).sum(0)
+    return total
 
 
 def standings(evidence: Evidence) -> dict[Kind | Literal["all"], Floats]:
