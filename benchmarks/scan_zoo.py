@@ -25,6 +25,7 @@ from _attack import plant
 from _deepid import shared_data
 from _measure import header, options, show
 from _zoo import FAMILIES, Half, Recipe, cifar_part, zoo
+from scipy.stats import gumbel_r, kstest
 
 from goodnet import open_images, open_network
 from goodnet.scan.methods import SCANNERS, make_scanner
@@ -48,6 +49,7 @@ class Row:
         p: The p-value; None where none was given.
         labels: Those that were named.
         seconds: The scan took.
+        standings: What the score is made of, for each kind of triggers.
     """
 
     network: str
@@ -58,6 +60,7 @@ class Row:
     p: float | None
     labels: tuple[int, ...]
     seconds: float
+    standings: dict[str, float]
 
     @property
     def recipe(self) -> Recipe:
@@ -115,6 +118,7 @@ def _see(recipe: Recipe, folder: Path, cifar: Path, file: Path, given: Namespace
             result.p_value,
             tuple(target.label for target in result.targets),
             round(perf_counter() - start, 1),
+            {name: round(value, 3) for name, value in result.standings.items()},
         )
         print(f"{recipe.name}: {method}: {result}", file=sys.stderr, flush=True)
         with file.open("a", encoding="utf-8") as out:
@@ -164,28 +168,36 @@ def _report(method: str, rows: Sequence[Row]) -> None:
         low, high = _spread(planted, clean)
         print(f"AUROC of the largest score: {_auroc(planted, clean):.3f}, {low:.3f} to {high:.3f}")
     if len(clean) > 2:
-        print(_null([row.score for row in clean]))
+        print(_null(clean))
     times = np.array([row.seconds for row in rows])
     if len(times):
         low, middle, high = np.percentile(times, [5, 50, 95])
         print(f"seconds: median {middle:.1f}, 90 % of them {low:.1f} to {high:.1f}")
 
 
-def _null(values: Sequence[float]) -> str:
-    """What the largest scores of clean networks are like: the null of `goodnet.scan.null`."""
-    from scipy.stats import gumbel_r, kstest
-
-    place, scale = gumbel_r.fit(values)
-    fits = kstest(values, "gumbel_r", (place, scale)).pvalue
-    level = gumbel_r.isf(0.01, place, scale)
+def _null(rows: Sequence[Row]) -> str:
+    """What clean networks reach: the null of `goodnet.scan.null`."""
+    figures = {name: [row.standings[name] for row in rows] for name in rows[0].standings}
+    fits = [f"{name} {_gumbel(values)}" for name, values in figures.items()]
+    values = [row.score for row in rows]
     random = np.random.default_rng(0)
     drawn = [gumbel_r.fit(random.choice(values, len(values))) for _ in range(100)]
     low, high = np.percentile([gumbel_r.isf(0.01, *one) for one in drawn], [5, 95])
-    return (
-        f"clean scores: mean {np.mean(values):.2f}, {min(values):.2f} to {max(values):.2f}; "
-        f"Gumbel {place:.3f}, {scale:.3f} (KS p = {fits:.2f}), "
-        f"1 % at {level:.2f} ({low:.2f} to {high:.2f})"
+    level = gumbel_r.isf(0.01, *gumbel_r.fit(values))
+    return "\n".join(
+        [
+            f"clean scores: mean {np.mean(values):.2f}, {min(values):.2f} to {max(values):.2f}; "
+            f"{_gumbel(values)}, 1 % at {level:.2f} ({low:.2f} to {high:.2f})",
+            *fits,
+        ]
     )
+
+
+def _gumbel(values: Sequence[float]) -> str:
+    """The most likely Gumbel distribution, and how well it fits."""
+    place, scale = gumbel_r.fit(values)
+    fits = kstest(values, "gumbel_r", (place, scale)).pvalue
+    return f"Gumbel {place:.2f}, {scale:.2f} (KS p = {fits:.2f})"
 
 
 def _kind(recipe: Recipe) -> str:

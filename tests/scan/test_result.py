@@ -38,6 +38,7 @@ def result() -> ScanResult:
         targets,
         (30, 31),
         ("a note",),
+        {"all": 1.25, "band": 0.5},
     )
 
 

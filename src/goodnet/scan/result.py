@@ -149,6 +149,7 @@ class ScanResult:
         targets: The labels that stand out, the most suspicious first.
         images: Clean images searched on, and others that the triggers were judged by.
         notes: What a user should know, a sentence each.
+        standings: Where scores are made of several figures, the largest of each among all classes.
     """
 
     method: str
@@ -161,6 +162,7 @@ class ScanResult:
     targets: tuple[Target, ...] = ()
     images: tuple[int, int] = (0, 0)
     notes: tuple[str, ...] = field(default=())
+    standings: Mapping[str, float] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """One line: the verdict, its p-value and the labels."""
@@ -178,6 +180,7 @@ class ScanResult:
             "null": self.null,
             "targets": [target.to_dict() for target in self.targets],
             "threshold": self.threshold,
+            "standings": dict(self.standings),
             "scores": [round(float(x), 4) if np.isfinite(x) else None for x in self.scores],
             "images": {"searched": self.images[0], "judged": self.images[1]},
             "notes": list(self.notes),
@@ -213,6 +216,7 @@ class ScanResult:
             ),
             images=(data["images"]["searched"], data["images"]["judged"]),
             notes=tuple(data["notes"]),
+            standings=data.get("standings", {}),
         )
 
 

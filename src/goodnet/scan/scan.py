@@ -14,7 +14,7 @@ from torch import Tensor
 from goodnet.errors import UsageError
 from goodnet.scan.case import Case, Shown
 from goodnet.scan.directions import Axis, common_axis, without
-from goodnet.scan.evidence import Evidence, leads, scores
+from goodnet.scan.evidence import Evidence, leads, scores, standings
 from goodnet.scan.families import FAMILIES, Stamp
 from goodnet.scan.margins import margins
 from goodnet.scan.null import LEAST, NULL, p_value, score_at
@@ -84,7 +84,7 @@ class Scan(Scanner):
             return self._inconclusive(case, "there are no images of other classes to judge by")
         hunt = _Hunt.begin(case, looked, generator, stage, label="searching all classes")
         start = hunt.evidence
-        first = left = scores(start)
+        left = scores(start)
         targets: list[Target] = []
         axes: list[Axis] = []
         level = _SUSPICIOUS * self.alpha
@@ -106,9 +106,10 @@ class Scan(Scanner):
             hunt = _Hunt.begin(cured, rest, generator, stage, label="searching what is left")
             # Erasing lifts labels, too: another backdoor stands out before it and after it.
             left = np.minimum(before, scores(hunt.evidence))
-        return self._result(first, targets, invented=case.invented)
+        return self._result(start, targets, invented=case.invented)
 
-    def _result(self, first: Floats, targets: list[Target], *, invented: bool) -> ScanResult:
+    def _result(self, start: Evidence, targets: list[Target], *, invented: bool) -> ScanResult:
+        first = scores(start)
         p = p_value(max([float(first.max()), *(target.score for target in targets)]))
         verdict: Verdict = "no_finding"
         if targets:
@@ -123,6 +124,7 @@ class Scan(Scanner):
             _NO_NULL if invented else NULL,
             first.astype(np.float32),
             threshold=score_at(min(_SUSPICIOUS * self.alpha, 0.5)),
+            standings={name: float(each.max()) for name, each in standings(start).items()},
             targets=tuple(targets),
             notes=(_UNSEEN,),
         )
