@@ -62,7 +62,7 @@ def p_value(score: float) -> float:
 
     Example:
         >>> f"{p_value(0.0):.3f} {p_value(30.0):.3f}"
-        '1.000 0.001'
+        '0.943 0.001'
     """
     tail = -math.expm1(-math.exp(min(-(score - _LOCATION) / _SCALE, 700.0)))
     return max(tail, LEAST)
