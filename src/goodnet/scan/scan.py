@@ -53,8 +53,9 @@ class Scan(Scanner):
     climbed, in several families of triggers (perturbations on grids from pixels to a few cells,
     plane waves, opaque rectangles and bands, blends), by one trigger for all images that raises
     the mean logit margin of the label. A label whose triggers gain more than others for how far
-    they move the features, or that leads by far, is a backdoor's. What was found is erased from
-    the features, and the rest searched again, until nothing stands out.
+    they move the features, or that leads by far, stands higher than the first label of a clean
+    network. What was found is erased from the features, and the rest searched again, until nothing
+    stands out.
 
     Attributes:
         alpha: Share of clean networks that may be called backdoored, 0..1.

@@ -1,7 +1,8 @@
 """Find for each label a trigger that raises its margin on all images.
 
 All labels are tried by one linear step from the gradients of their margins; the best go on to be
-climbed, fewer and fewer of them for longer and longer.
+climbed, fewer and fewer of them for longer and longer. What one family found for a label is where
+the others go on from.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class Stage:
     images: int
 
 
+# Many begin: which place a patch belongs to shows after a step or two.
 _FIRST = (Stage(480, 1, 2), Stage(96, 3, 3))
 _SECOND = Stage(32, 6, 4)
 _MOST, _LEAST, _LAST_STEPS, _LAST_IMAGES = 20, 12, 10, 5  # of the last climb, one label in four
@@ -115,7 +117,7 @@ def search(
 ) -> tuple[View, ...]:
     """Search all families for all labels.
 
-    A label that is among the best of one family goes on in all.
+    A label that is among the best of one family goes on in all, from what its best trigger changes.
 
     Args:
         subject: The network.
