@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
     rows = [["classes", "scan, s", "Neural Cleanse, s (scaled up)", "ratio"]]
     times, ratios = {}, {}
     for classes in given.classes:
-        network, images = _suspect(classes)
+        network, images = _suspect(classes, quick=given.quick)
         times[classes] = seconds(lambda: Scan()(network, images))  # noqa: B023
         other = _neural_cleanse(network, images, given) * classes
         ratios[classes] = other / times[classes]
@@ -55,10 +55,11 @@ def main(arguments: list[str] | None = None) -> None:
         print(verdict(ratios[LAB], FASTER, at_least=True))
 
 
-def _suspect(classes: int) -> tuple[Network, ImageSet]:
-    """A random network, and 60 images labelled as it answers them."""
-    network = build(make_architecture("deepid", shape=SHAPE, num_classes=classes))
-    pixels = np.random.default_rng(0).integers(0, 256, (60, *SHAPE)).astype(np.float32)
+def _suspect(classes: int, *, quick: bool) -> tuple[Network, ImageSet]:
+    """A random network, and 60 images labelled as it answers them; tiny ones for a quick run."""
+    name, shape = ("small", (3, 12, 12)) if quick else ("deepid", SHAPE)
+    network = build(make_architecture(name, shape=shape, num_classes=classes))
+    pixels = np.random.default_rng(0).integers(0, 256, (60, *shape)).astype(np.float32)
     pixels *= np.random.default_rng(1).uniform(0, 1, (60, 3, 1, 1)).astype(np.float32)
     return network, images_from_arrays(pixels, network.answers(pixels), range="0..255")
 
