@@ -8,10 +8,11 @@ gradients of the labels' margins, and after each step brings what was moved back
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
-from typing import Literal, Protocol
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -57,24 +58,26 @@ class Stamp:
         return Stamp(None if self.mask is None else self.mask[rows], self.added[rows])
 
 
-class Family(Protocol):
-    """One way triggers can look. What is free is moved by a search, `place` stays."""
+class Family(ABC):
+    """One way triggers can look. What is free is moved by a search, `place` stays.
+
+    Attributes:
+        rough: How rough the images are, root mean square, at which its gradients see most.
+    """
+
+    rough: tuple[float, ...]
 
     @property
+    @abstractmethod
     def name(self) -> str:
         """What it is called in results."""
-        ...
 
     @property
+    @abstractmethod
     def kind(self) -> Kind:
         """Which families it is like: natural marks of a class look like some, not like others."""
-        ...
 
-    @property
-    def rough(self) -> tuple[float, ...]:
-        """How rough the images are, root mean square, at which its gradients see most."""
-        ...
-
+    @abstractmethod
     def propose(
         self, gradients: Tensor, mean: Tensor, *, places: int
     ) -> Iterator[tuple[Tensor, Tensor]]:
@@ -89,31 +92,30 @@ class Family(Protocol):
             What is free, shape (labels, ...), and where it lies, shape (labels, ..., height,
             width), or (labels, 0) for a family without places.
         """
-        ...
 
-    def probes(self, shape: tuple[int, int, int]) -> int:
+    def probes(self, shape: tuple[int, int, int]) -> int:  # noqa: ARG002
         """How many of its triggers are worth trying for all labels at once."""
-        ...
+        return 0
 
     def probe(self, numbers: Tensor, shape: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
         """Some of them: what is free and where it lies, as `propose` yields them."""
-        ...
+        raise NotImplementedError
 
+    @abstractmethod
     def stamp(self, free: Tensor, place: Tensor, shape: tuple[int, int, int]) -> Stamp:
         """The triggers; `free` takes gradients through it."""
-        ...
 
+    @abstractmethod
     def move(self, free: Tensor, direction: Tensor, shape: tuple[int, int, int]) -> Tensor:
         """Take a step along a direction of length 1 for each label, and stay in the family."""
-        ...
 
-    def refine(self, free: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    def refine(self, free: Tensor, shape: tuple[int, int, int]) -> Tensor:  # noqa: ARG002
         """The same triggers with more that is free, for the last climb."""
-        ...
+        return free
 
 
 @dataclass(frozen=True)
-class Additive:
+class Additive(Family):
     """One perturbation added to all images.
 
     Attributes:
@@ -154,14 +156,6 @@ class Additive:
             gradients.new_empty(len(gradients), 0),
         )
 
-    def probes(self, shape: tuple[int, int, int]) -> int:  # noqa: ARG002
-        """See `Family`."""
-        return 0
-
-    def probe(self, numbers: Tensor, shape: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
-        """See `Family`."""
-        raise NotImplementedError
-
     def stamp(self, free: Tensor, place: Tensor, shape: tuple[int, int, int]) -> Stamp:  # noqa: ARG002
         """See `Family`."""
         return Stamp(None, self._pixels(free, shape))
@@ -170,10 +164,6 @@ class Additive:
         """See `Family`."""
         length = free.square().sum((1, 2, 3), keepdim=True).sqrt()
         return self._fit(free + self.rate * length * direction, shape)
-
-    def refine(self, free: Tensor, shape: tuple[int, int, int]) -> Tensor:  # noqa: ARG002
-        """See `Family`."""
-        return free
 
     def _grid(self, size: torch.Size) -> tuple[int, int]:
         shorter = min(size)
@@ -192,7 +182,7 @@ class Additive:
 
 
 @dataclass(frozen=True)
-class Wave:
+class Wave(Family):
     """One plane wave added to all images, of any frequency, phase and colour.
 
     Attributes:
@@ -237,14 +227,6 @@ class Wave:
             free = torch.einsum("kchw,kphw->kcp", gradients, place)
             yield self._fit(free, place), place
 
-    def probes(self, shape: tuple[int, int, int]) -> int:  # noqa: ARG002
-        """See `Family`."""
-        return 0
-
-    def probe(self, numbers: Tensor, shape: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
-        """See `Family`."""
-        raise NotImplementedError
-
     def stamp(self, free: Tensor, place: Tensor, shape: tuple[int, int, int]) -> Stamp:  # noqa: ARG002
         """See `Family`."""
         return Stamp(None, torch.einsum("kcp,kphw->kchw", free, place))
@@ -256,10 +238,6 @@ class Wave:
         ratio = length / moved.square().sum((1, 2), keepdim=True).sqrt().clamp_min(_TINY)
         return moved * ratio
 
-    def refine(self, free: Tensor, shape: tuple[int, int, int]) -> Tensor:  # noqa: ARG002
-        """See `Family`."""
-        return free
-
     def _fit(self, free: Tensor, place: Tensor) -> Tensor:
         length = torch.einsum("kcp,kphw->kchw", free, place).square().mean((1, 2, 3)).sqrt()
         ratio = (self.size / length.clamp_min(_TINY)).view(-1, 1, 1)
@@ -267,7 +245,7 @@ class Wave:
 
 
 @dataclass(frozen=True)
-class Overlay:
+class Overlay(Family):
     """A rectangle painted over all images, opaque or seen through, at the place that gains most.
 
     Attributes:
