@@ -17,7 +17,7 @@ from goodnet.scan.directions import Axis, common_axis, without
 from goodnet.scan.evidence import Evidence, leads, scores, standings
 from goodnet.scan.families import FAMILIES, Stamp
 from goodnet.scan.margins import margins
-from goodnet.scan.null import LEAST, NULL, p_value, score_at
+from goodnet.scan.null import ALL, LEAST, NULL, p_value, score_at
 from goodnet.scan.result import Direction, ScanResult, Target, Verdict
 from goodnet.scan.scanner import Scanner, check_shares
 from goodnet.scan.search import View, measure, search
@@ -99,8 +99,8 @@ class Scan(Scanner):
             axes.append(axis)
             level = _FURTHER * self.alpha
             named = [target.label for target in targets]
-            before = scores(start.without(named))
-            rest = _best(before, looked, without=named)
+            others = start.without(named)
+            before, rest = scores(others), _best(others, looked, without=named)
             if len(rest) < 2 or p_value(float(before.max())) > level:
                 break
             cured = replace(case, subject=case.subject.through(without(axes)))
@@ -216,9 +216,10 @@ def _can_be_judged(case: Case) -> Tensor:
     return labels[astray[0] & astray[1]]
 
 
-def _best(values: Floats, looked: Tensor, *, without: Sequence[int]) -> Tensor:
-    """The labels to search again: those with the largest scores, in rising order."""
-    order = sorted(set(looked.tolist()) - set(without), key=lambda label: -values[label])
+def _best(evidence: Evidence, looked: Tensor, *, without: Sequence[int]) -> Tensor:
+    """The labels to search again, in rising order: those that score highest, then stand highest."""
+    found, overall = scores(evidence), standings(evidence)[ALL]
+    order = sorted(set(looked.tolist()) - set(without), key=lambda k: (-found[k], -overall[k]))
     return torch.tensor(sorted(order[:_AGAIN]), device=looked.device)
 
 
