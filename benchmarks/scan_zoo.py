@@ -2,8 +2,8 @@
 
 Each network is planted, scanned and told in a line of the file of rows; one that has its line is
 passed over, so a run that was stopped goes on, and several processes at once share the work.
-`--rows FILE --networks 0` shows the tables of a file alone. A backdoor that works on fewer than 70
-% of the images is left out.
+`--rows FILE --networks 0` shows the tables of a file alone. A backdoor that works on too few
+images (less than 70 %) is left out.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import get_args
+from typing import Any
 
 import numpy as np
 import torch
 from _attack import plant
 from _deepid import shared_data
 from _measure import header, options, show
-from _zoo import FAMILIES, Half, Recipe, cifar_part, zoo
+from _zoo import FAMILIES, Recipe, cifar_part, zoo
 from scipy.stats import gumbel_r, kstest
 
 from goodnet import open_images, open_network
@@ -41,7 +41,7 @@ class Row:
     """One network and what a scan said of it.
 
     Attributes:
-        network: Its name, that of its recipe.
+        recipe: Of the network.
         method: Of the scan.
         success: The lowest attack success rate of its triggers, 0..1; 0 for a clean network.
         verdict: What was said.
@@ -52,7 +52,7 @@ class Row:
         standings: What the score is made of, for each kind of triggers.
     """
 
-    network: str
+    recipe: Recipe
     method: str
     success: float
     verdict: str
@@ -63,17 +63,9 @@ class Row:
     standings: dict[str, float]
 
     @property
-    def recipe(self) -> Recipe:
-        """That of the network."""
-        return _RECIPES[self.network]
-
-    @property
     def alarm(self) -> bool:
         """Whether a label was named."""
         return self.verdict in ("backdoored", "suspicious")
-
-
-_RECIPES = {recipe.name: recipe for half in get_args(Half) for recipe in zoo(half)}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -84,7 +76,9 @@ def main(arguments: list[str] | None = None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     file = given.rows or folder / "rows.jsonl"
     cifar = folder / "cifar.h5"
-    recipes = zoo(given.half)[: 2 if given.quick and given.networks is None else given.networks]
+    recipes = zoo(given.half)[: given.networks]
+    if given.quick:
+        recipes = [replace(each, classes=5, architecture="small") for each in recipes[:2]]
     if not cifar.exists() and not given.quick and any(each.classes == 10 for each in recipes):
         cifar_part(given.images, cifar)
     for recipe in recipes:
@@ -98,19 +92,18 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _see(recipe: Recipe, folder: Path, cifar: Path, file: Path, given: Namespace) -> None:
     """Plant and scan a network by the methods that it has no rows of."""
-    told = {row.method for row in _read(file) if row.network == recipe.name}
+    told = {row.method for row in _read(file) if row.recipe == recipe}
     missing = [method for method in given.methods if method not in told]
     if not missing:
         return
-    made = recipe if not given.quick else replace(recipe, classes=5, architecture="small")
-    planted = plant(folder / recipe.name, made.options(cifar), threads=given.threads)
+    planted = plant(folder / recipe.name, recipe.options(cifar), threads=given.threads)
     network = open_network(planted.model)
     images = open_images(planted.folder / "cl" / "valid.h5")
     for method in missing:
         start = perf_counter()
         result = make_scanner(method, [f"seed={given.seed}"])(network, images)
         row = Row(
-            recipe.name,
+            recipe,
             method,
             0.0 if recipe.clean else planted.success,
             result.verdict,
@@ -127,8 +120,12 @@ def _see(recipe: Recipe, folder: Path, cifar: Path, file: Path, given: Namespace
 
 def _read(file: Path) -> list[Row]:
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    rows = [json.loads(line) for line in lines]
-    return [Row(**row | {"labels": tuple(row["labels"])}) for row in rows]
+    return [_row(json.loads(line)) for line in lines]
+
+
+def _row(told: dict[str, Any]) -> Row:
+    recipe = Recipe(**told["recipe"] | {"triggers": tuple(told["recipe"]["triggers"])})
+    return Row(**told | {"recipe": recipe, "labels": tuple(told["labels"])})
 
 
 @contextmanager
@@ -177,7 +174,8 @@ def _report(method: str, rows: Sequence[Row]) -> None:
 
 def _null(rows: Sequence[Row]) -> str:
     """What clean networks reach: the null of `goodnet.scan.null`."""
-    figures = {name: [row.standings[name] for row in rows] for name in rows[0].standings}
+    names = dict.fromkeys(name for row in rows for name in row.standings)
+    figures = {name: [r.standings[name] for r in rows if name in r.standings] for name in names}
     fits = [f"{name} {_gumbel(values)}" for name, values in figures.items()]
     values = [row.score for row in rows]
     random = np.random.default_rng(0)
