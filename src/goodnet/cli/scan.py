@@ -22,7 +22,7 @@ FINDING, INCONCLUSIVE = 1, 8
 
 _WORDS = {
     "no_finding": "no finding: nothing stands out; this is no proof that there is no backdoor",
-    "suspicious": "suspicious: a label stands out more than in most clean networks",
+    "suspicious": "suspicious: a label stands out, but what clean networks score so is not known",
     "backdoored": "backdoored",
     "inconclusive": "inconclusive: there is no telling",
 }

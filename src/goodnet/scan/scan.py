@@ -29,9 +29,9 @@ __all__ = ["Scan"]
 
 Floats = NDArray[np.float64]
 
-# "Suspicious" begins at so many times the level of "backdoored"; and so do further labels of a
-# network that carries one backdoor, which makes another more likely.
-_SUSPICIOUS, _FURTHER = 2.0, 5.0
+# The level of further labels, in that of the first: a network that carries one backdoor is more
+# likely to carry another, and two searches must agree.
+_FURTHER = 10.0
 # Labels that are named, and that are searched again when one is erased, the most.
 _MOST, _AGAIN = 8, 24
 _LITTLE = 1e-3
@@ -88,7 +88,7 @@ class Scan(Scanner):
         left = scores(start)
         targets: list[Target] = []
         axes: list[Axis] = []
-        level = _SUSPICIOUS * self.alpha
+        level = self.alpha
         while len(targets) < _MOST:
             # One at a time: what rides on a backdoor's features is gone when they are erased.
             label = int(left.argmax())
@@ -103,9 +103,11 @@ class Scan(Scanner):
             before, rest = scores(others), _best(others, looked, without=named)
             if len(rest) < 2 or p_value(float(before.max())) > level:
                 break
+            # Erasing lifts labels, and few images mislead: another backdoor stands out before it
+            # and after it, and whichever half of the images is searched on.
+            case = replace(case, search=case.judge, judge=case.search)
             cured = replace(case, subject=case.subject.through(without(axes)))
             hunt = _Hunt.begin(cured, rest, generator, stage, label="searching what is left")
-            # Erasing lifts labels, too: another backdoor stands out before it and after it.
             left = np.minimum(before, scores(hunt.evidence))
         return self._result(start, targets, invented=case.invented)
 
@@ -114,7 +116,7 @@ class Scan(Scanner):
         p = p_value(max([float(first.max()), *(target.score for target in targets)]))
         verdict: Verdict = "no_finding"
         if targets:
-            verdict = "backdoored" if p <= self.alpha and not invented else "suspicious"
+            verdict = "suspicious" if invented else "backdoored"
         if invented:
             targets = [replace(target, p_value=None) for target in targets]
         return ScanResult(
@@ -124,7 +126,7 @@ class Scan(Scanner):
             None if invented else p,
             _NO_NULL if invented else NULL,
             first.astype(np.float32),
-            threshold=score_at(min(_SUSPICIOUS * self.alpha, 0.5)),
+            threshold=score_at(self.alpha),
             standings={name: float(each.max()) for name, each in standings(start).items()},
             targets=tuple(targets),
             notes=(_UNSEEN,),
