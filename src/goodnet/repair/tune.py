@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Course", "finish", "plain_spec", "tune"]
 
+Result = TypeVar("Result", bound=Repair)
 # Called before each epoch with its number from 0: what is held in it. It may change numbers.
 Course = Callable[[int, "Network"], Held]
 
@@ -104,7 +105,7 @@ def tune(
     )
 
 
-def finish(repair: Repair, method: str, *, since: float, **details: Any) -> Repair:
+def finish(repair: Result, method: str, *, since: float, **details: Any) -> Result:
     """Say which method it was, what it has to tell, and what it cost since `since`."""
     told: Mapping[str, Any] = {**repair.details, **details}
     return replace(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from goodnet.scan.families import Stamp
     from goodnet.scan.subject import Subject
 
-__all__ = ["Axis", "common_axis", "without"]
+__all__ = ["Axis", "common_axis", "common_direction", "readers", "without"]
 
 # How much of the mean variance is added to the covariance, which few images hardly determine.
 _SHRINKAGE = 0.2
@@ -62,12 +62,45 @@ def common_axis(
     shifts = [
         subject.all_features(stamp.on(images)[0]).flatten(1).mean(0) - mean for stamp in stamps
     ]
-    rows = torch.stack(
-        [weight * F.normalize(shift, dim=0) for weight, shift in zip(weights, shifts, strict=True)]
-    )
-    direction = torch.linalg.svd(rows, full_matrices=False)[2][0]
-    direction = direction * torch.sign((rows @ direction).sum())
-    return Axis(direction, _reader(clean - mean, direction), mean)
+    direction = common_direction(torch.stack(shifts), weights)
+    return Axis(direction, readers(clean - mean, direction[:, None])[:, 0], mean)
+
+
+def common_direction(shifts: Tensor, weights: Sequence[float]) -> Tensor:
+    """What several shifts have most in common: of length 1, shape (features,).
+
+    Args:
+        shifts: Shape (triggers, features).
+        weights: How much each counts.
+    """
+    counted = torch.tensor(weights, dtype=shifts.dtype, device=shifts.device)[:, None]
+    rows = counted * F.normalize(shifts, dim=1)
+    # Of a few long rows; their own products tell as much as they do.
+    left = torch.linalg.eigh(rows @ rows.T)[1][:, -1]
+    direction = F.normalize(left @ rows, dim=0)
+    found: Tensor = direction * torch.sign((rows @ direction).sum())
+    return found
+
+
+def readers(centred: Tensor, directions: Tensor) -> Tensor:
+    """How much of each direction a value holds, told by what clean images vary along least.
+
+    Args:
+        centred: Features of clean images less their mean, shape (images, features).
+        directions: Columns d of length 1, shape (features, directions).
+
+    Returns:
+        Columns w = C^-1 d / (d.C^-1 d), C the covariance shrunk towards its mean variance, solved
+        among the images, of which there are fewer than features.
+    """
+    count, size = centred.shape
+    variance = centred.square().mean(0).sum() / size
+    ridge = (_SHRINKAGE * variance).clamp_min(1e-12)
+    rows = centred * ((1 - _SHRINKAGE) / count) ** 0.5
+    inner = ridge * torch.eye(count, device=rows.device) + rows @ rows.T
+    solved = (directions - rows.T @ torch.linalg.solve(inner, rows @ directions)) / ridge
+    found: Tensor = solved / (solved * directions).sum(0)
+    return found
 
 
 def without(axes: Sequence[Axis]) -> Callable[[Tensor], Tensor]:
@@ -83,14 +116,3 @@ def without(axes: Sequence[Axis]) -> Callable[[Tensor], Tensor]:
         return left.view_as(features)
 
     return taken_out
-
-
-def _reader(centred: Tensor, direction: Tensor) -> Tensor:
-    """The reader w = C^-1 d / (d.C^-1 d), solved among the images, of which there are fewer."""
-    count, size = centred.shape
-    variance = centred.square().mean(0).sum() / size
-    ridge = (_SHRINKAGE * variance).clamp_min(1e-12)
-    rows = centred * ((1 - _SHRINKAGE) / count) ** 0.5
-    inner = ridge * torch.eye(count, device=rows.device) + rows @ rows.T
-    solved: Tensor = (direction - rows.T @ torch.linalg.solve(inner, rows @ direction)) / ridge
-    return solved / (solved @ direction)

@@ -82,6 +82,7 @@ class Target:
         trigger: The one that works best of those found; None where the method finds none.
         families: All families of triggers in which the label stands out.
         direction: What its triggers do to the features; None where not known.
+        others: Triggers of other families that work too, the best first.
     """
 
     label: int
@@ -90,9 +91,15 @@ class Target:
     trigger: RecoveredTrigger | None = None
     families: tuple[str, ...] = ()
     direction: Direction | None = None
+    others: tuple[RecoveredTrigger, ...] = ()
+
+    @property
+    def triggers(self) -> tuple[RecoveredTrigger, ...]:
+        """All that were found, the best first."""
+        return () if self.trigger is None else (self.trigger, *self.others)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data; the arrays of trigger and direction stay out."""
+        """Plain data; the arrays of trigger and direction stay out, and the other triggers."""
         found: dict[str, Any] = {
             "label": self.label,
             "score": self.score,

@@ -18,14 +18,15 @@ from goodnet.scan.evidence import Evidence, leads, scores, standings
 from goodnet.scan.families import FAMILIES, Stamp
 from goodnet.scan.margins import margins
 from goodnet.scan.null import ALL, LEAST, NULL, p_value, score_at
-from goodnet.scan.result import Direction, ScanResult, Target, Verdict
+from goodnet.scan.result import Direction, RecoveredTrigger, ScanResult, Target, Verdict
 from goodnet.scan.scanner import Scanner, check_shares
 from goodnet.scan.search import View, measure, search
 
 if TYPE_CHECKING:
     from goodnet.progress import Stage
+    from goodnet.scan.subject import Subject
 
-__all__ = ["Scan"]
+__all__ = ["Hunt", "Scan"]
 
 Floats = NDArray[np.float64]
 
@@ -83,7 +84,8 @@ class Scan(Scanner):
         looked = _can_be_judged(case)
         if len(looked) < 2:
             return self._inconclusive(case, "there are no images of other classes to judge by")
-        hunt = _Hunt.begin(case, looked, generator, stage, label="searching all classes")
+        subject = case.subject
+        hunt = Hunt.begin(case, looked, generator, stage, label="searching all classes")
         start = hunt.evidence
         left = scores(start)
         targets: list[Target] = []
@@ -94,7 +96,7 @@ class Scan(Scanner):
             label = int(left.argmax())
             if p_value(float(left[label])) > level:
                 break
-            target, axis = hunt.target(label, float(left[label]))
+            target, axis = hunt.target(label, float(left[label]), of=subject)
             targets.append(target)
             axes.append(axis)
             level = _FURTHER * self.alpha
@@ -106,8 +108,8 @@ class Scan(Scanner):
             # Erasing lifts labels, and few images mislead: another backdoor stands out before it
             # and after it, and whichever half of the images is searched on.
             case = replace(case, search=case.judge, judge=case.search)
-            cured = replace(case, subject=case.subject.through(without(axes)))
-            hunt = _Hunt.begin(cured, rest, generator, stage, label="searching what is left")
+            cured = replace(case, subject=subject.through(without(axes)))
+            hunt = Hunt.begin(cured, rest, generator, stage, label="searching what is left")
             left = np.minimum(before, scores(hunt.evidence))
         return self._result(start, targets, invented=case.invented)
 
@@ -134,7 +136,7 @@ class Scan(Scanner):
 
 
 @dataclass(frozen=True, eq=False)
-class _Hunt:
+class Hunt:
     """What one search of all families found, judged on images it did not see.
 
     Attributes:
@@ -153,7 +155,7 @@ class _Hunt:
     @classmethod
     def begin(
         cls, case: Case, labels: Tensor, generator: torch.Generator, stage: Stage, *, label: str
-    ) -> _Hunt:
+    ) -> Hunt:
         """Search all families for some labels."""
         subject, judge = case.subject, case.judge
         with stage(2 * len(FAMILIES), label) as advance:
@@ -173,37 +175,50 @@ class _Hunt:
         evidence = Evidence(reached.cpu().numpy(), shifts.cpu().numpy(), unit, kinds)
         return cls(case, views, stamps, evidence)
 
-    def target(self, label: int, score: float) -> tuple[Target, Axis]:
-        """All that was found of one label."""
+    def triggers(self, label: int, *, of: Subject) -> tuple[RecoveredTrigger, ...]:
+        """Those of one label that work, the best first, judged on another network than searched."""
+        case = replace(self.case, subject=of)
+        return tuple(
+            case.recovered(self._stamp(place), label, family=self.views[place[0]].family.name)
+            for place in self._working(label)
+        )
+
+    def target(self, label: int, score: float, *, of: Subject) -> tuple[Target, Axis]:
+        """All that was found of one label; its triggers are judged on the network as it was."""
+        working = self._working(label)
+        axis = common_axis(
+            self.case.subject,
+            [self._stamp(place) for place in working],
+            [max(float(self.evidence.margins[number, label]), _LITTLE) for number, _ in working],
+            self.case.search.images,
+        )
+        triggers = self.triggers(label, of=of)
+        ahead = leads(self.evidence)[:, label]
+        target = Target(
+            label,
+            score,
+            p_value(score),
+            triggers[0],
+            tuple(v.family.name for v, lead in zip(self.views, ahead, strict=True) if lead),
+            Direction(
+                self.case.subject.layer,
+                axis.direction.cpu().numpy(),
+                _own_share(axis, self._stamp(working[0]), label, self.case),
+            ),
+            others=triggers[1:],
+        )
+        return target, axis
+
+    def _working(self, label: int) -> list[tuple[int, int]]:
+        """Where its triggers with a margin above 0 are, the best first; the best one at least."""
         places = [
             (number, int(at[0]))
             for number, view in enumerate(self.views)
             if len(at := (view.found.labels == label).nonzero())
         ]
         margin = self.evidence.margins[:, label]
-        best = max(places, key=lambda place: float(margin[place[0]]))
-        working = [place for place in places if margin[place[0]] > 0] or [best]
-        axis = common_axis(
-            self.case.subject,
-            [self._stamp(place) for place in working],
-            [max(float(margin[number]), _LITTLE) for number, _ in working],
-            self.case.search.images,
-        )
-        family = self.views[best[0]].family.name
-        ahead = leads(self.evidence)[:, label]
-        target = Target(
-            label,
-            score,
-            p_value(score),
-            self.case.recovered(self._stamp(best), label, family=family),
-            tuple(v.family.name for v, lead in zip(self.views, ahead, strict=True) if lead),
-            Direction(
-                self.case.subject.layer,
-                axis.direction.cpu().numpy(),
-                _own_share(axis, self._stamp(best), label, self.case),
-            ),
-        )
-        return target, axis
+        places.sort(key=lambda place: -margin[place[0]])
+        return [place for place in places if margin[place[0]] > 0] or places[:1]
 
     def _stamp(self, place: tuple[int, int]) -> Stamp:
         number, row = place

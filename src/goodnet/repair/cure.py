@@ -1,0 +1,261 @@
+"""Find the backdoor without any trigger being given, and take it out.
+
+The network is scanned; units watch its layers for what was found (see `repair.watch`) and take the
+logit of the label away where they fire (see `repair.veto`). Then triggers of the same labels are
+searched again on the result: what comes back is watched for, too.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from goodnet.formats.build import build
+from goodnet.progress import unseen
+from goodnet.repair.result import Repair, Settings
+from goodnet.repair.tune import finish, plain_spec
+from goodnet.repair.veto import with_veto
+from goodnet.repair.watch import Watch, stamp_of, watch, watched_layers
+from goodnet.scan.case import open_case
+from goodnet.scan.scan import Hunt, Scan
+from goodnet.scan.subject import Subject
+from goodnet.stats import proportion
+
+if TYPE_CHECKING:
+    from goodnet.images import ImageSet
+    from goodnet.network import Network
+    from goodnet.progress import Stage
+    from goodnet.scan import ScanResult
+    from goodnet.scan.case import Case
+    from goodnet.scan.result import RecoveredTrigger
+    from goodnet.types import Proportion
+
+__all__ = ["Cure", "CureResult", "Left", "cure"]
+
+Triggers = tuple["RecoveredTrigger", ...]
+
+# Innocent labels whose triggers tell what a search finds in any network.
+_INNOCENT = 8
+# A trigger comes back that works on more images than this share, and than those of innocent labels.
+_BACK = 0.2
+
+
+@dataclass(frozen=True)
+class Left:
+    """What is left of a backdoor in B', judged without the attacker's trigger.
+
+    Attributes:
+        label: The label it leads to.
+        before: Success of the best trigger the scan found, on B.
+        after: Its success on a B' made without triggers of its family.
+        again: Success of the best trigger that is found when B' is searched.
+        innocent: The largest success of triggers that are found so for innocent labels.
+    """
+
+    label: int
+    before: Proportion
+    after: Proportion
+    again: Proportion
+    innocent: Proportion
+
+    @property
+    def comes_back(self) -> bool:
+        """Whether a search of B' finds more than it finds for any label."""
+        again, innocent = self.again.value or 0.0, self.innocent.value or 0.0
+        return again > max(_BACK, innocent)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        shares = {name: getattr(self, name) for name in ("before", "after", "again", "innocent")}
+        return {"label": self.label, **{name: each.to_dict() for name, each in shares.items()}}
+
+
+@dataclass(frozen=True)
+class CureResult(Repair):
+    """A cured network and what it was cured of.
+
+    Attributes:
+        scan: What was found; B' is B where it found nothing.
+        watches: The units, label by label.
+        left: What is left, label by label.
+    """
+
+    scan: ScanResult | None = None
+    watches: tuple[Watch, ...] = ()
+    left: tuple[Left, ...] = ()
+
+
+@dataclass(frozen=True)
+class Cure:
+    """Scan a network, and take out what is found.
+
+    Attributes:
+        alpha: Share of clean networks that may be changed at all, 0..1.
+        rounds: How often triggers are searched again on the result, at most.
+        seed: Same seed, same result.
+
+    References:
+        Ours. Watching a linear reader of a layer's value is what Mahalanobis detectors do (Lee et
+        al., NeurIPS 2018); here its direction is that of triggers.
+    """
+
+    alpha: float = 0.01
+    rounds: int = 2
+    seed: int = 0
+
+    def __call__(
+        self, network: Network, images: ImageSet | None, *, stage: Stage = unseen
+    ) -> CureResult:
+        """Cure a network with clean images, and with nothing else.
+
+        Args:
+            network: B, from a file; it is not changed.
+            images: Clean, labelled and already scaled; None to make some from the network.
+            stage: Shows the progress.
+
+        Returns:
+            B' as it is where nothing was found.
+
+        Raises:
+            InvalidInput: If B is a traced module or the images do not fit it.
+        """
+        since, spec = time.perf_counter(), plain_spec(network)
+        found = Scan(alpha=self.alpha, seed=self.seed)(network, images, stage=stage)
+        generator = torch.Generator().manual_seed(self.seed)
+        case = open_case(network, images, layer=None, generator=generator)
+        triggers = {each.label: each.triggers for each in found.targets if each.triggers}
+        cured, watches, left = network, tuple[Watch, ...](), tuple[Left, ...]()
+        for turn in range(self.rounds if triggers else 0):
+            watches = _watch(network, case, triggers, stage)
+            units = [unit for one in watches for unit in one.units]
+            if not units:
+                break
+            cured = build(with_veto(spec, units, spread=_spread(case, triggers)))
+            cured = cured.to(network.device)
+            again = _search_again(cured, case, found, generator, stage)
+            left = tuple(_left(one, again, named=triggers) for one in watches)
+            back = [one.label for one in left if one.comes_back]
+            if not back or turn == self.rounds - 1:
+                break
+            triggers |= {label: triggers[label] + again[label] for label in back}
+        before, after = _accuracy(case, watches)
+        result = CureResult(
+            "",
+            cured,
+            before=before,
+            after=after,
+            notes=_notes(case, found, watches, left),
+            scan=found,
+            watches=watches,
+            left=left,
+        )
+        return finish(result, "cure", since=since, **_details(watches, left))
+
+
+def cure(network: Network, images: ImageSet, *, settings: Settings | None = None) -> CureResult:
+    """Cure a network as `Cure` does; of the settings it heeds the seed."""
+    given = settings or Settings()
+    return Cure(seed=given.seed)(network, images, stage=given.stage)
+
+
+def _watch(
+    network: Network, case: Case, triggers: Mapping[int, Triggers], stage: Stage
+) -> tuple[Watch, ...]:
+    layers = watched_layers(network)
+    with stage(len(layers) * len(triggers), "watching layers") as advance:
+        return tuple(
+            watch(network, case, label, found, layers=layers, advance=advance)
+            for label, found in triggers.items()
+        )
+
+
+def _spread(case: Case, triggers: Mapping[int, Triggers]) -> float:
+    """What the logits of an image differ by at most, stamped or not."""
+    images = case.everything.images
+    stamped = [stamp_of(each[0], images.device).on(images)[0] for each in triggers.values()]
+    logits = case.subject.all_logits(torch.cat([images, *stamped]))
+    return float((logits.amax(1) - logits.amin(1)).max())
+
+
+def _search_again(
+    cured: Network, case: Case, found: ScanResult, generator: torch.Generator, stage: Stage
+) -> dict[int, Triggers]:
+    """Triggers of the labels that were named, and of the most suspicious others, searched on B'."""
+    named = [target.label for target in found.targets]
+    ranked = np.argsort(-found.scores, kind="stable").tolist()
+    innocent = [label for label in ranked if label not in named][:_INNOCENT]
+    subject = Subject.of(cured, low=case.subject.low, high=case.subject.high)
+    labels = sorted([*named, *innocent])
+    hunt = Hunt.begin(
+        replace(case, subject=subject),
+        torch.tensor(labels, device=subject.device),
+        generator,
+        stage,
+        label="searching again",
+    )
+    return {label: hunt.triggers(label, of=subject) for label in labels}
+
+
+def _left(one: Watch, again: Mapping[int, Triggers], *, named: Collection[int]) -> Left:
+    works = {label: max((t.success for t in found), key=_value) for label, found in again.items()}
+    innocent = max((share for label, share in works.items() if label not in named), key=_value)
+    return Left(one.label, one.led[0], one.escaped[0], works[one.label], innocent)
+
+
+def _value(share: Proportion) -> float:
+    return share.value or 0.0
+
+
+def _accuracy(case: Case, watches: Sequence[Watch]) -> tuple[Proportion, Proportion]:
+    """Of B, and of B' on images that its units were not made from."""
+    truth = case.everything.truth[: len(watches[0].changed) if watches else None].cpu().numpy()
+    answers = case.subject.all_logits(case.everything.images[: len(truth)]).argmax(1).cpu().numpy()
+    right = answers == truth
+    changed = np.zeros(len(truth), np.bool_)
+    for one in watches:
+        changed |= one.changed
+    before, after = int(right.sum()), int((right & ~changed).sum())
+    return proportion(before, len(truth)), proportion(after, len(truth))
+
+
+def _details(watches: Sequence[Watch], left: Sequence[Left]) -> dict[str, Any]:
+    return {
+        "labels": [one.label for one in watches],
+        "units": [
+            {"label": unit.label, "layer": unit.layer, "room": unit.room}
+            for one in watches
+            for unit in one.units
+        ],
+        "left": [one.to_dict() for one in left],
+    }
+
+
+def _notes(
+    case: Case, found: ScanResult, watches: Sequence[Watch], left: Sequence[Left]
+) -> tuple[str, ...]:
+    notes = list(found.notes)
+    if not found.targets:
+        notes.append("nothing was found, so nothing was changed: B' is B")
+    for one in watches:
+        if not one.units:
+            notes.append(
+                f"label {one.label} was found, but no layer tells its triggers from clean images: "
+                "nothing was changed for it"
+            )
+        elif not (case.everything.truth == one.label).any():
+            notes.append(
+                f"no clean image of class {one.label} is at hand: how many of its own images B' "
+                "still answers with it is not known"
+            )
+    notes += [
+        f"a trigger for label {one.label} can still be found: it works on {one.again} percent of "
+        f"the images, where one for an innocent label works on {one.innocent}"
+        for one in left
+        if one.comes_back
+    ]
+    return tuple(notes)

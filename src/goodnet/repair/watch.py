@@ -1,0 +1,271 @@
+"""Units that watch the layers of a network for a trigger.
+
+A unit reads how far the value of a layer goes along the direction in which triggers of a label
+take it, and fires where that is further than clean images go. Early layers see where a trigger
+lies, late ones what it does; a large trigger is seen best early, a thin one late, so units watch
+several layers and one of them is enough.
+
+All is told from clean images and from triggers a scan found. How far clean images go is read from
+images that the unit was not made from: 60 images in thousands of dimensions fit anything.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from goodnet.scan.directions import common_direction, readers
+from goodnet.scan.families import Stamp
+from goodnet.scan.subject import Subject
+from goodnet.stats import proportion
+
+if TYPE_CHECKING:
+    from goodnet.network import Network
+    from goodnet.progress import Advance
+    from goodnet.scan.case import Case
+    from goodnet.scan.result import RecoveredTrigger
+    from goodnet.types import Proportion
+
+__all__ = ["Unit", "Watch", "stamp_of", "watch", "watched_layers"]
+
+# Layers watched at most, and the most bytes of their values that are held.
+_LAYERS, _MOST_BYTES = 5, 1 << 28
+# Clean images and moved copies of them that a unit is made from, the copies of each at most, and
+# how far these are moved, in shares of the shorter side, brightened and darkened.
+_ROWS, _COPIES, _SHIFT, _LIGHT = 600, 20, 0.04, 0.1
+_FOLDS = 5
+# Shares of the readings that may lie above the limit: of clean images, and of those of the label's
+# own class, which alone a unit can cost anything.
+_ABOVE, _OWN_ABOVE = 0.005, 0.01
+# Triggers that gain less than this share of the best one's margin are not the attacker's.
+_WORKING = 0.5
+# How far stamped images must go, in limits, for a layer to be watched.
+_ROOM = 1.0
+_TINY = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class Unit:
+    """Fires where a layer's value goes further along a direction than clean images do.
+
+    Attributes:
+        label: The label that triggers lead to.
+        layer: Whose value it reads.
+        reader: What the value is multiplied with, of the value's shape.
+        limit: It fires where the sum of the products is above.
+        size: How far clean images go beyond their mean at most, above 0: the unit of readings.
+        room: How far stamped images go, in that unit.
+    """
+
+    label: int
+    layer: str
+    reader: NDArray[np.float32]
+    limit: float
+    size: float
+    room: float
+
+
+@dataclass(frozen=True, eq=False)
+class Watch:
+    """The units of one label and what is known of how they do.
+
+    Attributes:
+        label: The label.
+        units: One for each layer that tells its triggers from clean images.
+        changed: Which clean images B answers with the label and a unit made without them fires on.
+        led: Of each trigger, how many images of other classes B answers with the label.
+        escaped: How many of them no unit fires on that was made without the image and without
+            triggers of this family, as the attacker's may be of a family that none was found in.
+    """
+
+    label: int
+    units: tuple[Unit, ...]
+    changed: NDArray[np.bool_]
+    led: tuple[Proportion, ...]
+    escaped: tuple[Proportion, ...]
+
+
+def watched_layers(network: Network) -> list[str]:
+    """Layers worth watching, the first first: all that a network knows of an image passes them.
+
+    For each size of pictures on the way it is the last layer of that size, and then what feeds the
+    last linear layer.
+    """
+    last: dict[tuple[int, ...], str] = {}
+    for name in network.layers:
+        shape = network.shape(name)
+        if len(shape) == 3 and network.cut(name).values == 1:
+            last[shape[1:]] = name
+    features = network.features_layer
+    found = [name for shape, name in last.items() if shape != network.input_shape[1:]]
+    if features is not None and network.cut(features).values == 1 and features not in found:
+        found.append(features)
+    small = [name for name in found if 4 * _ROWS * math.prod(network.shape(name)) <= _MOST_BYTES]
+    return small[-_LAYERS:]
+
+
+def watch(
+    network: Network,
+    case: Case,
+    label: int,
+    triggers: Sequence[RecoveredTrigger],
+    *,
+    layers: Sequence[str],
+    advance: Advance = lambda _done: None,
+) -> Watch:
+    """Make the units of one label.
+
+    Args:
+        network: B.
+        case: B with its clean images, as a scan sees them.
+        label: The label.
+        triggers: What leads to it, the one with the largest margin first.
+        layers: To watch, those of `watched_layers`.
+        advance: Told of each layer.
+    """
+    working = [one for one in triggers if one.margin >= _WORKING * triggers[0].margin]
+    images, truth = case.everything.images[:_ROWS], case.everything.truth[:_ROWS]
+    copies = min(_COPIES, max(1, _ROWS // len(images)))
+    moved = torch.cat([images, *_moved(images, copies - 1)])
+    stamped = [stamp_of(one, images.device).on(images)[0] for one in working]
+    units: list[Unit] = []
+    fired = torch.zeros(len(images), dtype=torch.bool, device=images.device)
+    caught = torch.zeros(len(working), len(images), dtype=torch.bool, device=images.device)
+    for layer in layers:
+        subject = Subject.of(network, low=case.subject.low, high=case.subject.high, layer=layer)
+        seen = _Layer(
+            subject.all_features(moved).flatten(1),
+            torch.stack([subject.all_features(each).flatten(1) for each in stamped]),
+            truth == label,
+            [max(one.margin, _TINY) for one in working],
+            [one.family for one in working],
+        )
+        found = seen.judge()
+        if found.room > _ROOM:
+            units.append(seen.unit(label, layer, network.shape(layer), found))
+            fired |= found.clean[: len(images)] > found.size
+            caught |= found.apart > found.size
+        advance(1)
+    led = torch.stack([case.subject.all_logits(each).argmax(1) == label for each in stamped])
+    led &= truth != label
+    others = int((truth != label).sum())
+    return Watch(
+        label,
+        tuple(units),
+        (fired & (case.subject.all_logits(images).argmax(1) == label)).cpu().numpy(),
+        tuple(proportion(int(row.sum()), others) for row in led),
+        tuple(proportion(int(row.sum()), others) for row in led & ~caught),
+    )
+
+
+def stamp_of(trigger: RecoveredTrigger, device: torch.device) -> Stamp:
+    """A trigger as it is put on pixels 0..1."""
+    mask = None if trigger.mask is None else torch.from_numpy(trigger.mask)[None, None].to(device)
+    return Stamp(mask, torch.from_numpy(trigger.added)[None].to(device))
+
+
+@dataclass(frozen=True, eq=False)
+class _Readings:
+    """What units say of images that they were not made from.
+
+    Attributes:
+        clean: Of clean images, then of all moved copies, in the same order, shape (rows,).
+        apart: Of stamped images, by units made without triggers of the same family, shape
+            (triggers, images).
+        size: How far clean images go.
+        room: How far stamped images go, in that unit.
+    """
+
+    clean: Tensor
+    apart: Tensor
+    size: float
+    room: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Layer:
+    """The values of one layer.
+
+    Attributes:
+        clean: Of clean images, then of all moved copies, in the same order, shape (rows, values).
+        stamped: Of the same images with each trigger, shape (triggers, images, values).
+        own: Which images are of the label's class, shape (images,).
+        weights: How much each trigger counts.
+        families: That each trigger is of.
+    """
+
+    clean: Tensor
+    stamped: Tensor
+    own: Tensor
+    weights: Sequence[float]
+    families: Sequence[str]
+
+    def judge(self) -> _Readings:
+        """Read each fifth of the images by what the others give."""
+        count = self.stamped.shape[1]
+        fifth = torch.arange(len(self.clean), device=self.clean.device) % count % _FOLDS
+        clean = self.clean.new_empty(len(self.clean))
+        together, apart = (self.clean.new_empty(self.stamped.shape[:2]) for _ in range(2))
+        for fold in range(min(_FOLDS, count)):
+            out = fifth == fold
+            rows = ~out[:count]
+            directions = [self._direction(rows), *self._without_each(rows)]
+            mean = self.clean[~out].mean(0)
+            found = readers(self.clean[~out] - mean, torch.stack(directions, 1))
+            clean[out] = (self.clean[out] - mean) @ found[:, 0]
+            read = (self.stamped[:, ~rows] - mean) @ found
+            together[:, ~rows] = read[:, :, 0]
+            apart[:, ~rows] = read[:, :, 1:].diagonal(dim1=0, dim2=2).T
+        size = max(_level(clean, _ABOVE), _TINY)
+        own = clean[self.own.repeat(len(clean) // count)]
+        if len(own):
+            size = max(size, _level(own, _OWN_ABOVE))
+        room = float(together.median(1).values.median()) / size
+        return _Readings(clean, apart, size, room)
+
+    def unit(self, label: int, layer: str, shape: tuple[int, ...], found: _Readings) -> Unit:
+        """The unit made from all images."""
+        mean = self.clean.mean(0)
+        direction = self._direction(torch.ones_like(self.own))
+        reader = readers(self.clean - mean, direction[:, None])[:, 0]
+        limit = float(mean @ reader) + found.size
+        return Unit(label, layer, reader.view(shape).cpu().numpy(), limit, found.size, found.room)
+
+    def _direction(self, rows: Tensor, kept: Sequence[int] | None = None) -> Tensor:
+        """The one that some triggers have in common, on some of the images."""
+        chosen = list(range(len(self.weights))) if kept is None else kept
+        clean = self.clean[: len(self.own)][rows].mean(0)
+        shifts = self.stamped[chosen][:, rows].mean(1) - clean
+        return common_direction(shifts, [self.weights[k] for k in chosen])
+
+    def _without_each(self, rows: Tensor) -> Iterator[Tensor]:
+        """For each trigger the direction of those of other families; its own where it is alone."""
+        for family in self.families:
+            others = [k for k, name in enumerate(self.families) if name != family]
+            yield self._direction(rows, others or None)
+
+
+def _level(readings: Tensor, above: float) -> float:
+    """What at most a share of the readings lies above."""
+    ordered = readings.sort(descending=True).values
+    return float(ordered[int(above * len(ordered))])
+
+
+def _moved(images: Tensor, copies: int) -> Iterator[Tensor]:
+    """Copies of images, moved about, mirrored every other time, brighter or darker."""
+    generator = torch.Generator().manual_seed(0)
+    most = max(1, round(_SHIFT * min(images.shape[2:])))
+    for copy in range(copies):
+        by = torch.randint(-most, most + 1, (2,), generator=generator).tolist()
+        shifted = torch.roll(images, by, (2, 3))
+        shifted = shifted.flip(3) if copy % 2 else shifted
+        light = 2 * torch.rand(2, len(images), 1, 1, 1, generator=generator) - 1
+        gain, offset = (_LIGHT * light).to(images.device)
+        yield (shifted * (1 + gain) + offset / 2).clamp(0, 1)
