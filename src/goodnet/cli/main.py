@@ -12,6 +12,7 @@ import typer
 from goodnet.cli import (
     attack,
     compare,
+    cure,
     demo,
     evaluate,
     faces,
@@ -49,6 +50,7 @@ app = typer.Typer(
 for command in (
     inspect.inspect,
     scan.scan,
+    cure.cure,
     prune.prune,
     repair.repair,
     compare.compare,

@@ -27,6 +27,7 @@ __all__ = [
     "Tolerance",
     "Trigger",
     "costs",
+    "measured",
     "repair",
 ]
 
@@ -72,7 +73,9 @@ def repair(
     clean: opt.Clean,
     method: Annotated[
         str,
-        typer.Option(metavar="fine-tune|fine-prune|sparsify|unlearn|erase", help="How to make B'."),
+        typer.Option(
+            metavar="cure|fine-tune|fine-prune|sparsify|unlearn|erase", help="How to make B'."
+        ),
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="The run folder to make.")],
     test: Annotated[
@@ -159,7 +162,7 @@ def _summary(found: Repair, evaluations: Sequence[Evaluation]) -> str:
     seconds, memory = costs(found.seconds, found.peak_memory)
     parts = ["\n".join(lines)]
     if evaluations[0].clean or evaluations[0].backdoor:
-        parts.append(_table(evaluations))
+        parts.append(measured(evaluations))
     parts.append("percent, with 95 % intervals (Clopper-Pearson)")
     parts.append(f"{seconds} s, peak memory {memory} MiB")
     return "\n\n".join(parts)
@@ -176,7 +179,8 @@ def _shown(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _table(evaluations: Sequence[Evaluation]) -> str:
+def measured(evaluations: Sequence[Evaluation]) -> str:
+    """B, B' and G as a table."""
     header = ["network", "clean accuracy", "false alarms"]
     header += ["poisoned set", "ASR", "detection rate", "robust accuracy"]
     return table(header, [row for found in evaluations for row in _rows(found)])

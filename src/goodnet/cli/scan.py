@@ -16,7 +16,7 @@ from goodnet.errors import UsageError
 if TYPE_CHECKING:
     from goodnet.scan import ScanResult, Target
 
-__all__ = ["FINDING", "INCONCLUSIVE", "scan"]
+__all__ = ["FINDING", "INCONCLUSIVE", "found_lines", "scan"]
 
 FINDING, INCONCLUSIVE = 1, 8
 
@@ -108,7 +108,7 @@ def scan(
             job.save_triggers(result, save_triggers, force=force)
         if report:
             add_report(folder, out)
-    print(_summary(result))
+    print(found_lines(result))
     note(f"written to {out}")
     raise typer.Exit(_code(result))
 
@@ -119,7 +119,8 @@ def _code(result: ScanResult) -> int:
     return 0 if result.verdict == "no_finding" else FINDING
 
 
-def _summary(result: ScanResult) -> str:
+def found_lines(result: ScanResult) -> str:
+    """The verdict and a line for each label."""
     sure = "" if result.p_value is None else f"; p = {result.p_value:.2g}"
     lines = [f"{_WORDS[result.verdict]}{sure}"]
     if result.targets:

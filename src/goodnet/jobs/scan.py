@@ -26,7 +26,15 @@ if TYPE_CHECKING:
     from goodnet.network import Network
     from goodnet.scan import Scanner, ScanResult, Target
 
-__all__ = ["TRIGGERS", "Suspect", "open_suspect", "save_triggers", "scan", "write_scan"]
+__all__ = [
+    "TRIGGERS",
+    "Suspect",
+    "open_suspect",
+    "save_triggers",
+    "scan",
+    "scan_facts",
+    "write_scan",
+]
 
 SCHEMA = 1
 TRIGGERS = "triggers"
@@ -89,7 +97,7 @@ def write_scan(suspect: Suspect, result: ScanResult, folder: Path, *, began: Beg
     """
     spec = suspect.network.spec
     source = spec.source if spec else None
-    triggers = save_triggers(result, folder / TRIGGERS)
+    told, names = scan_facts(suspect, result, folder)
     clean = suspect.clean
     results: dict[str, Any] = {
         "schema": SCHEMA,
@@ -104,18 +112,31 @@ def write_scan(suspect: Suspect, result: ScanResult, folder: Path, *, began: Beg
         "scale": None if clean is None else str(clean.scale),
         "classes": suspect.network.num_classes,
         "device": suspect.device,
-        **result.to_dict(),
+        **told,
         "network": network_facts(spec) if spec else None,
-        "files": {
-            f"trigger_{label}": f"{TRIGGERS}/{path.name}" for label, path in triggers.items()
-        },
+        "files": names,
     }
-    for target, told in zip(result.targets, results["targets"], strict=True):
-        if target.label in triggers:
-            told["file"] = f"{TRIGGERS}/{triggers[target.label].name}"
-            told["pictures"] = _draw(suspect, target, triggers[target.label], folder)
     files.write_json(folder / files.RESULTS, results)
     write_record(folder, began)
+
+
+def scan_facts(
+    suspect: Suspect, result: ScanResult, folder: Path
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Write the triggers and pictures of them; what the results say of the scan.
+
+    Returns:
+        Plain data, and the names of the trigger files by what they are.
+
+    Raises:
+        FileError: If something cannot be written.
+    """
+    triggers, told = save_triggers(result, folder / TRIGGERS), result.to_dict()
+    for target, each in zip(result.targets, told["targets"], strict=True):
+        if target.label in triggers:
+            each["file"] = f"{TRIGGERS}/{triggers[target.label].name}"
+            each["pictures"] = _draw(suspect, target, triggers[target.label], folder)
+    return told, {f"trigger_{label}": f"{TRIGGERS}/{path.name}" for label, path in triggers.items()}
 
 
 def save_triggers(result: ScanResult, folder: Path, *, force: bool = False) -> dict[int, Path]:

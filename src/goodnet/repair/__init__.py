@@ -1,6 +1,7 @@
 """Ways of making B', the network with its backdoor weakened or gone."""
 
 from goodnet.repair.activity import measure_activity
+from goodnet.repair.cure import Cure, CureResult, cure
 from goodnet.repair.erase import erase
 from goodnet.repair.fine_prune import fine_prune
 from goodnet.repair.fine_tune import fine_tune
@@ -12,8 +13,11 @@ from goodnet.repair.trace import trace_answers
 from goodnet.repair.unlearn import unlearn
 
 __all__ = [
+    "Cure",
+    "CureResult",
     "Repair",
     "Settings",
+    "cure",
     "default_layer",
     "erase",
     "fine_prune",

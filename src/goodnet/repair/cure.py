@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -85,9 +85,15 @@ class CureResult(Repair):
         left: What is left, label by label.
     """
 
-    scan: ScanResult | None = None
+    scan: ScanResult = field(kw_only=True)
     watches: tuple[Watch, ...] = ()
     left: tuple[Left, ...] = ()
+
+    @property
+    def removed(self) -> bool:
+        """Whether all that was found is watched for, and nothing comes back."""
+        watched = all(one.units for one in self.watches)
+        return watched and not any(one.comes_back for one in self.left)
 
 
 @dataclass(frozen=True)
@@ -157,7 +163,7 @@ class Cure:
         return finish(result, "cure", since=since, **_details(watches, left))
 
 
-def cure(network: Network, images: ImageSet, *, settings: Settings | None = None) -> CureResult:
+def cure(network: Network, images: ImageSet, *, settings: Settings | None = None) -> Repair:
     """Cure a network as `Cure` does; of the settings it heeds the seed."""
     given = settings or Settings()
     return Cure(seed=given.seed)(network, images, stage=given.stage)

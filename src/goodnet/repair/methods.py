@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from goodnet.errors import UsageError
+from goodnet.repair.cure import cure
 from goodnet.repair.erase import erase
 from goodnet.repair.fine_prune import fine_prune
 from goodnet.repair.fine_tune import fine_tune
@@ -48,6 +49,13 @@ class Method:
 
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
+        "cure": Method(
+            cure,
+            "scan, and take out what is found: no trigger need be given",
+            "ours",
+            trains=False,
+            yields=False,
+        ),
         "fine-tune": Method(
             fine_tune, "train on", "the control of Liu, Dolan-Gavitt, Garg, RAID 2018"
         ),

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Unit", "Watch", "stamp_of", "watch", "watched_layers"]
 
 # Layers watched at most, and the most bytes of their values that are held.
-_LAYERS, _MOST_BYTES = 5, 1 << 28
+_LAYERS, _MOST_BYTES = 8, 1 << 28
 # Clean images and moved copies of them that a unit is made from, the copies of each at most, and
 # how far these are moved, in shares of the shorter side, brightened and darkened.
 _ROWS, _COPIES, _SHIFT, _LIGHT = 600, 20, 0.04, 0.1
@@ -104,7 +104,7 @@ def watched_layers(network: Network) -> list[str]:
         if len(shape) == 3 and network.cut(name).values == 1:
             last[shape[1:]] = name
     features = network.features_layer
-    found = [name for shape, name in last.items() if shape != network.input_shape[1:]]
+    found = list(last.values())
     if features is not None and network.cut(features).values == 1 and features not in found:
         found.append(features)
     small = [name for name in found if 4 * _ROWS * math.prod(network.shape(name)) <= _MOST_BYTES]
@@ -223,10 +223,10 @@ class _Layer:
             read = (self.stamped[:, ~rows] - mean) @ found
             together[:, ~rows] = read[:, :, 0]
             apart[:, ~rows] = read[:, :, 1:].diagonal(dim1=0, dim2=2).T
-        size = max(_level(clean, _ABOVE), _TINY)
+        size = max(_level(clean, int(_ABOVE * len(clean))), _TINY)
         own = clean[self.own.repeat(len(clean) // count)]
         if len(own):
-            size = max(size, _level(own, _OWN_ABOVE))
+            size = max(size, _level(own, int(_OWN_ABOVE * int(self.own.sum()))))
         room = float(together.median(1).values.median()) / size
         return _Readings(clean, apart, size, room)
 
@@ -252,10 +252,9 @@ class _Layer:
             yield self._direction(rows, others or None)
 
 
-def _level(readings: Tensor, above: float) -> float:
-    """What at most a share of the readings lies above."""
-    ordered = readings.sort(descending=True).values
-    return float(ordered[int(above * len(ordered))])
+def _level(readings: Tensor, above: int) -> float:
+    """What so many of the readings lie above."""
+    return float(readings.sort(descending=True).values[above])
 
 
 def _moved(images: Tensor, copies: int) -> Iterator[Tensor]:

@@ -26,6 +26,8 @@ TAGS = {
     "suspicious": "Suspicious",
     "backdoored": "Backdoor found",
     "inconclusive": "Inconclusive",
+    "removed": "Backdoor taken out",
+    "kept": "Backdoor not taken out",
 }
 
 LITTLE = 0.1
@@ -38,14 +40,14 @@ class Verdict:
 
     Attributes:
         effect: What became of the attack; "unknown" where nothing poisoned was given. Of a scan:
-            its verdict.
+            its verdict. Of a cure that found something: whether it is taken out.
         tag: The same in two or three words.
         finding: What was found, the first half of a sentence.
         evidence: Its second half: the numbers.
         sure: How sure that is, and what it does not say.
     """
 
-    effect: Effect | Finding | Literal["unknown"]
+    effect: Effect | Finding | Literal["unknown", "removed", "kept"]
     tag: str
     finding: str
     evidence: str

@@ -224,6 +224,25 @@ class Scan:
 
 
 @dataclass(frozen=True)
+class Left:
+    """What is left of a backdoor in B', judged without the attacker's trigger.
+
+    Attributes:
+        label: The label it leads to.
+        before: Success of the best trigger the scan found, on B.
+        after: Its success on a B' made without triggers that look like it.
+        again: Success of the best trigger that is found when B' is searched.
+        innocent: The largest success of triggers that are found so for innocent labels.
+    """
+
+    label: int
+    before: Proportion
+    after: Proportion
+    again: Proportion
+    innocent: Proportion
+
+
+@dataclass(frozen=True)
 class LayerFact:
     """A layer: what it does, what it reads, the shape of its value, its stored numbers."""
 
@@ -258,7 +277,7 @@ class Run:
 
     Attributes:
         name: Of the folder.
-        command: "prune", "repair", "compare" or "scan".
+        command: "prune", "repair", "cure", "compare" or "scan".
         method: Of a repair or a scan; "prune" for a pruning; "" for a comparison.
         classes: N; None where a comparison has several networks.
         baseline: B on the sets it was judged by; None for a scan, and where a comparison has
@@ -270,6 +289,7 @@ class Run:
         chosen: The epoch B' is from, counted from 1; 0 if it was not trained.
         pictures: Clean and poisoned images with what was answered.
         scan: What a scan of B found; None where it was not scanned.
+        left: Of a cure: what is left, label by label.
         layers: Of B, in running order.
         pruned_layer: The layer whose channels were silenced; "" for none.
         parameters: Of B, and of B' with what is silent removed, where known.
@@ -296,6 +316,7 @@ class Run:
     chosen: int = 0
     pictures: tuple[Picture, ...] = ()
     scan: Scan | None = None
+    left: tuple[Left, ...] = ()
     layers: tuple[LayerFact, ...] = ()
     pruned_layer: str = ""
     parameters: tuple[int | None, int | None] = (None, None)
@@ -308,3 +329,8 @@ class Run:
     options: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     finished: str = ""
+
+    @property
+    def single(self) -> bool:
+        """Whether it is one repair, the method of which is that of the run."""
+        return self.command in ("repair", "cure")

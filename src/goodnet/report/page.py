@@ -48,7 +48,7 @@ def render(runs: Sequence[Run], *, folders: Sequence[str | None] | None = None) 
         "views": views,
         "several": several,
         "scans": any(run.scan for run in runs),
-        "repairs": not all(run.scan for run in runs),
+        "repairs": any(run.trials for run in runs),
         "title": f"{len(views)} runs side by side" if several else views[0].title,
         "contents": [(v.id, v.name) for v in views] if several else views[0].contents,
         "summaries": [summary_table(runs), scans_table(runs)] if several else [],

@@ -25,13 +25,14 @@ _SCHEMA = 1
 _READERS: dict[str, Callable[[Path, Fields, str], Run]] = {
     "prune": read_pruning,
     "repair": read_repairing,
+    "cure": read_repairing,
     "compare": read_comparing,
     "scan": read_scanning,
 }
 
 
 def read_run(folder: Path, *, name: str = "") -> Run:
-    """Read what `goodnet prune`, `repair`, `compare` or `scan` left in a folder.
+    """Read what `goodnet prune`, `repair`, `cure`, `compare` or `scan` left in a folder.
 
     The folder may come from anyone: nothing outside it is read, every size is bounded, every
     number is checked and every picture is encoded anew. What an older version did not write is

@@ -59,7 +59,7 @@ def trials_csv(run: Run) -> str:
     Returns:
         CSV with a header. No cell is one that a spreadsheet takes for a formula.
     """
-    if run.scan:
+    if run.scan and not run.trials:
         return targets_csv(run.scan.targets)
     rows = list(_rows(run))
     columns = _columns(rows)
@@ -77,7 +77,7 @@ def trials_latex(run: Run) -> str:
     Returns:
         A `tabular` in ASCII; it needs `\usepackage{booktabs}`.
     """
-    if run.scan:
+    if run.scan and not run.trials:
         return targets_latex(run.scan.targets)
     rows = list(_rows(run))
     columns = _columns(rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from goodnet.report.compared import judge_comparison
+from goodnet.report.cured import judge_cure
 from goodnet.report.effect import TAGS, Attack, Verdict, worst_attack
 from goodnet.report.measured import clean_shares, targets
 from goodnet.report.scanned import judge_scan
@@ -43,7 +44,7 @@ def judge(run: Run) -> Verdict:
     A network is never called free of backdoors: only the attacks that were given are spoken of.
     """
     if run.scan:
-        return judge_scan(run.scan, run.notes)
+        return judge_cure(run, run.scan) if run.trials else judge_scan(run.scan, run.notes)
     if run.command == "compare":
         return judge_comparison(run)
     trial = run.trials[run.shown] if run.shown is not None else None

@@ -18,6 +18,9 @@ from goodnet.jobs.network_facts import compact_parameters, network_facts
 from goodnet.jobs.pictures import write_pictures
 from goodnet.jobs.plain import about_inputs, guarded_rates, plain_rates
 from goodnet.jobs.run_record import Began, RepairCost, write_record
+from goodnet.jobs.scan import Suspect as Scanned
+from goodnet.jobs.scan import scan_facts
+from goodnet.repair.cure import CureResult
 
 if TYPE_CHECKING:
     from goodnet.formats.spec import Array, NetworkSpec
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from goodnet.jobs.repair.run import Suspect
     from goodnet.network import Network
     from goodnet.repair.result import Repair
+    from goodnet.scan import ScanResult
     from goodnet.types import Evaluation
 
 __all__ = ["about", "write_repair"]
@@ -58,9 +62,14 @@ def write_repair(
         "network": network_facts(spec),
         "parameters_left": _left(spec, found),
         **_outcome(found, towers.evaluations),
+        "repaired": names["model"],
         "pictures": write_pictures(towers, folder),
         "files": names,
     }
+    if isinstance(found, CureResult):
+        results["command"] = "cure"
+        results["scan"], triggers = _scan(suspect, found.scan, folder)
+        results["files"] = names | triggers
     files.write_json(folder / files.RESULTS, results)
     model = spec.source.path.stem if spec.source else ""
     cost = RepairCost(model, plan.name, found.seconds, found.peak_memory)
@@ -90,12 +99,26 @@ def _write_networks(
     if spec.source is None:
         raise InvalidInput("expected a network that was read from a file, got one made here")
     suffix = ".keras" if spec.source.format == "keras-zip" else ".h5"
-    names = {"model": f"model_repaired{suffix}", "goodnet": "goodnet.keras"}
-    path = folder / names["model"]
-    edit.rewrite(spec.source, _changed(spec, _spec(found.network)), path)
+    cured = _spec(found.network)
+    as_it_was = cured.layers == spec.layers
+    model = f"model_{'repaired' if as_it_was else 'clamped'}{suffix}"
+    names = {"model": model, "goodnet": "goodnet.keras"}
+    path = folder / model
+    if as_it_was:
+        edit.rewrite(spec.source, _changed(spec, cured), path)
+    else:
+        write.write(cured, path)
     repaired = open_network(path, architecture=options.architecture)
     write.write(guard_spec(spec, _spec(repaired)), folder / names["goodnet"])
     return names, to_device(repaired, options.device)
+
+
+def _scan(
+    suspect: Suspect, found: ScanResult, folder: Path
+) -> tuple[dict[str, Any], dict[str, str]]:
+    inputs = suspect.opened.inputs
+    seen = Scanned(inputs.network, inputs.clean, inputs.options.device)
+    return scan_facts(seen, found, folder)
 
 
 def _changed(before: NetworkSpec, after: NetworkSpec) -> dict[str, Array]:

@@ -1,13 +1,14 @@
-"""The run folder of `goodnet repair`."""
+"""The run folders of `goodnet repair` and `goodnet cure`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from goodnet.report.facts import Epoch, Run, Trial
+from goodnet.report.facts import Epoch, Left, Run, Trial
 from goodnet.report.reading import parts
 from goodnet.report.reading.fields import Unreadable
 from goodnet.report.reading.pictures import read_pictures
+from goodnet.report.reading.scanning import read_scan
 from goodnet.report.reading.towers import tower
 
 if TYPE_CHECKING:
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
 
 __all__ = ["read_repairing"]
 
+_LEFT = ("before", "after", "again", "innocent")
+
 
 def read_repairing(folder: Path, found: Fields, name: str) -> Run:
-    """Read a repair.
+    """Read a repair or a cure.
 
     Raises:
         Unreadable: If something in the folder is not as this program writes it.
@@ -36,7 +39,7 @@ def read_repairing(folder: Path, found: Fields, name: str) -> Run:
     )
     return Run(
         name=name,
-        command="repair",
+        command=found.text("command"),
         method=method,
         classes=found.whole("classes"),
         baseline=tower("B", measured.inner("baseline")),
@@ -45,6 +48,8 @@ def read_repairing(folder: Path, found: Fields, name: str) -> Run:
         epochs=_epochs(found),
         chosen=found.whole("chosen") or 0,
         pictures=read_pictures(folder, found),
+        scan=read_scan(folder, found.inner("scan")) if "scan" in found else None,
+        left=_left(details),
         layers=parts.layers(found),
         pruned_layer=details.text("layer") if "channels_pruned" in details else "",
         parameters=(found.inner("network").whole("parameters"), found.whole("parameters_left")),
@@ -62,6 +67,17 @@ def _epochs(found: Fields) -> tuple[Epoch, ...]:
             raise Unreadable("an epoch lacks its loss or its accuracy")
         epochs.append(Epoch(loss, accuracy))
     return tuple(epochs)
+
+
+def _left(details: Fields) -> tuple[Left, ...]:
+    left = []
+    for each in details.each("left"):
+        label, shares = each.whole("label"), [each.share(name) for name in _LEFT]
+        known = [share for share in shares if share is not None]
+        if label is None or len(known) < len(_LEFT):
+            raise Unreadable("what is left of a backdoor lacks its label or a share")
+        left.append(Left(label, *known))
+    return tuple(left)
 
 
 def _options(found: Fields) -> dict[str, str]:

@@ -13,7 +13,7 @@ from goodnet.report.reading.pictures import read_picture
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["PICTURED", "read_scanning"]
+__all__ = ["PICTURED", "read_scan", "read_scanning"]
 
 PICTURED = 8  # targets whose pictures are read: the most suspicious
 
@@ -28,7 +28,7 @@ def read_scanning(folder: Path, found: Fields, name: str) -> Run:
         Unreadable: If something in the folder is not as this program writes it.
         GoodnetError: If a file cannot be read.
     """
-    scan = _scan(folder, found)
+    scan = read_scan(folder, found)
     return Run(
         name=name,
         command="scan",
@@ -46,7 +46,8 @@ def read_scanning(folder: Path, found: Fields, name: str) -> Run:
     )
 
 
-def _scan(folder: Path, found: Fields) -> Scan:
+def read_scan(folder: Path, found: Fields) -> Scan:
+    """Read what the results say of a scan; raises as `read_scanning` does."""
     scores = _scores(found)
     targets = [
         _target(folder, each, len(scores), pictured=place < PICTURED)

@@ -67,7 +67,7 @@ def summary_table(runs: Sequence[Run]) -> Table:
         Column("G detection"),
         Column("G false alarms"),
     )
-    rows = [row for run in runs if not run.scan for row in _summary_rows(run)]
+    rows = [row for run in runs if run.trials for row in _summary_rows(run)]
     return _one_set(table("Every repair", columns, rows))
 
 
@@ -138,7 +138,7 @@ def _trial_rows(trial: Trial, run: Run) -> Iterator[tuple[Cell, ...]]:
 def _costs(trial: Trial, run: Run) -> tuple[Cell, ...]:
     drops = {f"X = {drop.drop:g}": drop for drop in run.curve.drops} if run.curve else {}
     drop = drops.get(trial.name)
-    left = drop.parameters if drop else run.parameters[1] if run.command == "repair" else None
+    left = drop.parameters if drop else run.parameters[1] if run.single else None
     seconds = trial.cost.seconds if trial.cost else None
     peak = trial.cost.peak_memory if trial.cost else None
     return (
@@ -162,7 +162,7 @@ def _summary_rows(run: Run) -> Iterator[tuple[Cell, ...]]:
         return
     before, after, _ = clean_shares(run, trial)
     baseline, good = _baseline(run, trial) or _NONE, trial.guarded or _NONE
-    how = Cell(_how(run), words.name(trial.name) if run.command != "repair" else "")
+    how = Cell(_how(run), words.name(trial.name) if not run.single else "")
     for key in trial.repaired.success or [""]:
         shares = (
             before,

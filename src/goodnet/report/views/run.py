@@ -21,7 +21,7 @@ from goodnet.report.views.files import FileRow, file_rows
 from goodnet.report.views.history import epochs_table, steps_table
 from goodnet.report.views.network import NetworkView, network_view
 from goodnet.report.views.pictures import Group, picture_groups
-from goodnet.report.views.scan import ScanView, scan_view
+from goodnet.report.views.scan import ScanView, left_table, scan_view
 from goodnet.report.views.steps import Readout, home, readout, start_drop, step_data
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from goodnet.report.views.table import Table
 
 __all__ = ["CurveView", "RunView", "run_view"]
+
+_HEADINGS = {"left": "What is left"}
+_DONE = {"prune": "Pruning", "compare": "Repairs compared", "scan": "Scan", "cure": "Cure"}
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,7 @@ class RunView:
     channels: Drawn | None
     pictures: tuple[Group, ...]
     scan: ScanView | None
+    left: Table | None
     comparison: Table | None
     towers: Drawn | None
     epochs: Drawn | None
@@ -106,6 +110,7 @@ class RunView:
             "channels": self.channels,
             "pictures": self.pictures,
             "triggers": self.scan and self.scan.targets,
+            "left": self.left,
             "scores": self.scan and self.scan.chart,
             "comparison": self.comparison,
             "training": self.epochs,
@@ -113,7 +118,11 @@ class RunView:
             "details": True,
             "files": self.outputs,
         }
-        return [(f"{self.id}-{part}", part.capitalize()) for part, there in parts.items() if there]
+        return [
+            (f"{self.id}-{part}", _HEADINGS.get(part, part.capitalize()))
+            for part, there in parts.items()
+            if there
+        ]
 
 
 def run_view(
@@ -148,6 +157,7 @@ def run_view(
         channels=draw_channels(run.curve, f"{prefix}-channels") if run.curve else None,
         pictures=picture_groups(run),
         scan=scan_view(run.scan, prefix) if run.scan else None,
+        left=left_table(run.left) if run.left else None,
         comparison=comparison_table(run) if run.trials else None,
         towers=draw_towers(towers, f"{prefix}-towers") if towers else None,
         epochs=draw_epochs(run, f"{prefix}-epochs") if run.epochs else None,
@@ -173,13 +183,12 @@ def _curve_view(runs: Sequence[Run], prefix: str) -> CurveView:
 
 def _title(run: Run) -> str:
     models = [words.name(fact.name) for fact in run.inputs if fact.role == "model"]
-    done = {"prune": "Pruning", "compare": "Repairs compared", "scan": "Scan"}.get(run.command)
-    what = done or f"Repair by {words.name(run.method, 40)}"
+    what = _DONE.get(run.command) or f"Repair by {words.name(run.method, 40)}"
     return f"{what}: {', '.join(models)}" if models else what
 
 
 def _shown(run: Run) -> str:
-    if run.shown is None or run.command == "repair":
+    if run.shown is None or run.single:
         return ""
     trial = run.trials[run.shown]
     preposition = "at" if run.command == "prune" else "after"

@@ -16,9 +16,9 @@ from goodnet.report.views.table import Cell, Column, Table, name_cell, share_cel
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from goodnet.report.facts import Recovered, Run, Scan, Target
+    from goodnet.report.facts import Left, Recovered, Run, Scan, Target
 
-__all__ = ["ScanView", "TargetView", "scan_view", "scans_table"]
+__all__ = ["ScanView", "TargetView", "left_table", "scan_view", "scans_table"]
 
 _HIGHEST = 20  # scores in the table
 _MOST_FAMILIES = 8
@@ -74,6 +74,25 @@ def scan_view(scan: Scan, prefix: str) -> ScanView:
         words.amount(len(scan.scores)),
         "" if scan.threshold is None else f"{scan.threshold:.4g}",
     )
+
+
+def left_table(left: Sequence[Left]) -> Table:
+    """What is left of each backdoor."""
+    columns = (
+        Column("Label"),
+        Column("Found trigger, B"),
+        Column("Found trigger, B\u2032"),
+        Column("Searched on B\u2032"),
+        Column("The same for other labels"),
+    )
+    rows = [
+        (
+            Cell(str(one.label), value=one.label),
+            *map(share_cell, (one.before, one.after, one.again, one.innocent)),
+        )
+        for one in left
+    ]
+    return table("What is left of each backdoor", columns, rows)
 
 
 def scans_table(runs: Sequence[Run]) -> Table:

@@ -1,0 +1,106 @@
+"""`goodnet cure`: from a suspect file to a cured and guarded one, without a trigger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from goodnet.cli import options as opt
+from goodnet.cli.repair import Seed, costs, measured
+from goodnet.cli.report import add_report
+from goodnet.cli.scan import FINDING, INCONCLUSIVE, found_lines
+from goodnet.cli.text import note, percent, progress_bar, table
+from goodnet.cli.typed import typed
+
+if TYPE_CHECKING:
+    from goodnet.repair.cure import CureResult
+    from goodnet.types import Evaluation
+
+__all__ = ["cure"]
+
+
+def cure(
+    context: typer.Context,
+    model: opt.Model,
+    more: opt.More = None,
+    *,
+    clean: opt.Clean,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The run folder to make.")],
+    test: Annotated[
+        Path | None, typer.Option(metavar="IMAGES", help="Clean labelled test images.")
+    ] = None,
+    backdoor: opt.Backdoor = None,
+    seed: Seed = 0,
+    scale: opt.Scale = None,
+    layout: opt.Layout = None,
+    range: opt.Range = None,  # noqa: A002
+    architecture: opt.Architecture = None,
+    device: opt.Device = "cpu",
+    report: opt.Report = True,
+    force: opt.Force = False,
+) -> None:
+    """Scan a network and take out what is found; write B' and G. No trigger need be given.
+
+    Exit code 0 where nothing is left to find, 1 where something is, 8 where there is no telling.
+    """
+    from goodnet import files
+    from goodnet.jobs.inputs import InputOptions
+    from goodnet.jobs.prune.run import PruneJob, open_job
+    from goodnet.jobs.repair.folder import write_repair
+    from goodnet.jobs.repair.plan import Choices, plan_repair
+    from goodnet.jobs.repair.run import Suspect
+    from goodnet.jobs.run_record import Began
+    from goodnet.repair.cure import Cure
+    from goodnet.repair.methods import find_method
+
+    began = Began(typed(context))
+    plan = plan_repair("cure", find_method("cure"), Choices(seed=seed))
+    job = PruneJob(model, clean, test, opt.named_files(backdoor, more))
+    with files.run_folder(out, force=force) as folder:
+        opened = open_job(job, InputOptions(architecture, scale, layout, range, device))
+        note(*opened.inputs.notes)
+        suspect = Suspect(opened)
+        found = Cure(seed=seed)(suspect.network, opened.inputs.clean, stage=progress_bar)
+        note(*found.notes)
+        evaluations = write_repair(suspect, plan, found, folder, began=began)
+        if report:
+            add_report(folder, out)
+    print(_summary(found, evaluations))
+    note(f"written to {out}")
+    raise typer.Exit(_code(found))
+
+
+def _code(found: CureResult) -> int:
+    if found.scan.verdict == "inconclusive":
+        return INCONCLUSIVE
+    return 0 if found.removed else FINDING
+
+
+def _summary(found: CureResult, evaluations: Sequence[Evaluation]) -> str:
+    parts = [found_lines(found.scan)]
+    if found.watches:
+        parts.append(_left(found))
+        layers = sorted({unit.layer for one in found.watches for unit in one.units})
+        parts.append(
+            f"B' watches {', '.join(layers) or 'no layer'}; accuracy on {found.before.total} clean "
+            f"images {percent(found.before)} before, {percent(found.after)} after"
+        )
+    if evaluations[0].clean or evaluations[0].backdoor:
+        parts.append(measured(evaluations))
+    seconds, memory = costs(found.seconds, found.peak_memory)
+    parts.append("percent, with 95 % intervals (Clopper-Pearson)")
+    parts.append(f"{seconds} s, peak memory {memory} MiB")
+    return "\n\n".join(parts)
+
+
+def _left(found: CureResult) -> str:
+    """What the triggers that were found and those that can still be found do to B'."""
+    header = ["label", "found trigger, B", "found trigger, B'", "searched on B'", "innocent labels"]
+    rows = [
+        [str(one.label), *map(percent, (one.before, one.after, one.again, one.innocent))]
+        for one in found.left
+    ]
+    return table(header, rows)

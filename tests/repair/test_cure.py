@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import planted_badnets as planted
+import pytest
+import torch
+
+from goodnet.errors import InvalidInput
+from goodnet.formats.build import build
+from goodnet.images import images_from_arrays
+from goodnet.repair import Cure, CureResult, Settings, cure
+from goodnet.repair.watch import watch
+
+TARGET = 2
+
+
+@pytest.fixture(scope="module")
+def found() -> CureResult:
+    network = build(planted.watched_spec())
+    return Cure()(network, planted.clean_images(network))
+
+
+def stamped(images: np.ndarray) -> np.ndarray:
+    marked = images.copy()
+    marked[:, :, 7:11, 5:9] = planted.checkers().numpy()
+    return marked
+
+
+def test_the_backdoor_goes_and_nothing_else(found: CureResult) -> None:
+    network = build(planted.watched_spec())
+    unseen = planted.clean_images(network, 120, seed=5).sample(120)
+    others = unseen.images[unseen.labels != TARGET]
+    assert (network.answers(stamped(others)) == TARGET).mean() > 0.95
+    assert (found.network.answers(stamped(others)) == TARGET).mean() <= 0.02
+    same = found.network.answers(unseen.images) == network.answers(unseen.images)
+    assert same.mean() >= 0.98
+
+
+def test_it_says_what_it_found_and_what_is_left(found: CureResult) -> None:
+    assert found.scan.verdict == "backdoored"
+    assert found.removed
+    assert found.details["labels"] == [TARGET]
+    (left,) = found.left
+    assert left.label == TARGET
+    assert left.before.value == 1.0
+    assert (left.after.value or 0.0) <= 0.05
+    assert found.before.total == found.after.total == 60
+    assert found.cost <= 2
+
+
+def test_a_network_in_which_nothing_is_found_stays_as_it_is() -> None:
+    spec = planted.watched_spec()
+    weight = spec.arrays["output/weight"].copy()
+    weight[:, -1] = 0
+    network = build(spec.with_arrays({"output/weight": weight}))
+    result = Cure()(network, planted.clean_images(network))
+    assert result.network is network
+    assert result.scan.verdict == "no_finding"
+    assert result.removed
+    assert "nothing was found, so nothing was changed: B' is B" in result.notes
+
+
+def test_the_method_heeds_the_seed() -> None:
+    network = build(planted.watched_spec())
+    images = planted.clean_images(network)
+    first, second = (cure(network, images, settings=Settings(seed=3)) for _ in range(2))
+    assert isinstance(first, CureResult)
+    assert isinstance(second, CureResult)
+    assert first.scan.options["seed"] == 3
+    assert first.details == second.details
+    pixels = images.sample(60).images
+    assert torch.equal(first.network.outputs(pixels), second.network.outputs(pixels))
+
+
+def test_images_the_network_answers_wrongly_are_not_enough() -> None:
+    network = build(planted.watched_spec())
+    images = planted.clean_images(network).sample(60)
+    wrong = images_from_arrays(images.images, (images.labels + 1) % 6, range="0..1", layout="NCHW")
+    result = Cure()(network, wrong)
+    assert result.scan.verdict == "inconclusive"
+    assert result.network is network
+
+
+def test_a_module_is_refused() -> None:
+    network, _ = planted.watched()
+    with pytest.raises(InvalidInput, match="opened from a file"):
+        Cure()(network, planted.clean_images(network))
+
+
+@pytest.mark.parametrize("function", [Cure.__call__, cure, watch])
+def test_nothing_on_the_way_could_take_poison(function: object) -> None:
+    names = set(inspect.signature(function).parameters)  # type: ignore[arg-type]
+    assert not names & {"backdoor", "poison", "poisoned", "test"}
