@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
+from lab import Lab
 from tiny import RELU, SOFTMAX, dense, flatten
 from torch import Tensor, nn
 
+from goodnet.formats.build import build
+from goodnet.formats.keras import write
 from goodnet.formats.spec import Layer, NetworkSpec
-from goodnet.images import ImageSet, images_from_arrays
+from goodnet.images import ImageSet, images_from_arrays, save_images
 from goodnet.network import Network
 
 SHAPE = (3, 12, 10)
@@ -105,3 +110,26 @@ def clean_images(network: Network, count: int = 60, *, classes: int = 6, seed: i
     pixels += 0.8 * bright[np.arange(count) % classes]
     pixels = pixels.clip(0, 1)
     return images_from_arrays(pixels, network.answers(pixels), range="0..1", layout="NCHW")
+
+
+def innocent_spec() -> NetworkSpec:
+    """The network of `watched_spec` with nothing coming of the square."""
+    spec = watched_spec()
+    weight = spec.arrays["output/weight"].copy()
+    weight[:, -1] = 0
+    return spec.with_arrays({"output/weight": weight})
+
+
+def write_lab(folder: Path, spec: NetworkSpec) -> Lab:
+    """A network, its clean images and stamped ones as files."""
+    lab = Lab(folder, *(folder / name for name in ("net.h5", "valid.h5", "test.h5", "bd.h5")))
+    write.write(spec, lab.model)
+    network = build(spec)
+    for seed, path in enumerate((lab.valid, lab.test)):
+        pixels = (255 * clean_images(network, seed=seed).sample(60).images).round()
+        labels = network.answers((pixels / 255).astype(np.float32))
+        save_images(path, pixels.astype(np.uint8), labels)
+    marked = pixels[labels != 2]
+    marked[:, :, 7:11, 5:9] = 255 * checkers().numpy()
+    save_images(lab.poisoned, marked.astype(np.uint8), np.full(len(marked), 2))
+    return lab

@@ -7,14 +7,14 @@ import numpy as np
 import planted_badnets
 import pytest
 from lab import Lab
+from planted_badnets import write_lab
 
 from goodnet.attack.trigger_file import read_trigger
 from goodnet.cli.main import run
 from goodnet.formats import read_spec
 from goodnet.formats.build import build
 from goodnet.formats.keras import write
-from goodnet.formats.spec import NetworkSpec
-from goodnet.images import open_images, save_images
+from goodnet.images import open_images
 from goodnet.scan.methods import SCANNERS
 
 
@@ -23,32 +23,16 @@ def scan(lab: Lab, out: Path, *arguments: object) -> int:
     return run([str(part) for part in [*command, *arguments]])
 
 
-def made(folder: Path, spec: NetworkSpec) -> Lab:
-    """A network and its clean images as files."""
-    found = Lab(folder, folder / "net.h5", folder / "valid.h5", folder / "test.h5", folder / "no")
-    write.write(spec, found.model)
-    network = build(spec)
-    for seed, path in enumerate((found.valid, found.test)):
-        block = planted_badnets.clean_images(network, seed=seed).sample(60)
-        pixels = (255 * block.images).round().astype(np.uint8)
-        save_images(path, pixels, network.answers((pixels / 255).astype(np.float32)))
-    return found
-
-
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     """A network that a square of black and white leads to label 2."""
-    return made(tmp_path_factory.mktemp("planted"), planted_badnets.watched_spec())
+    return write_lab(tmp_path_factory.mktemp("planted"), planted_badnets.watched_spec())
 
 
 @pytest.fixture(scope="module")
 def innocent(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     """The same, in which nothing comes of the square."""
-    spec = planted_badnets.watched_spec()
-    weight = spec.arrays["output/weight"].copy()
-    weight[:, -1] = 0
-    folder = tmp_path_factory.mktemp("innocent")
-    return made(folder, spec.with_arrays({"output/weight": weight}))
+    return write_lab(tmp_path_factory.mktemp("innocent"), planted_badnets.innocent_spec())
 
 
 def test_a_finding_has_its_exit_code_and_leaves_a_folder(

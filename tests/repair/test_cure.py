@@ -23,7 +23,7 @@ def found() -> CureResult:
 
 
 def stamped(images: np.ndarray) -> np.ndarray:
-    marked = images.copy()
+    marked: np.ndarray = images.copy()
     marked[:, :, 7:11, 5:9] = planted.checkers().numpy()
     return marked
 
@@ -51,10 +51,7 @@ def test_it_says_what_it_found_and_what_is_left(found: CureResult) -> None:
 
 
 def test_a_network_in_which_nothing_is_found_stays_as_it_is() -> None:
-    spec = planted.watched_spec()
-    weight = spec.arrays["output/weight"].copy()
-    weight[:, -1] = 0
-    network = build(spec.with_arrays({"output/weight": weight}))
+    network = build(planted.innocent_spec())
     result = Cure()(network, planted.clean_images(network))
     assert result.network is network
     assert result.scan.verdict == "no_finding"

@@ -27,7 +27,7 @@ def test_the_parameters_are_those_of_the_function() -> None:
 
 
 def test_an_unknown_method_lists_those_known() -> None:
-    known = "fine-tune, fine-prune, sparsify, unlearn, erase"
+    known = "cure, fine-tune, fine-prune, sparsify, unlearn, erase"
     with pytest.raises(UsageError, match=f"the methods are {known}, got 'magic'"):
         find_method("magic")
     assert find_method("erase") is METHODS["erase"]

@@ -42,7 +42,8 @@ def fires(network: Network, units: list[Unit], images: np.ndarray) -> np.ndarray
         (values(network, unit.layer, images) @ unit.reader.reshape(-1) - unit.limit) / unit.size
         for unit in units
     ]
-    return np.max(rows, axis=0)
+    found: np.ndarray = np.max(rows, axis=0)
+    return found
 
 
 @given(st.sampled_from(sorted(SPECS)), st.integers(0, 4), st.integers(0, 3))

@@ -39,7 +39,8 @@ def network() -> Network:
 
 def over(network: Network, unit: Unit, images: torch.Tensor) -> torch.Tensor:
     value = network.cut(unit.layer).head(images)[0].flatten(1)
-    return value @ torch.from_numpy(unit.reader).flatten() - unit.limit
+    read: torch.Tensor = value @ torch.from_numpy(unit.reader).flatten() - unit.limit
+    return read
 
 
 def test_the_unit_at_the_features_reads_the_feature_that_was_planted(network: Network) -> None:

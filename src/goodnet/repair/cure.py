@@ -21,12 +21,14 @@ from goodnet.repair.result import Repair, Settings
 from goodnet.repair.tune import finish, plain_spec
 from goodnet.repair.veto import with_veto
 from goodnet.repair.watch import Watch, stamp_of, watch, watched_layers
-from goodnet.scan.case import open_case
+from goodnet.scan.case import open_case, pixels_of
 from goodnet.scan.scan import Hunt, Scan
 from goodnet.scan.subject import Subject
 from goodnet.stats import proportion
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from goodnet.images import ImageSet
     from goodnet.network import Network
     from goodnet.progress import Stage
@@ -39,6 +41,8 @@ __all__ = ["Cure", "CureResult", "Left", "cure"]
 
 Triggers = tuple["RecoveredTrigger", ...]
 
+# Clean images of a label's own class that are looked at, the most.
+_OWN = 500
 # Innocent labels whose triggers tell what a search finds in any network.
 _INNOCENT = 8
 # A trigger comes back that works on more images than this share, and than those of innocent labels.
@@ -134,17 +138,23 @@ class Cure:
         found = Scan(alpha=self.alpha, seed=self.seed)(network, images, stage=stage)
         generator = torch.Generator().manual_seed(self.seed)
         case = open_case(network, images, layer=None, generator=generator)
-        triggers = {each.label: each.triggers for each in found.targets if each.triggers}
+        triggers = {
+            each.label: each.triggers for each in (*found.targets, *found.beside) if each.triggers
+        }
+        named = [target.label for target in found.targets]
+        own = {label: _own(case, images, label) for label in triggers}
         cured, watches, left = network, tuple[Watch, ...](), tuple[Left, ...]()
         for turn in range(self.rounds if triggers else 0):
-            watches = _watch(network, case, triggers, stage)
+            watches = _watch(network, case, triggers, own, named, stage)
             units = [unit for one in watches for unit in one.units]
             if not units:
                 break
             cured = build(with_veto(spec, units, spread=_spread(case, triggers)))
             cured = cured.to(network.device)
-            again = _search_again(cured, case, found, generator, stage)
-            left = tuple(_left(one, again, named=triggers) for one in watches)
+            again = _search_again(cured, case, found, list(triggers), generator, stage)
+            left = tuple(
+                _left(one, again, watched=triggers) for one in watches if one.label in named
+            )
             back = [one.label for one in left if one.comes_back]
             if not back or turn == self.rounds - 1:
                 break
@@ -160,7 +170,7 @@ class Cure:
             watches=watches,
             left=left,
         )
-        return finish(result, "cure", since=since, **_details(watches, left))
+        return finish(result, "cure", since=since, **_details(named, watches, left))
 
 
 def cure(network: Network, images: ImageSet, *, settings: Settings | None = None) -> Repair:
@@ -170,14 +180,35 @@ def cure(network: Network, images: ImageSet, *, settings: Settings | None = None
 
 
 def _watch(
-    network: Network, case: Case, triggers: Mapping[int, Triggers], stage: Stage
+    network: Network,
+    case: Case,
+    triggers: Mapping[int, Triggers],
+    own: Mapping[int, Tensor | None],
+    named: Collection[int],
+    stage: Stage,
 ) -> tuple[Watch, ...]:
     layers = watched_layers(network)
     with stage(len(layers) * len(triggers), "watching layers") as advance:
         return tuple(
-            watch(network, case, label, found, layers=layers, advance=advance)
+            watch(
+                network,
+                case,
+                label,
+                found,
+                layers=layers,
+                own=own[label],
+                named=label in named,
+                advance=advance,
+            )
             for label, found in triggers.items()
         )
+
+
+def _own(case: Case, images: ImageSet | None, label: int) -> Tensor | None:
+    """Clean images of a class, pixels 0..1, whether or not the scan saw them."""
+    if images is None or not (images.labels == label).any():
+        return None
+    return pixels_of(case.subject, images.take(np.flatnonzero(images.labels == label)[:_OWN]))
 
 
 def _spread(case: Case, triggers: Mapping[int, Triggers]) -> float:
@@ -189,14 +220,18 @@ def _spread(case: Case, triggers: Mapping[int, Triggers]) -> float:
 
 
 def _search_again(
-    cured: Network, case: Case, found: ScanResult, generator: torch.Generator, stage: Stage
+    cured: Network,
+    case: Case,
+    found: ScanResult,
+    watched: Sequence[int],
+    generator: torch.Generator,
+    stage: Stage,
 ) -> dict[int, Triggers]:
-    """Triggers of the labels that were named, and of the most suspicious others, searched on B'."""
-    named = [target.label for target in found.targets]
+    """Triggers of the labels that are watched, and of others, searched on B'."""
     ranked = np.argsort(-found.scores, kind="stable").tolist()
-    innocent = [label for label in ranked if label not in named][:_INNOCENT]
+    innocent = [label for label in ranked if label not in watched][:_INNOCENT]
     subject = Subject.of(cured, low=case.subject.low, high=case.subject.high)
-    labels = sorted([*named, *innocent])
+    labels = sorted([*watched, *innocent])
     hunt = Hunt.begin(
         replace(case, subject=subject),
         torch.tensor(labels, device=subject.device),
@@ -207,9 +242,10 @@ def _search_again(
     return {label: hunt.triggers(label, of=subject) for label in labels}
 
 
-def _left(one: Watch, again: Mapping[int, Triggers], *, named: Collection[int]) -> Left:
+def _left(one: Watch, again: Mapping[int, Triggers], *, watched: Collection[int]) -> Left:
     works = {label: max((t.success for t in found), key=_value) for label, found in again.items()}
-    innocent = max((share for label, share in works.items() if label not in named), key=_value)
+    others = [share for label, share in works.items() if label not in watched]
+    innocent = max(others, key=_value, default=proportion(0, 0))
     return Left(one.label, one.led[0], one.escaped[0], works[one.label], innocent)
 
 
@@ -229,9 +265,12 @@ def _accuracy(case: Case, watches: Sequence[Watch]) -> tuple[Proportion, Proport
     return proportion(before, len(truth)), proportion(after, len(truth))
 
 
-def _details(watches: Sequence[Watch], left: Sequence[Left]) -> dict[str, Any]:
+def _details(
+    named: Collection[int], watches: Sequence[Watch], left: Sequence[Left]
+) -> dict[str, Any]:
     return {
-        "labels": [one.label for one in watches],
+        "labels": [one.label for one in watches if one.label in named],
+        "beside": [one.label for one in watches if one.label not in named],
         "units": [
             {"label": unit.label, "layer": unit.layer, "room": unit.room}
             for one in watches

@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from goodnet.repair.tune import plain_spec
 from goodnet.scan.directions import common_direction, readers
 from goodnet.scan.families import Stamp
 from goodnet.scan.subject import Subject
@@ -46,8 +47,10 @@ _FOLDS = 5
 _ABOVE, _OWN_ABOVE = 0.005, 0.01
 # Triggers that gain less than this share of the best one's margin are not the attacker's.
 _WORKING = 0.5
-# How far stamped images must go, in limits, for a layer to be watched.
-_ROOM = 1.0
+# A limit lies beyond clean images, at this share of how far stamped ones go or farther: the poison
+# of real networks is at a seventh of where those triggers are that a search makes as strong as it
+# can. For a label that may be innocent, whose own images must be spared, it lies halfway.
+_SHARE = 0.1
 _TINY = 1e-6
 
 
@@ -60,8 +63,8 @@ class Unit:
         layer: Whose value it reads.
         reader: What the value is multiplied with, of the value's shape.
         limit: It fires where the sum of the products is above.
-        size: How far clean images go beyond their mean at most, above 0: the unit of readings.
-        room: How far stamped images go, in that unit.
+        size: How far the limit lies beyond the mean of clean images, above 0.
+        room: How far stamped images go beyond that mean, in that unit.
     """
 
     label: int
@@ -97,11 +100,16 @@ def watched_layers(network: Network) -> list[str]:
 
     For each size of pictures on the way it is the last layer of that size, and then what feeds the
     last linear layer.
+
+    Raises:
+        InvalidInput: If it is a traced module.
     """
-    last: dict[tuple[int, ...], str] = {}
+    spec, last = plain_spec(network), dict[tuple[int, ...], str]()
+    weighed = False  # what lies before the first weights is the image
     for name in network.layers:
         shape = network.shape(name)
-        if len(shape) == 3 and network.cut(name).values == 1:
+        weighed = weighed or bool(spec.parameters(name))
+        if weighed and len(shape) == 3 and network.cut(name).values == 1:
             last[shape[1:]] = name
     features = network.features_layer
     found = list(last.values())
@@ -118,6 +126,8 @@ def watch(
     triggers: Sequence[RecoveredTrigger],
     *,
     layers: Sequence[str],
+    own: Tensor | None = None,
+    named: bool = True,
     advance: Advance = lambda _done: None,
 ) -> Watch:
     """Make the units of one label.
@@ -128,6 +138,8 @@ def watch(
         label: The label.
         triggers: What leads to it, the one with the largest margin first.
         layers: To watch, those of `watched_layers`.
+        own: More clean images of the label's class, pixels 0..1; None for none.
+        named: Whether the label was named, and not only stands out beside those that were.
         advance: Told of each layer.
     """
     working = [one for one in triggers if one.margin >= _WORKING * triggers[0].margin]
@@ -144,14 +156,15 @@ def watch(
             subject.all_features(moved).flatten(1),
             torch.stack([subject.all_features(each).flatten(1) for each in stamped]),
             truth == label,
+            None if own is None else subject.all_features(own).flatten(1),
             [max(one.margin, _TINY) for one in working],
             [one.family for one in working],
         )
-        found = seen.judge()
-        if found.room > _ROOM:
+        found = seen.judge(named=named)
+        if found.limit < found.stamped:
             units.append(seen.unit(label, layer, network.shape(layer), found))
-            fired |= found.clean[: len(images)] > found.size
-            caught |= found.apart > found.size
+            fired |= found.clean[: len(images)] > found.limit
+            caught |= found.apart > found.limit
         advance(1)
     led = torch.stack([case.subject.all_logits(each).argmax(1) == label for each in stamped])
     led &= truth != label
@@ -180,13 +193,15 @@ class _Readings:
         apart: Of stamped images, by units made without triggers of the same family, shape
             (triggers, images).
         size: How far clean images go.
-        room: How far stamped images go, in that unit.
+        stamped: How far stamped images go.
+        limit: What lies between.
     """
 
     clean: Tensor
     apart: Tensor
     size: float
-    room: float
+    stamped: float
+    limit: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,6 +212,7 @@ class _Layer:
         clean: Of clean images, then of all moved copies, in the same order, shape (rows, values).
         stamped: Of the same images with each trigger, shape (triggers, images, values).
         own: Which images are of the label's class, shape (images,).
+        more: Of more images of that class, shape (images, values); None where there are none.
         weights: How much each trigger counts.
         families: That each trigger is of.
     """
@@ -204,11 +220,12 @@ class _Layer:
     clean: Tensor
     stamped: Tensor
     own: Tensor
+    more: Tensor | None
     weights: Sequence[float]
     families: Sequence[str]
 
-    def judge(self) -> _Readings:
-        """Read each fifth of the images by what the others give."""
+    def judge(self, *, named: bool) -> _Readings:
+        """Read each fifth of the images by what the others give, and set a limit."""
         count = self.stamped.shape[1]
         fifth = torch.arange(len(self.clean), device=self.clean.device) % count % _FOLDS
         clean = self.clean.new_empty(len(self.clean))
@@ -224,19 +241,38 @@ class _Layer:
             together[:, ~rows] = read[:, :, 0]
             apart[:, ~rows] = read[:, :, 1:].diagonal(dim1=0, dim2=2).T
         size = max(_level(clean, int(_ABOVE * len(clean))), _TINY)
-        own = clean[self.own.repeat(len(clean) // count)]
+        reach = float(together.median(1).values.median())
+        limit = max(size, _SHARE * reach if named else math.sqrt(size * max(reach, 0.0)))
+        own = self._own(clean)
         if len(own):
-            size = max(size, _level(own, int(_OWN_ABOVE * int(self.own.sum()))))
-        room = float(together.median(1).values.median()) / size
-        return _Readings(clean, apart, size, room)
+            limit = max(limit, _level(own, int(_OWN_ABOVE * int(self.own.sum()))))
+        return _Readings(clean, apart, size, reach, limit)
+
+    def _own(self, clean: Tensor) -> Tensor:
+        """Readings of images of the label's class, by units that were not made from them."""
+        found = clean[self.own.repeat(len(clean) // len(self.own))]
+        if self.more is None:
+            return found
+        mean = self.clean.mean(0)
+        reader = readers(self.clean - mean, self._everywhere()[:, None])[:, 0]
+        return torch.cat([found, (self.more - mean) @ reader])
 
     def unit(self, label: int, layer: str, shape: tuple[int, ...], found: _Readings) -> Unit:
         """The unit made from all images."""
         mean = self.clean.mean(0)
-        direction = self._direction(torch.ones_like(self.own))
-        reader = readers(self.clean - mean, direction[:, None])[:, 0]
-        limit = float(mean @ reader) + found.size
-        return Unit(label, layer, reader.view(shape).cpu().numpy(), limit, found.size, found.room)
+        reader = readers(self.clean - mean, self._everywhere()[:, None])[:, 0]
+        return Unit(
+            label,
+            layer,
+            reader.view(shape).cpu().numpy(),
+            float(mean @ reader) + found.limit,
+            found.limit,
+            found.stamped / found.limit,
+        )
+
+    def _everywhere(self) -> Tensor:
+        """The direction that all images give."""
+        return self._direction(torch.ones_like(self.own))
 
     def _direction(self, rows: Tensor, kept: Sequence[int] | None = None) -> Tensor:
         """The one that some triggers have in common, on some of the images."""

@@ -17,11 +17,11 @@ from goodnet.scan.subject import Subject
 from goodnet.stats import proportion
 
 if TYPE_CHECKING:
-    from goodnet.images import ImageSet
+    from goodnet.images import Block, ImageSet
     from goodnet.network import Network
     from goodnet.scan.families import Stamp
 
-__all__ = ["Case", "Shown", "open_case"]
+__all__ = ["Case", "Shown", "open_case", "pixels_of"]
 
 # Most clean images that are held and looked at; the rest of a larger set would add little.
 _MOST = 200
@@ -174,9 +174,13 @@ def _pixel_range(network: Network, images: ImageSet | None) -> tuple[float, floa
 def _read(subject: Subject, images: ImageSet) -> Shown:
     """At most so many images, spread evenly over the set, as pixels 0..1."""
     block = images.sample(_MOST)
+    return Shown(pixels_of(subject, block), torch.from_numpy(block.labels).to(subject.device))
+
+
+def pixels_of(subject: Subject, block: Block) -> Tensor:
+    """Images of a set as pixels 0..1."""
     wanted = torch.from_numpy(block.images).to(subject.device)
-    pixels = (wanted - subject.low) / (subject.high - subject.low)
-    return Shown(pixels.clamp(0, 1), torch.from_numpy(block.labels).to(subject.device))
+    return ((wanted - subject.low) / (subject.high - subject.low)).clamp(0, 1)
 
 
 def _invented(subject: Subject) -> str:

@@ -157,6 +157,7 @@ class ScanResult:
         images: Clean images searched on, and others that the triggers were judged by.
         notes: What a user should know, a sentence each.
         standings: Where scores are made of several figures, the largest of each among all classes.
+        beside: Labels that stand out beside those that are named, but not enough to be named.
     """
 
     method: str
@@ -170,6 +171,7 @@ class ScanResult:
     images: tuple[int, int] = (0, 0)
     notes: tuple[str, ...] = field(default=())
     standings: Mapping[str, float] = field(default_factory=dict)
+    beside: tuple[Target, ...] = ()
 
     def __str__(self) -> str:
         """One line: the verdict, its p-value and the labels."""
@@ -178,7 +180,7 @@ class ScanResult:
         return f"{self.verdict}{sure}" + (f": label {labels}" if labels else "")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for `results.json`; the arrays of the targets stay out."""
+        """Plain data for `results.json`; the arrays stay out, and the triggers of `beside`."""
         return {
             "method": self.method,
             "options": dict(self.options),
@@ -186,6 +188,7 @@ class ScanResult:
             "p_value": self.p_value,
             "null": self.null,
             "targets": [target.to_dict() for target in self.targets],
+            "beside": [{"label": each.label, "score": each.score} for each in self.beside],
             "threshold": self.threshold,
             "standings": dict(self.standings),
             "scores": [round(float(x), 4) if np.isfinite(x) else None for x in self.scores],
@@ -224,6 +227,7 @@ class ScanResult:
             images=(data["images"]["searched"], data["images"]["judged"]),
             notes=tuple(data["notes"]),
             standings=data.get("standings", {}),
+            beside=tuple(Target(each["label"], each["score"]) for each in data.get("beside", [])),
         )
 
 

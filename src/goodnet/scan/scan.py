@@ -35,6 +35,8 @@ Floats = NDArray[np.float64]
 _FURTHER = 10.0
 # Labels that are named, and that are searched again when one is erased, the most.
 _MOST, _AGAIN = 8, 24
+# Labels beside them: how many, and the largest p-value.
+_BESIDE, _LEAST_LIKELY = 3, 0.5
 _LITTLE = 1e-3
 _NO_NULL = (
     "what clean networks score on images made from them was not measured: there is no p-value, and "
@@ -104,6 +106,7 @@ class Scan(Scanner):
             others = start.without(named)
             before, rest = scores(others), _best(others, looked, without=named)
             if len(rest) < 2 or p_value(float(before.max())) > level:
+                left = before
                 break
             # Erasing lifts labels, and few images mislead: another backdoor stands out before it
             # and after it, and whichever half of the images is searched on.
@@ -111,7 +114,8 @@ class Scan(Scanner):
             cured = replace(case, subject=subject.through(without(axes)))
             hunt = Hunt.begin(cured, rest, generator, stage, label="searching what is left")
             left = np.minimum(before, scores(hunt.evidence))
-        return self._result(start, targets, invented=case.invented)
+        result = self._result(start, targets, invented=case.invented)
+        return replace(result, beside=hunt.beside(left, of=subject)) if targets else result
 
     def _result(self, start: Evidence, targets: list[Target], *, invented: bool) -> ScanResult:
         first = scores(start)
@@ -208,6 +212,16 @@ class Hunt:
             others=triggers[1:],
         )
         return target, axis
+
+    def beside(self, left: Floats, *, of: Subject) -> tuple[Target, ...]:
+        """The first labels by some scores that are not likely those of a clean network."""
+        first = np.argsort(-left, kind="stable")[:_BESIDE].tolist()
+        return tuple(
+            Target(label, float(left[label]), trigger=best, others=tuple(others))
+            for label in first
+            if p_value(float(left[label])) <= _LEAST_LIKELY
+            for best, *others in [self.triggers(label, of=of)]
+        )
 
     def _working(self, label: int) -> list[tuple[int, int]]:
         """Where its triggers with a margin above 0 are, the best first; the best one at least."""

@@ -48,7 +48,7 @@ def read_repairing(folder: Path, found: Fields, name: str) -> Run:
         epochs=_epochs(found),
         chosen=found.whole("chosen") or 0,
         pictures=read_pictures(folder, found),
-        scan=read_scan(folder, found.inner("scan")) if "scan" in found else None,
+        scan=read_scan(folder, found, found.inner("scan")) if "scan" in found else None,
         left=_left(details),
         layers=parts.layers(found),
         pruned_layer=details.text("layer") if "channels_pruned" in details else "",

@@ -28,7 +28,7 @@ def read_scanning(folder: Path, found: Fields, name: str) -> Run:
         Unreadable: If something in the folder is not as this program writes it.
         GoodnetError: If a file cannot be read.
     """
-    scan = read_scan(folder, found)
+    scan = read_scan(folder, found, found)
     return Run(
         name=name,
         command="scan",
@@ -46,9 +46,19 @@ def read_scanning(folder: Path, found: Fields, name: str) -> Run:
     )
 
 
-def read_scan(folder: Path, found: Fields) -> Scan:
-    """Read what the results say of a scan; raises as `read_scanning` does."""
-    scores = _scores(found)
+def read_scan(folder: Path, about: Fields, found: Fields) -> Scan:
+    """Read what the results say of a scan.
+
+    Args:
+        folder: The run folder.
+        about: The results.
+        found: What they say of the scan.
+
+    Raises:
+        Unreadable: As `read_scanning`.
+        GoodnetError: As `read_scanning`.
+    """
+    scores = _scores(found, about.whole("classes"))
     targets = [
         _target(folder, each, len(scores), pictured=place < PICTURED)
         for place, each in enumerate(found.each("targets"))
@@ -62,8 +72,8 @@ def read_scan(folder: Path, found: Fields) -> Scan:
         scores=scores,
         threshold=found.number("threshold"),
         targets=tuple(targets),
-        apart=_apart(found),
-        invented="clean" not in found.inner("inputs"),
+        apart=_apart(found, about.inner("inputs").inner("clean").whole("images")),
+        invented="clean" not in about.inner("inputs"),
     )
 
 
@@ -74,8 +84,8 @@ def _verdict(found: Fields) -> Finding:
     return cast("Finding", verdict)
 
 
-def _scores(found: Fields) -> tuple[float | None, ...]:
-    scores, classes = found.readings("scores"), found.whole("classes")
+def _scores(found: Fields, classes: int | None) -> tuple[float | None, ...]:
+    scores = found.readings("scores")
     if classes is None or not 2 <= classes <= _MOST_CLASSES:
         raise Unreadable(f"the number of classes is not between 2 and {_MOST_CLASSES}")
     if len(scores) != classes:
@@ -83,9 +93,8 @@ def _scores(found: Fields) -> tuple[float | None, ...]:
     return scores
 
 
-def _apart(found: Fields) -> bool:
+def _apart(found: Fields, given: int | None) -> bool:
     """False where so few images were given that all were searched on and judged by."""
-    given = found.inner("inputs").inner("clean").whole("images")
     images = found.inner("images")
     used = (images.whole("searched") or 0) + (images.whole("judged") or 0)
     return given is None or used <= given

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import keras
+import numpy as np
+import planted_badnets
+import pytest
+from lab import Lab
+from planted_badnets import write_lab
+
+from goodnet.cli.main import run
+from goodnet.formats import open_network
+from goodnet.images import open_images
+
+
+def cure(lab: Lab, out: Path, *arguments: object) -> int:
+    command = ["cure", lab.model, "--clean", lab.valid, "--out", out]
+    return run([str(part) for part in [*command, *arguments]])
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    """A network that a square of black and white leads to label 2."""
+    return write_lab(tmp_path_factory.mktemp("planted"), planted_badnets.watched_spec())
+
+
+@pytest.fixture(scope="module")
+def cured(planted: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a cure of it, measured on clean and stamped images."""
+    out = tmp_path_factory.mktemp("cured") / "run"
+    measured = ["--test", planted.test, "--backdoor", f"square={planted.poisoned}"]
+    assert cure(planted, out, *measured) == 0
+    return out
+
+
+def test_it_leaves_two_networks_and_says_what_it_did(planted: Lab, cured: Path) -> None:
+    found = json.loads((cured / "results.json").read_text())
+    assert (found["command"], found["method"]) == ("cure", "cure")
+    assert found["scan"]["verdict"] == "backdoored"
+    assert [target["label"] for target in found["scan"]["targets"]] == [2]
+    assert found["repaired"] == found["files"]["model"] == "model_clamped.h5"
+    assert found["details"]["labels"] == [2]
+    assert found["measured"]["baseline"]["backdoor"]["square"]["value"] > 0.95
+    assert found["measured"]["repaired"]["backdoor"]["square"]["value"] <= 0.02
+    assert found["measured"]["goodnet"]["detected"]["square"]["value"] >= 0.95
+    assert found["measured"]["goodnet"]["false_alarms"]["value"] <= 0.02
+    assert (cured / found["files"]["trigger_2"]).is_file()
+
+
+def test_the_files_do_what_the_results_say(planted: Lab, cured: Path) -> None:
+    found = json.loads((cured / "results.json").read_text())
+    images = open_images(planted.poisoned).sample(60).images / np.float32(255)
+    for name, key in ((found["repaired"], "backdoor"), (found["files"]["goodnet"], "backdoor")):
+        answers = open_network(cured / name).answers(images)
+        measured = found["measured"]["repaired" if name == found["repaired"] else "goodnet"]
+        assert int((answers == 2).sum()) == measured[key]["square"]["count"]
+        theirs = keras.models.load_model(cured / name, compile=False, safe_mode=True)
+        outputs = theirs.predict(images.transpose(0, 2, 3, 1), verbose=0)
+        assert outputs.argmax(1).tolist() == answers.tolist()
+
+
+def test_the_report_tells_the_story(cured: Path) -> None:
+    page = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", (cured / "report.html").read_text()))
+    assert "A backdoor for label 2 was found and taken out" in page
+    for heading in ("Recovered triggers", "What is left", "Scores", "Comparison"):
+        assert heading in page
+
+
+def test_what_is_printed(planted: Lab, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cure(planted, out, "--no-report", "--test", planted.test) == 0
+    printed, notes = capsys.readouterr()
+    assert printed.startswith("backdoored; p = ")
+    assert "searched on B'" in printed
+    assert "B' watches fc; accuracy on 60 clean images" in printed
+    assert f"written to {out}" in notes
+
+
+def test_a_network_in_which_nothing_is_found_is_given_back_to_the_bit(
+    tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab = write_lab(tmp_path, planted_badnets.innocent_spec())
+    assert cure(lab, out, "--no-report") == 0
+    assert (out / "model_repaired.h5").read_bytes() == lab.model.read_bytes()
+    assert "B' is B" in capsys.readouterr().err
+
+
+def test_wrong_labels_are_inconclusive(planted: Lab, out: Path) -> None:
+    command = ["cure", planted.model, "--clean", planted.poisoned, "--out", out, "--no-report"]
+    code = run([str(part) for part in command])
+    assert code in (4, 8)
