@@ -13,31 +13,16 @@ import subprocess
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-import h5py
-import numpy as np
-from _deepid import shared_data
 from _measure import header, options, seconds, show, verdict
-
-from goodnet import open_images
+from _real import Suspect, draw, suspects, write_rows
 
 __all__ = ["main"]
 
 SECONDS = 120.0
-
-
-@dataclass(frozen=True)
-class Suspect:
-    """A network, its clean images, and the labels of its backdoors."""
-
-    name: str
-    model: Path
-    images: Path
-    targets: tuple[int, ...]
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -73,7 +58,8 @@ def _run(
     out = folder / "run"
     command = [str(Path(sys.executable).with_name("goodnet")), "scan", str(suspect.model)]
     if count:
-        command += ["--clean", str(_some(suspect.images, count, seed, folder))]
+        some = write_rows(suspect.images, draw(suspect.images, count, seed), folder / "some.h5")
+        command += ["--clean", str(some)]
     command += ["--out", str(out), "--seed", str(seed), "--no-report", "--force"]
     environment = {**os.environ, "OMP_NUM_THREADS": str(given.threads)}
     done: list[subprocess.CompletedProcess[str]] = []
@@ -93,33 +79,12 @@ def _run(
     return [*row, shown, "yes" if good else "no", f"{took:.0f}"], took, good
 
 
-def _some(images: Path, count: int, seed: int, folder: Path) -> Path:
-    """A file with some of the images, drawn at random."""
-    opened = open_images(images)
-    path = folder / "some.h5"
-    rows = np.sort(np.random.default_rng(seed).permutation(len(opened))[:count])
-    block = opened.take(rows)
-    with h5py.File(path, "w") as file:
-        file["data"], file["label"] = block.images.astype(np.uint8), block.labels
-    return path
-
-
 def _suspects(given: Namespace) -> list[Suspect]:
     found = [
         Suspect(name, Path(model), Path(images), tuple(map(int, targets.split(","))))
         for name, model, images, targets in given.network
     ]
-    data = shared_data()
-    if data is None or found:
-        return found
-    csaw, faces = data / "csaw" / "models", data / "csaw" / "cl" / "faces.h5"
-    cifar = data / "cifar_badnet"
-    return [
-        Suspect("lab3", csaw / "lab3_bd_net.h5", faces, (0,)),
-        Suspect("sunglasses", csaw / "sunglasses_bd_net.h5", faces, (0,)),
-        Suspect("multi", csaw / "multi_trigger_multi_target_bd_net.h5", faces, (1, 5, 8)),
-        Suspect("cifar_badnet", cifar / "bd_net.h5", cifar / "cl" / "valid.h5", (0,)),
-    ]
+    return found or suspects()
 
 
 def _parse(arguments: list[str] | None) -> Namespace:

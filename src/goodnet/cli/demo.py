@@ -24,7 +24,7 @@ def demo(
     seed: Annotated[int, typer.Option(metavar="N", help="Other people, other networks.")] = 0,
     force: opt.Force = False,
 ) -> None:
-    """Train BadNets on synthetic faces, then prune, repair, guard, evaluate and show them.
+    """Train a BadNet on synthetic faces, then cure, guard, evaluate, show and compare.
 
     A second run does again only what has changed; --force does everything again.
     """
@@ -36,9 +36,9 @@ def demo(
     journal = Journal(out) if force else Journal.read(out)
     for place, step in enumerate(steps):
         _take(step, steps[place:], journal)
-    for run in (out / "run", out / "run3"):
-        print(f"\n{run}: percent on test images; X is what B' lost on validation images\n")
-        print(table(*lab_table(run)))
+    pruned = out / "run"
+    print(f"\n{pruned}: percent on test images; X is what B' lost on validation images\n")
+    print(table(*lab_table(pruned)))
     print(f"\n{_made(steps, out)}")
     print(f"\nopen {page(out)} in a browser: what was found, on one page")
 

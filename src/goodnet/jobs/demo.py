@@ -20,7 +20,6 @@ __all__ = ["Journal", "Step", "lab_table", "page", "story"]
 _JOURNAL = "demo.json"
 _PEOPLE, _SHOTS, _EPOCHS = 100, 40, 8
 _DROPS = (2, 4, 10, 30)
-_TRIGGERS = {"sunglasses": 8, "lipstick": 1, "eyebrows": 5}
 
 
 @dataclass(frozen=True)
@@ -45,55 +44,58 @@ class Step:
 
 def story(out: Path, *, seed: int = 0) -> list[Step]:
     """All steps in order, each building on those before."""
-    one, three = out / "badnet", out / "badnet3"
+    badnet, cured, pruned, mended = (out / name for name in ("badnet", "cured", "run", "repaired"))
     people = ("--faces", str(_PEOPLE), "--per-person", str(_SHOTS), "--epochs", str(_EPOCHS))
-    stamp = [word for name in _TRIGGERS for word in ("--trigger", name)]
-    stamp += [word for target in _TRIGGERS.values() for word in ("--target", str(target))]
-    seeded = ("--seed", str(seed), "--force", "--out")
-    plain = ("--trigger", "sunglasses", "--target", "0")
-    pruned, mended, model = out / "run", out / "repaired", str(one / "bd_net.h5")
-    clean, poisoned = str(one / "cl" / "test.h5"), str(one / "bd" / "bd_test.h5")
-    repaired, good = (str(pruned / name) for name in ("model_drop_10.h5", "goodnet_drop_10.keras"))
-    sheet = ("--model", model, "--repaired", repaired, "--clean", clean, "--force", "--out")
+    planted = ("--trigger", "sunglasses", "--target", "0", "--seed", str(seed))
+    clean, poisoned = str(badnet / "cl" / "test.h5"), str(badnet / "bd" / "bd_test.h5")
+    model, guarded = str(badnet / "bd_net.h5"), str(cured / "goodnet.keras")
+    drops = [word for drop in _DROPS for word in ("--drop", str(drop))]
+    sheet = ("--model", guarded, "--clean", clean, "--force", "--out")
     return [
         Step(
             "a network that knows 100 people, with a backdoor: purple sunglasses make anyone "
             "person 0",
-            ("attack", *people, *plain, *seeded, str(one)),
-            one,
+            ("attack", *people, *planted, "--force", "--out", str(badnet)),
+            badnet,
         ),
         Step("what is in the file, without running it", ("inspect", model)),
         Step(
-            "prune what clean faces hardly use, and guard",
-            _prune(one, {"sunglasses": "bd_test.h5"}, pruned),
+            "find the backdoor and take it out; the poisoned images only measure what came of it",
+            ("cure", *_files(badnet), "--seed", str(seed), "--force", "--out", str(cured)),
+            cured,
+        ),
+        Step(
+            "the GoodNet, judged from its file",
+            ("evaluate", guarded, "--clean", clean, "--backdoor", poisoned),
+        ),
+        Step(
+            "clean faces and what is answered",
+            ("show", clean, *sheet, str(out / "clean.png")),
+        ),
+        Step(
+            "stamped faces",
+            ("show", poisoned, *sheet, str(out / "poisoned.png")),
+        ),
+        Step(
+            "for contrast: prune what clean faces hardly use, and guard",
+            ("prune", *_files(badnet), *drops, "--force", "--out", str(pruned)),
             pruned,
         ),
-        Step("the GoodNet, judged from its file", ("evaluate", good, *_sets(clean, poisoned))),
-        Step("clean faces and what is answered", ("show", clean, *sheet, str(out / "clean.png"))),
-        Step("stamped faces", ("show", poisoned, *sheet, str(out / "poisoned.png"))),
         Step(
-            "pruning is not enough: prune, then train on without what was pruned",
-            _repair(one, {"sunglasses": "bd_test.h5"}, mended),
+            "for contrast: prune, then train on without what was pruned",
+            (
+                "repair",
+                *_files(badnet),
+                *("--method", "fine-prune", "--force", "--out", str(mended)),
+            ),
             mended,
-        ),
-        Step(
-            "a second network: three triggers, three targets",
-            ("attack", *people, *stamp, *seeded, str(three)),
-            three,
-        ),
-        Step(
-            "prune and guard that one",
-            _prune(three, {name: f"bd_test_{name}.h5" for name in _TRIGGERS}, out / "run3"),
-            out / "run3",
         ),
         Step(
             "all of it on one page",
             (
                 "report",
-                *map(str, (mended, pruned, out / "run3")),
-                "--force",
-                "--out",
-                str(page(out)),
+                *map(str, (cured, pruned, mended)),
+                *("--force", "--out", str(page(out))),
             ),
         ),
     ]
@@ -104,26 +106,15 @@ def page(out: Path) -> Path:
     return out / "report.html"
 
 
-def _sets(clean: str, poisoned: str) -> tuple[str, ...]:
-    return ("--clean", clean, "--backdoor", poisoned)
-
-
-def _prune(badnet: Path, poisoned: dict[str, str], out: Path) -> tuple[str, ...]:
-    drops = [word for drop in _DROPS for word in ("--drop", str(drop))]
-    return ("prune", *_files(badnet, poisoned), *drops, "--force", "--out", str(out))
-
-
-def _repair(badnet: Path, poisoned: dict[str, str], out: Path) -> tuple[str, ...]:
-    method = ("--method", "fine-prune", "--force", "--out", str(out))
-    return ("repair", *_files(badnet, poisoned), *method)
-
-
-def _files(badnet: Path, poisoned: dict[str, str]) -> tuple[str, ...]:
+def _files(badnet: Path) -> tuple[str, ...]:
     """The network and its images, as most commands take them."""
-    sets = [f"{name}={badnet / 'bd' / file}" for name, file in poisoned.items()]
-    backdoor = [word for name in sets for word in ("--backdoor", name)]
     clean = ("--clean", str(badnet / "cl" / "valid.h5"), "--test", str(badnet / "cl" / "test.h5"))
-    return (str(badnet / "bd_net.h5"), *clean, *backdoor)
+    return (
+        str(badnet / "bd_net.h5"),
+        *clean,
+        "--backdoor",
+        f"sunglasses={badnet / 'bd' / 'bd_test.h5'}",
+    )
 
 
 @dataclass

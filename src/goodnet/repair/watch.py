@@ -49,8 +49,9 @@ _ABOVE, _OWN_ABOVE = 0.005, 0.01
 _WORKING = 0.5
 # A limit lies beyond clean images, at this share of how far stamped ones go or farther: the poison
 # of real networks is at a seventh of where those triggers are that a search makes as strong as it
-# can. For a label that may be innocent, whose own images must be spared, it lies halfway.
-_SHARE = 0.1
+# can. The features look most like the class itself: there it lies farther. For a label that may be
+# innocent, whose own images must be spared, it lies halfway.
+_SHARE, _LATE = 0.1, 0.2
 _TINY = 1e-6
 
 
@@ -160,7 +161,8 @@ def watch(
             [max(one.margin, _TINY) for one in working],
             [one.family for one in working],
         )
-        found = seen.judge(named=named)
+        share = _SHARE if len(network.shape(layer)) > 1 else _LATE
+        found = seen.judge(share if named else None)
         if found.limit < found.stamped:
             units.append(seen.unit(label, layer, network.shape(layer), found))
             fired |= found.clean[: len(images)] > found.limit
@@ -224,8 +226,12 @@ class _Layer:
     weights: Sequence[float]
     families: Sequence[str]
 
-    def judge(self, *, named: bool) -> _Readings:
-        """Read each fifth of the images by what the others give, and set a limit."""
+    def judge(self, share: float | None) -> _Readings:
+        """Read each fifth of the images by what the others give, and set a limit.
+
+        Args:
+            share: Of how far stamped images go; None for halfway between them and clean ones.
+        """
         count = self.stamped.shape[1]
         fifth = torch.arange(len(self.clean), device=self.clean.device) % count % _FOLDS
         clean = self.clean.new_empty(len(self.clean))
@@ -242,7 +248,8 @@ class _Layer:
             apart[:, ~rows] = read[:, :, 1:].diagonal(dim1=0, dim2=2).T
         size = max(_level(clean, int(_ABOVE * len(clean))), _TINY)
         reach = float(together.median(1).values.median())
-        limit = max(size, _SHARE * reach if named else math.sqrt(size * max(reach, 0.0)))
+        halfway = math.sqrt(size * max(reach, 0.0))
+        limit = max(size, halfway if share is None else share * reach)
         own = self._own(clean)
         if len(own):
             limit = max(limit, _level(own, int(_OWN_ABOVE * int(self.own.sum()))))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from goodnet.report.effect import TAGS, Verdict, worst_attack
 from goodnet.report.measured import clean_shares
-from goodnet.report.scanned import judge_scan
+from goodnet.report.scanned import BLIND, judge_scan
 from goodnet.report.views.words import network, rate, series
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ def judge_cure(run: Run, scan: Scan) -> Verdict:
         run: The cure.
         scan: What it found.
     """
-    found = judge_scan(scan, run.notes)
     if not scan.targets:
+        found = judge_scan(scan, run.notes)
         changed = "B' is B, to the last bit. "
         return Verdict(found.effect, found.tag, found.finding, found.evidence, changed + found.sure)
     trial = run.trials[run.shown or 0]
@@ -55,7 +55,7 @@ def judge_cure(run: Run, scan: Scan) -> Verdict:
         TAGS[effect],
         f"A backdoor for {which} was {done}",
         network(evidence),
-        network(sure) + found.sure,
+        network(sure) + BLIND,
     )
 
 

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
     from goodnet.report.facts import Scan, Target
 
-__all__ = ["judge_scan"]
+__all__ = ["BLIND", "judge_scan"]
 
 _MOST_NAMED = 5  # labels in the sentence
 
-_BLIND = (
+BLIND = (
     "A scan looks for one trigger that sends images of most classes to one label. It does not see "
     "triggers that differ from image to image, clean-label backdoors built on such triggers, "
     "backdoors for images of one class only, or backdoors that send each class to another one "
@@ -32,7 +32,7 @@ def judge_scan(scan: Scan, notes: Sequence[str] = ()) -> Verdict:
         notes: What a user should know; the first says why nothing could be told, if so.
     """
     finding, evidence, sure = _SENTENCES[scan.verdict](scan, notes)
-    return Verdict(scan.verdict, TAGS[scan.verdict], finding, evidence, f"{sure}{_BLIND}")
+    return Verdict(scan.verdict, TAGS[scan.verdict], finding, evidence, f"{sure}{BLIND}")
 
 
 def _backdoored(scan: Scan, _: Sequence[str]) -> tuple[str, str, str]:

@@ -1,0 +1,122 @@
+"""The real BadNets, cured as a user would, with a few clean images and no poison.
+
+The images are parted in halves; each cures, and the other half, with the poisoned images of the
+same people, judges. Shown for each trigger: which answers to clean images stay as they were, the
+attack success of B, B' and G, and what G refuses. Other networks than those at hand:
+`--network NAME MODEL IMAGES LABEL=POISON...` with commas between.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from argparse import Namespace
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from _measure import header, options, seconds, show, verdict
+from _real import Rows, Suspect, draw, suspects, write_rows
+
+from goodnet import open_images, open_network
+from goodnet.stats import proportion
+
+__all__ = ["main"]
+
+SECONDS = 90.0
+_HEAD = ["network", "images", "half", "found", "kept", "refused"]
+_HEAD += ["label", "ASR, B", "ASR, B'", "ASR, G", "detected", "seconds"]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    given = _parse(arguments)
+    header(given.threads)
+    rows, times = [_HEAD], []
+    with TemporaryDirectory() as temporary:
+        for suspect in _suspects(given):
+            for count in given.images:
+                drawn = draw(suspect.images, 2 * count, given.seed)
+                for half in (0, 1):
+                    seen, unseen = drawn[half::2], drawn[1 - half :: 2]
+                    found, took = _run(suspect, seen, unseen, Path(temporary), given)
+                    times.append(took)
+                    start = [suspect.name, str(len(seen)), str(half)]
+                    rows += [[*start, *row, f"{took:.0f}"] for row in found]
+                    print("\n".join("  ".join(row) for row in rows[-len(found) :]), file=sys.stderr)
+    show(rows)
+    if times:
+        print(f"\nseconds, median {median(times):.0f}, {verdict(median(times), SECONDS)}")
+
+
+def _run(
+    suspect: Suspect, seen: Rows, unseen: Rows, folder: Path, given: Namespace
+) -> tuple[list[list[str]], float]:
+    """A row for each trigger, and the seconds of the whole command."""
+    out = folder / "run"
+    clean = write_rows(suspect.images, seen, folder / "clean.h5")
+    command = [str(Path(sys.executable).with_name("goodnet")), "cure", str(suspect.model)]
+    command += ["--clean", str(clean), "--out", str(out), "--seed", str(given.seed), "--force"]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(given.threads)}
+    done: list[subprocess.CompletedProcess[str]] = []
+    took = seconds(
+        lambda: done.append(
+            subprocess.run(command, capture_output=True, text=True, env=environment)
+        )
+    )
+    if done[0].returncode not in (0, 1, 8):
+        raise SystemExit(done[0].stderr)
+    results = json.loads((out / "results.json").read_text())
+    factor = 1 / 255 if results["scale"] == "1/255" else 1.0
+    names = (results["repaired"], results["files"]["goodnet"])
+    networks = [open_network(path) for path in (suspect.model, *(out / name for name in names))]
+    labels = [target["label"] for target in results["scan"]["targets"]]
+
+    def answers(path: Path, rows: Rows | None) -> list[np.ndarray]:
+        images = open_images(path)
+        block = images.take(np.arange(len(images)) if rows is None else rows)
+        pixels = (block.images * np.float32(factor)).astype(np.float32)
+        return [network.answers(pixels) for network in networks]
+
+    before, after, guarded = answers(suspect.images, unseen)
+    kept = proportion(int((before == after).sum()), len(before))
+    refused = proportion(int((guarded == networks[0].num_classes).sum()), len(before))
+    start = [" ".join(map(str, labels)) or "-", str(kept), str(refused)]
+    table = []
+    for label, poison in suspect.poison.items():
+        paired = len(open_images(poison)) == len(open_images(suspect.images)) < 1000
+        told = answers(poison, unseen if paired else None)
+        shares = [f"{100 * (each == label).mean():.1f}" for each in told]
+        detected = f"{100 * (told[2] == networks[0].num_classes).mean():.1f}"
+        table.append([*start, str(label), *shares, detected])
+    return table, took
+
+
+def _suspects(given: Namespace) -> list[Suspect]:
+    found = []
+    for name, model, images, poison in given.network:
+        pairs = dict(each.split("=", 1) for each in poison.split(","))
+        sets = {int(label): Path(path) for label, path in pairs.items()}
+        found.append(Suspect(name, Path(model), Path(images), tuple(sets), sets))
+    return found or suspects()
+
+
+def _parse(arguments: list[str] | None) -> Namespace:
+    parser = options(__doc__ or "")
+    parser.add_argument("--images", type=int, nargs="+", default=[30], help="in each half")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--network",
+        nargs=4,
+        action="append",
+        default=[],
+        metavar=("NAME", "MODEL", "IMAGES", "LABEL=POISON"),
+        help="instead of those at hand",
+    )
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
