@@ -35,8 +35,8 @@ Floats = NDArray[np.float64]
 _FURTHER = 10.0
 # Labels that are named, and that are searched again when one is erased, the most.
 _MOST, _AGAIN = 8, 24
-# Labels beside them: how many, and the largest p-value.
-_BESIDE, _LEAST_LIKELY = 3, 0.5
+# And labels beside them.
+_BESIDE = 4
 _LITTLE = 1e-3
 _NO_NULL = (
     "what clean networks score on images made from them was not measured: there is no p-value, and "
@@ -106,7 +106,6 @@ class Scan(Scanner):
             others = start.without(named)
             before, rest = scores(others), _best(others, looked, without=named)
             if len(rest) < 2 or p_value(float(before.max())) > level:
-                left = before
                 break
             # Erasing lifts labels, and few images mislead: another backdoor stands out before it
             # and after it, and whichever half of the images is searched on.
@@ -115,7 +114,11 @@ class Scan(Scanner):
             hunt = Hunt.begin(cured, rest, generator, stage, label="searching what is left")
             left = np.minimum(before, scores(hunt.evidence))
         result = self._result(start, targets, invented=case.invented)
-        return replace(result, beside=hunt.beside(left, of=subject)) if targets else result
+        if not targets:
+            return result
+        left_over = start.without([target.label for target in targets])
+        ranked = _ranked(left_over, looked, without=[target.label for target in targets])
+        return replace(result, beside=hunt.beside(ranked, scores(left_over), of=subject))
 
     def _result(self, start: Evidence, targets: list[Target], *, invented: bool) -> ScanResult:
         first = scores(start)
@@ -213,15 +216,14 @@ class Hunt:
         )
         return target, axis
 
-    def beside(self, left: Floats, *, of: Subject) -> tuple[Target, ...]:
-        """The first labels by some scores that are not likely those of a clean network."""
-        first = np.argsort(-left, kind="stable")[:_BESIDE].tolist()
+    def beside(self, labels: Sequence[int], score: Floats, *, of: Subject) -> tuple[Target, ...]:
+        """The first of some labels that triggers were found of."""
+        found = {label: self.triggers(label, of=of) for label in labels[: 2 * _BESIDE]}
         return tuple(
-            Target(label, float(left[label]), trigger=best, others=tuple(others))
-            for label in first
-            if p_value(float(left[label])) <= _LEAST_LIKELY
-            for best, *others in [self.triggers(label, of=of)]
-        )
+            Target(label, float(score[label]), trigger=first[0], others=first[1:])
+            for label, first in found.items()
+            if first
+        )[:_BESIDE]
 
     def _working(self, label: int) -> list[tuple[int, int]]:
         """Where its triggers with a margin above 0 are, the best first; the best one at least."""
@@ -247,10 +249,16 @@ def _can_be_judged(case: Case) -> Tensor:
     return labels[astray[0] & astray[1]]
 
 
-def _best(evidence: Evidence, looked: Tensor, *, without: Sequence[int]) -> Tensor:
-    """The labels to search again, in rising order: those that score highest, then stand highest."""
+def _ranked(evidence: Evidence, looked: Tensor, *, without: Sequence[int]) -> list[int]:
+    """The labels that score highest, then those that stand highest, first."""
     found, overall = scores(evidence), standings(evidence)[ALL]
-    order = sorted(set(looked.tolist()) - set(without), key=lambda k: (-found[k], -overall[k]))
+    left = set(looked.tolist()) - set(without)
+    return sorted(left, key=lambda k: (-found[k], -overall[k]))
+
+
+def _best(evidence: Evidence, looked: Tensor, *, without: Sequence[int]) -> Tensor:
+    """The labels to search again, in rising order."""
+    order = _ranked(evidence, looked, without=without)
     return torch.tensor(sorted(order[:_AGAIN]), device=looked.device)
 
 
