@@ -20,8 +20,9 @@ from goodnet.progress import unseen
 from goodnet.repair.result import Repair, Settings
 from goodnet.repair.tune import finish, plain_spec
 from goodnet.repair.veto import with_veto
-from goodnet.repair.watch import Watch, stamp_of, watch, watched_layers
+from goodnet.repair.watch import Watch, WatchedLayer, stamp_of, watch, watched_layers
 from goodnet.scan.case import open_case, pixels_of
+from goodnet.scan.families import FAMILIES
 from goodnet.scan.scan import Hunt, Scan
 from goodnet.scan.subject import Subject
 from goodnet.stats import proportion
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from goodnet.progress import Stage
     from goodnet.scan import ScanResult
     from goodnet.scan.case import Case
+    from goodnet.scan.families import Family
     from goodnet.scan.result import RecoveredTrigger
     from goodnet.types import Proportion
 
@@ -45,6 +47,8 @@ Triggers = tuple["RecoveredTrigger", ...]
 _OWN = 500
 # Innocent labels whose triggers tell what a search finds in any network.
 _INNOCENT = 8
+# Families of triggers that are searched again.
+_LIKELY = 4
 # A trigger comes back that works on more images than this share, and than those of innocent labels.
 _BACK = 0.2
 
@@ -143,9 +147,10 @@ class Cure:
         }
         named = [target.label for target in found.targets]
         own = {label: _own(case, images, label) for label in triggers}
+        layers = _layers(network, case, stage) if triggers else []
         cured, watches, left = network, tuple[Watch, ...](), tuple[Left, ...]()
         for turn in range(self.rounds if triggers else 0):
-            watches = _watch(network, case, triggers, own, named, stage)
+            watches = _watch(layers, case, triggers, own, named, stage)
             units = [unit for one in watches for unit in one.units]
             if not units:
                 break
@@ -179,23 +184,30 @@ def cure(network: Network, images: ImageSet, *, settings: Settings | None = None
     return Cure(seed=given.seed)(network, images, stage=given.stage)
 
 
+def _layers(network: Network, case: Case, stage: Stage) -> list[WatchedLayer]:
+    names, found = watched_layers(network), list[WatchedLayer]()
+    with stage(len(names), "looking at layers") as advance:
+        for name in names:
+            found.append(WatchedLayer.of(network, case, name))
+            advance(1)
+    return found
+
+
 def _watch(
-    network: Network,
+    layers: Sequence[WatchedLayer],
     case: Case,
     triggers: Mapping[int, Triggers],
     own: Mapping[int, Tensor | None],
     named: Collection[int],
     stage: Stage,
 ) -> tuple[Watch, ...]:
-    layers = watched_layers(network)
     with stage(len(layers) * len(triggers), "watching layers") as advance:
         return tuple(
             watch(
-                network,
+                layers,
                 case,
                 label,
                 found,
-                layers=layers,
                 own=own[label],
                 named=label in named,
                 advance=advance,
@@ -238,14 +250,26 @@ def _search_again(
         generator,
         stage,
         label="searching again",
+        families=_families(found),
     )
     return {label: hunt.triggers(label, of=subject) for label in labels}
 
 
+def _families(found: ScanResult) -> list[Family]:
+    """Those of the triggers that gain most: what was found looks like them."""
+    best = sorted((t for target in found.targets for t in target.triggers), key=lambda t: -t.margin)
+    names = list(dict.fromkeys(trigger.family for trigger in best))[:_LIKELY]
+    return [family for family in FAMILIES if family.name in names]
+
+
 def _left(one: Watch, again: Mapping[int, Triggers], *, watched: Collection[int]) -> Left:
-    works = {label: max((t.success for t in found), key=_value) for label, found in again.items()}
+    nothing = proportion(0, 0)
+    works = {
+        label: max((trigger.success for trigger in found), key=_value, default=nothing)
+        for label, found in again.items()
+    }
     others = [share for label, share in works.items() if label not in watched]
-    innocent = max(others, key=_value, default=proportion(0, 0))
+    innocent = max(others, key=_value, default=nothing)
     return Left(one.label, one.led[0], one.escaped[0], works[one.label], innocent)
 
 

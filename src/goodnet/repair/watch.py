@@ -30,23 +30,24 @@ from goodnet.stats import proportion
 if TYPE_CHECKING:
     from goodnet.network import Network
     from goodnet.progress import Advance
-    from goodnet.scan.case import Case
+    from goodnet.scan.case import Case, Shown
     from goodnet.scan.result import RecoveredTrigger
     from goodnet.types import Proportion
 
-__all__ = ["Unit", "Watch", "stamp_of", "watch", "watched_layers"]
+__all__ = ["Unit", "Watch", "WatchedLayer", "stamp_of", "watch", "watched_layers"]
 
 # Layers watched at most, and the most bytes of their values that are held.
 _LAYERS, _MOST_BYTES = 8, 1 << 28
 # Clean images and moved copies of them that a unit is made from, the copies of each at most, and
 # how far these are moved, in shares of the shorter side, brightened and darkened.
-_ROWS, _COPIES, _SHIFT, _LIGHT = 600, 20, 0.04, 0.1
+_ROWS, _IMAGES, _COPIES, _SHIFT, _LIGHT = 600, 200, 20, 0.04, 0.1
 _FOLDS = 5
 # Shares of the readings that may lie above the limit: of clean images, and of those of the label's
 # own class, which alone a unit can cost anything.
 _ABOVE, _OWN_ABOVE = 0.005, 0.01
 # Triggers that gain less than this share of the best one's margin are not the attacker's.
-_WORKING = 0.5
+_WORKING, _TRIGGERS = 0.5, 6
+_POOLS = frozenset({"max_pool2d", "avg_pool2d"})
 # A limit lies beyond clean images, at this share of how far stamped ones go or farther: the poison
 # of real networks is at a seventh of where those triggers are that a search makes as strong as it
 # can. The features look most like the class itself: there it lies farther. For a label that may be
@@ -99,8 +100,8 @@ class Watch:
 def watched_layers(network: Network) -> list[str]:
     """Layers worth watching, the first first: all that a network knows of an image passes them.
 
-    For each size of pictures on the way it is the last layer of that size, and then what feeds the
-    last linear layer.
+    For each size of pictures on the way it is the last layer of that size, unless a pool follows
+    it at once, and then what feeds the last linear layer.
 
     Raises:
         InvalidInput: If it is a traced module.
@@ -112,21 +113,64 @@ def watched_layers(network: Network) -> list[str]:
         weighed = weighed or bool(spec.parameters(name))
         if weighed and len(shape) == 3 and network.cut(name).values == 1:
             last[shape[1:]] = name
+    pooled = {spec[name].inputs[0] for name in last.values() if spec[name].op in _POOLS}
+    found = [name for name in last.values() if name not in pooled]
     features = network.features_layer
-    found = list(last.values())
     if features is not None and network.cut(features).values == 1 and features not in found:
         found.append(features)
     small = [name for name in found if 4 * _ROWS * math.prod(network.shape(name)) <= _MOST_BYTES]
     return small[-_LAYERS:]
 
 
+@dataclass(frozen=True, eq=False)
+class WatchedLayer:
+    """A layer and its values on clean images.
+
+    Attributes:
+        name: Of the layer.
+        shape: Of its value.
+        subject: The network with these values as features.
+        clean: Values of clean images, then of all moved copies in the same order, shape (rows,
+            values).
+        products: Of the rows with each other, shape (rows, rows).
+        images: How many there are without the copies.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    subject: Subject
+    clean: Tensor
+    products: Tensor
+    images: int
+
+    @classmethod
+    def of(cls, network: Network, case: Case, name: str) -> WatchedLayer:
+        """Run the clean images of a case, and moved copies of them, up to a layer."""
+        images = _shown(case).images
+        copies = min(_COPIES, max(1, _ROWS // len(images)))
+        moved = torch.cat([images, *_moved(images, copies - 1)])
+        subject = Subject.of(network, low=case.subject.low, high=case.subject.high, layer=name)
+        clean = subject.all_features(moved).flatten(1)
+        return cls(name, network.shape(name), subject, clean, clean @ clean.T, len(images))
+
+    def mean(self, rows: Tensor) -> Tensor:
+        """Of some rows."""
+        return self.clean[rows].mean(0)
+
+    def readers(self, rows: Tensor, directions: Tensor) -> Tensor:
+        """How much of each direction a value holds, told by some of the rows."""
+        products = self.products[rows][:, rows]
+        across = products.mean(0)
+        centred = products - across - across[:, None] + across.mean()
+        return readers(self.clean[rows] - self.mean(rows), directions, products=centred)
+
+
 def watch(
-    network: Network,
+    layers: Sequence[WatchedLayer],
     case: Case,
     label: int,
     triggers: Sequence[RecoveredTrigger],
     *,
-    layers: Sequence[str],
     own: Tensor | None = None,
     named: bool = True,
     advance: Advance = lambda _done: None,
@@ -134,37 +178,34 @@ def watch(
     """Make the units of one label.
 
     Args:
-        network: B.
+        layers: To watch.
         case: B with its clean images, as a scan sees them.
         label: The label.
         triggers: What leads to it, the one with the largest margin first.
-        layers: To watch, those of `watched_layers`.
         own: More clean images of the label's class, pixels 0..1; None for none.
         named: Whether the label was named, and not only stands out beside those that were.
         advance: Told of each layer.
     """
-    working = [one for one in triggers if one.margin >= _WORKING * triggers[0].margin]
-    images, truth = case.everything.images[:_ROWS], case.everything.truth[:_ROWS]
-    copies = min(_COPIES, max(1, _ROWS // len(images)))
-    moved = torch.cat([images, *_moved(images, copies - 1)])
+    least = _WORKING * triggers[0].margin
+    working = [one for one in triggers if one.margin >= least][:_TRIGGERS]
+    images, truth = _shown(case).images, _shown(case).truth
     stamped = [stamp_of(one, images.device).on(images)[0] for one in working]
     units: list[Unit] = []
     fired = torch.zeros(len(images), dtype=torch.bool, device=images.device)
     caught = torch.zeros(len(working), len(images), dtype=torch.bool, device=images.device)
     for layer in layers:
-        subject = Subject.of(network, low=case.subject.low, high=case.subject.high, layer=layer)
-        seen = _Layer(
-            subject.all_features(moved).flatten(1),
-            torch.stack([subject.all_features(each).flatten(1) for each in stamped]),
+        seen = _Seen(
+            layer,
+            torch.stack([layer.subject.all_features(each).flatten(1) for each in stamped]),
             truth == label,
-            None if own is None else subject.all_features(own).flatten(1),
+            None if own is None else layer.subject.all_features(own).flatten(1),
             [max(one.margin, _TINY) for one in working],
             [one.family for one in working],
         )
-        share = _SHARE if len(network.shape(layer)) > 1 else _LATE
+        share = _SHARE if len(layer.shape) > 1 else _LATE
         found = seen.judge(share if named else None)
         if found.limit < found.stamped:
-            units.append(seen.unit(label, layer, network.shape(layer), found))
+            units.append(seen.unit(label, found))
             fired |= found.clean[: len(images)] > found.limit
             caught |= found.apart > found.limit
         advance(1)
@@ -178,6 +219,12 @@ def watch(
         tuple(proportion(int(row.sum()), others) for row in led),
         tuple(proportion(int(row.sum()), others) for row in led & ~caught),
     )
+
+
+def _shown(case: Case) -> Shown:
+    """The images that units are made from."""
+    everything = case.everything
+    return everything[torch.arange(min(len(everything), _IMAGES), device=everything.truth.device)]
 
 
 def stamp_of(trigger: RecoveredTrigger, device: torch.device) -> Stamp:
@@ -194,32 +241,30 @@ class _Readings:
         clean: Of clean images, then of all moved copies, in the same order, shape (rows,).
         apart: Of stamped images, by units made without triggers of the same family, shape
             (triggers, images).
-        size: How far clean images go.
         stamped: How far stamped images go.
         limit: What lies between.
     """
 
     clean: Tensor
     apart: Tensor
-    size: float
     stamped: float
     limit: float
 
 
 @dataclass(frozen=True, eq=False)
-class _Layer:
-    """The values of one layer.
+class _Seen:
+    """What one layer shows of the triggers of a label.
 
     Attributes:
-        clean: Of clean images, then of all moved copies, in the same order, shape (rows, values).
-        stamped: Of the same images with each trigger, shape (triggers, images, values).
+        layer: The layer.
+        stamped: Values of the clean images with each trigger, shape (triggers, images, values).
         own: Which images are of the label's class, shape (images,).
         more: Of more images of that class, shape (images, values); None where there are none.
         weights: How much each trigger counts.
         families: That each trigger is of.
     """
 
-    clean: Tensor
+    layer: WatchedLayer
     stamped: Tensor
     own: Tensor
     more: Tensor | None
@@ -232,17 +277,19 @@ class _Layer:
         Args:
             share: Of how far stamped images go; None for halfway between them and clean ones.
         """
-        count = self.stamped.shape[1]
-        fifth = torch.arange(len(self.clean), device=self.clean.device) % count % _FOLDS
-        clean = self.clean.new_empty(len(self.clean))
-        together, apart = (self.clean.new_empty(self.stamped.shape[:2]) for _ in range(2))
+        count, values = self.layer.images, self.layer.clean
+        fifth = torch.arange(len(values), device=values.device) % count % _FOLDS
+        clean = values.new_empty(len(values))
+        together, apart = (values.new_empty(self.stamped.shape[:2]) for _ in range(2))
         for fold in range(min(_FOLDS, count)):
             out = fifth == fold
             rows = ~out[:count]
             directions = [self._direction(rows), *self._without_each(rows)]
-            mean = self.clean[~out].mean(0)
-            found = readers(self.clean[~out] - mean, torch.stack(directions, 1))
-            clean[out] = (self.clean[out] - mean) @ found[:, 0]
+            found, mean = (
+                self.layer.readers(~out, torch.stack(directions, 1)),
+                self.layer.mean(~out),
+            )
+            clean[out] = (values[out] - mean) @ found[:, 0]
             read = (self.stamped[:, ~rows] - mean) @ found
             together[:, ~rows] = read[:, :, 0]
             apart[:, ~rows] = read[:, :, 1:].diagonal(dim1=0, dim2=2).T
@@ -253,38 +300,38 @@ class _Layer:
         own = self._own(clean)
         if len(own):
             limit = max(limit, _level(own, int(_OWN_ABOVE * int(self.own.sum()))))
-        return _Readings(clean, apart, size, reach, limit)
+        return _Readings(clean, apart, reach, limit)
+
+    def unit(self, label: int, found: _Readings) -> Unit:
+        """The unit made from all images."""
+        reader, mean = self._whole()
+        return Unit(
+            label,
+            self.layer.name,
+            reader.view(self.layer.shape).cpu().numpy(),
+            float(mean @ reader) + found.limit,
+            found.limit,
+            found.stamped / found.limit,
+        )
 
     def _own(self, clean: Tensor) -> Tensor:
         """Readings of images of the label's class, by units that were not made from them."""
         found = clean[self.own.repeat(len(clean) // len(self.own))]
         if self.more is None:
             return found
-        mean = self.clean.mean(0)
-        reader = readers(self.clean - mean, self._everywhere()[:, None])[:, 0]
+        reader, mean = self._whole()
         return torch.cat([found, (self.more - mean) @ reader])
 
-    def unit(self, label: int, layer: str, shape: tuple[int, ...], found: _Readings) -> Unit:
-        """The unit made from all images."""
-        mean = self.clean.mean(0)
-        reader = readers(self.clean - mean, self._everywhere()[:, None])[:, 0]
-        return Unit(
-            label,
-            layer,
-            reader.view(shape).cpu().numpy(),
-            float(mean @ reader) + found.limit,
-            found.limit,
-            found.stamped / found.limit,
-        )
-
-    def _everywhere(self) -> Tensor:
-        """The direction that all images give."""
-        return self._direction(torch.ones_like(self.own))
+    def _whole(self) -> tuple[Tensor, Tensor]:
+        """The reader that all images give, and their mean."""
+        rows = torch.ones(len(self.layer.clean), dtype=torch.bool, device=self.own.device)
+        direction = self._direction(rows[: self.layer.images])
+        return self.layer.readers(rows, direction[:, None])[:, 0], self.layer.mean(rows)
 
     def _direction(self, rows: Tensor, kept: Sequence[int] | None = None) -> Tensor:
         """The one that some triggers have in common, on some of the images."""
         chosen = list(range(len(self.weights))) if kept is None else kept
-        clean = self.clean[: len(self.own)][rows].mean(0)
+        clean = self.layer.clean[: self.layer.images][rows].mean(0)
         shifts = self.stamped[chosen][:, rows].mean(1) - clean
         return common_direction(shifts, [self.weights[k] for k in chosen])
 

@@ -82,12 +82,13 @@ def common_direction(shifts: Tensor, weights: Sequence[float]) -> Tensor:
     return found
 
 
-def readers(centred: Tensor, directions: Tensor) -> Tensor:
+def readers(centred: Tensor, directions: Tensor, *, products: Tensor | None = None) -> Tensor:
     """How much of each direction a value holds, told by what clean images vary along least.
 
     Args:
         centred: Features of clean images less their mean, shape (images, features).
         directions: Columns d of length 1, shape (features, directions).
+        products: Of the images with each other, shape (images, images), where they are known.
 
     Returns:
         Columns w = C^-1 d / (d.C^-1 d), C the covariance shrunk towards its mean variance, solved
@@ -96,9 +97,11 @@ def readers(centred: Tensor, directions: Tensor) -> Tensor:
     count, size = centred.shape
     variance = centred.square().mean(0).sum() / size
     ridge = (_SHRINKAGE * variance).clamp_min(1e-12)
-    rows = centred * ((1 - _SHRINKAGE) / count) ** 0.5
-    inner = ridge * torch.eye(count, device=rows.device) + rows @ rows.T
-    solved = (directions - rows.T @ torch.linalg.solve(inner, rows @ directions)) / ridge
+    share = (1 - _SHRINKAGE) / count
+    inner = centred @ centred.T if products is None else products
+    inner = ridge * torch.eye(count, device=centred.device) + share * inner
+    left = torch.linalg.solve(inner, centred @ directions)
+    solved = (directions - share * (centred.T @ left)) / ridge
     found: Tensor = solved / (solved * directions).sum(0)
     return found
 

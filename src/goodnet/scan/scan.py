@@ -24,6 +24,7 @@ from goodnet.scan.search import View, measure, search
 
 if TYPE_CHECKING:
     from goodnet.progress import Stage
+    from goodnet.scan.families import Family
     from goodnet.scan.subject import Subject
 
 __all__ = ["Hunt", "Scan"]
@@ -161,13 +162,20 @@ class Hunt:
 
     @classmethod
     def begin(
-        cls, case: Case, labels: Tensor, generator: torch.Generator, stage: Stage, *, label: str
+        cls,
+        case: Case,
+        labels: Tensor,
+        generator: torch.Generator,
+        stage: Stage,
+        *,
+        label: str,
+        families: Sequence[Family] = FAMILIES,
     ) -> Hunt:
-        """Search all families for some labels."""
+        """Search families of triggers, all or some, for some labels."""
         subject, judge = case.subject, case.judge
-        with stage(2 * len(FAMILIES), label) as advance:
+        with stage(2 * len(families), label) as advance:
             views = search(
-                subject, FAMILIES, case.search, labels=labels, generator=generator, advance=advance
+                subject, families, case.search, labels=labels, generator=generator, advance=advance
             )
         stamps = tuple(view.stamp(subject.shape) for view in views)
         reached = torch.stack([view.reached for view in views]).double()
@@ -178,7 +186,7 @@ class Hunt:
             reached[number, found] = _mean_of_others(values, found, judge).double()
             shifts[number, found] = moved.double()
         unit = _usual_margin(case)
-        kinds = tuple(family.kind for family in FAMILIES)
+        kinds = tuple(family.kind for family in families)
         evidence = Evidence(reached.cpu().numpy(), shifts.cpu().numpy(), unit, kinds)
         return cls(case, views, stamps, evidence)
 
