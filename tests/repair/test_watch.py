@@ -10,8 +10,9 @@ from tiny import SPECS
 
 from goodnet.formats.build import build
 from goodnet.network import Network
-from goodnet.repair.watch import Unit, watch, watched_layers
+from goodnet.repair.watch import Unit, Watch, WatchedLayer, watch, watched_layers
 from goodnet.scan.case import Case, open_case
+from goodnet.scan.directions import readers
 from goodnet.scan.result import RecoveredTrigger
 from goodnet.stats import proportion
 
@@ -32,6 +33,11 @@ def case_of(network: Network, count: int = 60, seed: int = 0) -> Case:
     return open_case(network, images, layer=None, generator=torch.Generator().manual_seed(0))
 
 
+def watch_at(layers: list[str], network: Network, triggers: list[RecoveredTrigger]) -> Watch:
+    case = case_of(network)
+    return watch([WatchedLayer.of(network, case, name) for name in layers], case, TARGET, triggers)
+
+
 @pytest.fixture(scope="module")
 def network() -> Network:
     return build(planted.watched_spec())
@@ -44,7 +50,7 @@ def over(network: Network, unit: Unit, images: torch.Tensor) -> torch.Tensor:
 
 
 def test_the_unit_at_the_features_reads_the_feature_that_was_planted(network: Network) -> None:
-    found = watch(network, case_of(network), TARGET, [square()], layers=["fc"])
+    found = watch_at(["fc"], network, [square()])
     (unit,) = found.units
     # The square adds 22 to the last feature, and what its pixels happen to be to the others.
     assert abs(unit.reader[-1]) > 5 * np.abs(unit.reader[:-1]).max()
@@ -55,7 +61,7 @@ def test_the_unit_at_the_features_reads_the_feature_that_was_planted(network: Ne
 @settings(max_examples=10, deadline=None)
 def test_units_fire_on_stamped_images_and_not_on_clean_ones(seed: int, part: float) -> None:
     network = build(planted.watched_spec())
-    found = watch(network, case_of(network), TARGET, [square()], layers=watched_layers(network))
+    found = watch_at(watched_layers(network), network, [square()])
     unseen = torch.from_numpy(planted.clean_images(network, 90, seed=seed).sample(90).images)
     seen_through = square(part=part)
     assert seen_through.mask is not None
@@ -69,7 +75,7 @@ def test_units_fire_on_stamped_images_and_not_on_clean_ones(seed: int, part: flo
 
 def test_what_is_promised_is_judged_without_the_image_and_the_family(network: Network) -> None:
     triggers = [square(), square(part=0.95, family="blended")]
-    found = watch(network, case_of(network), TARGET, triggers, layers=["fc"])
+    found = watch_at(["fc"], network, triggers)
     assert [share.count for share in found.escaped] == [0, 0]
     assert all(share.value and share.value > 0.9 for share in found.led)
     assert not found.changed.any()
@@ -77,7 +83,7 @@ def test_what_is_promised_is_judged_without_the_image_and_the_family(network: Ne
 
 def test_a_layer_that_cannot_tell_is_not_watched(network: Network) -> None:
     nothing = square(part=0.02)
-    found = watch(network, case_of(network), TARGET, [nothing], layers=["fc"])
+    found = watch_at(["fc"], network, [nothing])
     assert found.units == ()
     assert not found.changed.any()
 
@@ -86,7 +92,7 @@ def test_own_images_set_the_limit(network: Network) -> None:
     """Where the class itself lies along the direction, the limit is beyond it or there is none."""
     case = case_of(network)
     own = case.everything.truth == TARGET
-    (unit,) = watch(network, case, TARGET, [square()], layers=["fc"]).units
+    (unit,) = watch_at(["fc"], network, [square()]).units
     assert (over(network, unit, case.everything.images[own]) <= 0).all()
 
 
@@ -97,3 +103,37 @@ def test_watched_layers_are_passed_by_all(name: str) -> None:
     assert layers[-1] == network.features_layer
     assert all(network.cut(layer).values == 1 for layer in layers)
     assert len({network.shape(layer)[1:] for layer in layers[:-1]}) == len(layers) - 1
+
+
+def test_a_label_that_may_be_innocent_is_watched_from_halfway(network: Network) -> None:
+    case = case_of(network)
+    layers = [WatchedLayer.of(network, case, "fc")]
+    weak = [square(part=0.12)]
+    (near,) = watch(layers, case, TARGET, weak).units
+    (far,) = watch(layers, case, TARGET, weak, named=False).units
+    np.testing.assert_array_equal(near.reader, far.reader)
+    assert far.limit > near.limit
+    assert 1 < far.room < near.room
+
+
+def test_more_images_of_the_class_move_the_limit_beyond_them(network: Network) -> None:
+    case = case_of(network)
+    layers = [WatchedLayer.of(network, case, "fc")]
+    (before,) = watch(layers, case, TARGET, [square()]).units
+    faint = square(part=0.3)
+    assert faint.mask is not None
+    own = case.everything.images[case.everything.truth == TARGET]
+    own = (1 - torch.from_numpy(faint.mask)) * own + torch.from_numpy(faint.added)
+    (after,) = watch(layers, case, TARGET, [square()], own=own).units
+    assert after.limit > before.limit
+    assert (over(network, after, own) <= 1e-4).all()
+
+
+def test_readers_from_products_are_those_of_the_values(network: Network) -> None:
+    layer = WatchedLayer.of(network, case_of(network), "fc")
+    random = torch.Generator().manual_seed(0)
+    rows = torch.rand(len(layer.clean), generator=random) < 0.7
+    directions = torch.nn.functional.normalize(torch.randn(7, 3, generator=random), dim=0)
+    plain = readers(layer.clean[rows] - layer.clean[rows].mean(0), directions)
+    torch.testing.assert_close(layer.readers(rows, directions), plain, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close((plain * directions).sum(0), torch.ones(3))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -337,3 +338,40 @@ def changed(folder: Path, **values: Any) -> Path:
     found = json.loads(path.read_text(encoding="utf-8")) | values
     write(path, {key: value for key, value in found.items() if value is not None})
     return folder
+
+
+def cure_run(
+    folder: Path,
+    *,
+    found: bool = True,
+    after: int = 0,
+    again: tuple[int, int] = (12, 30),
+    poisoned: bool = True,
+) -> Path:
+    """A cure of a network with five classes, and how often triggers still work on B'."""
+    scan_run(folder / "scan", targets=None if found else [], **_verdict(found))
+    scan = json.loads((folder / "scan" / "results.json").read_text())
+    repair_run(folder / "cure", method="cure")
+    told = json.loads((folder / "cure" / "results.json").read_text())
+    for name in ("pictures", "triggers"):
+        shutil.copytree(folder / "scan" / name, folder / "cure" / name, dirs_exist_ok=True)
+    innocent = share(again[1], 30)
+    left = {"label": 0, "before": share(30, 30), "after": share(after, 30)}
+    left |= {"again": share(again[0], 30), "innocent": innocent}
+    told |= {
+        "command": "cure",
+        "inputs": told["inputs"] | {"clean": scan["inputs"]["clean"]},
+        "classes": scan["classes"],
+        "scan": scan,
+        "details": {"labels": [0], "beside": [], "units": [], "left": [left] if found else []},
+    }
+    if not poisoned:
+        rates_of = told["measured"]
+        for tower in rates_of.values():
+            tower["backdoor"] = {}
+    write(folder / "cure" / "results.json", told)
+    return folder / "cure"
+
+
+def _verdict(found: bool) -> dict[str, Any]:
+    return {} if found else {"verdict": "no_finding"}

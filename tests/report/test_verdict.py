@@ -11,6 +11,7 @@ import pytest
 from made_runs import (
     changed,
     compare_run,
+    cure_run,
     prune_run,
     rates,
     repair_run,
@@ -269,3 +270,34 @@ def test_labels_without_a_trigger_only_stand_out(tmp_path: Path) -> None:
 
 def test_a_scan_has_no_numbers_of_a_repair(tmp_path: Path) -> None:
     assert key_figures(read_run(scan_run(tmp_path / "run"))) == ()
+
+
+def test_a_cure_says_what_was_found_and_what_is_left(tmp_path: Path) -> None:
+    verdict = judge(read_run(cure_run(tmp_path / "run")))
+    assert (verdict.effect, verdict.tag) == ("removed", "Backdoor taken out")
+    assert verdict.finding == "A backdoor for label 0 was found and taken out"
+    assert "answers the attacker's target on 1.0 %" in plain(verdict.evidence)
+    assert all(blind in verdict.sure for blind in BLIND)
+
+
+def test_a_cure_without_poison_is_judged_by_what_was_found(tmp_path: Path) -> None:
+    verdict = judge(read_run(cure_run(tmp_path / "run", poisoned=False)))
+    assert verdict.effect == "removed"
+    assert "works on 0.0 % [0.0, 11.6] of clean images with B" in plain(verdict.evidence)
+    assert "The attacker's own trigger is not at hand" in plain(verdict.sure)
+
+
+@pytest.mark.parametrize(("after", "again"), [(9, (0, 3)), (0, (29, 12))])
+def test_what_still_works_or_comes_back_is_not_taken_out(
+    tmp_path: Path, after: int, again: tuple[int, int]
+) -> None:
+    folder = cure_run(tmp_path / "run", after=after, again=again, poisoned=False)
+    verdict = judge(read_run(folder))
+    assert (verdict.effect, verdict.tag) == ("kept", "Backdoor not taken out")
+    assert verdict.finding == "A backdoor for label 0 was found, but not taken out"
+
+
+def test_a_cure_of_nothing_says_that_nothing_was_changed(tmp_path: Path) -> None:
+    verdict = judge(read_run(cure_run(tmp_path / "run", found=False)))
+    assert verdict.effect == "no_finding"
+    assert verdict.sure.startswith("B' is B, to the last bit. ")

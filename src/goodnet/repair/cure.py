@@ -47,6 +47,8 @@ Triggers = tuple["RecoveredTrigger", ...]
 _OWN = 500
 # Innocent labels whose triggers tell what a search finds in any network.
 _INNOCENT = 8
+# A trigger that was found and works on more images than this is not taken out.
+_LITTLE = 0.1
 # Families of triggers that are searched again.
 _LIKELY = 4
 # A trigger comes back that works on more images than this share, and than those of innocent labels.
@@ -99,9 +101,9 @@ class CureResult(Repair):
 
     @property
     def removed(self) -> bool:
-        """Whether all that was found is watched for, and nothing comes back."""
-        watched = all(one.units for one in self.watches)
-        return watched and not any(one.comes_back for one in self.left)
+        """Whether nothing that was found still works, and nothing comes back."""
+        still = (one.comes_back or _value(one.after) > _LITTLE for one in self.left)
+        return len(self.left) == len(self.scan.targets) and not any(still)
 
 
 @dataclass(frozen=True)

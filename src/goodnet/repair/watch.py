@@ -202,8 +202,7 @@ def watch(
             [max(one.margin, _TINY) for one in working],
             [one.family for one in working],
         )
-        share = _SHARE if len(layer.shape) > 1 else _LATE
-        found = seen.judge(share if named else None)
+        found = seen.judge(named=named)
         if found.limit < found.stamped:
             units.append(seen.unit(label, found))
             fired |= found.clean[: len(images)] > found.limit
@@ -271,12 +270,8 @@ class _Seen:
     weights: Sequence[float]
     families: Sequence[str]
 
-    def judge(self, share: float | None) -> _Readings:
-        """Read each fifth of the images by what the others give, and set a limit.
-
-        Args:
-            share: Of how far stamped images go; None for halfway between them and clean ones.
-        """
+    def judge(self, *, named: bool) -> _Readings:
+        """Read each fifth of the images by what the others give, and set a limit."""
         count, values = self.layer.images, self.layer.clean
         fifth = torch.arange(len(values), device=values.device) % count % _FOLDS
         clean = values.new_empty(len(values))
@@ -295,8 +290,9 @@ class _Seen:
             apart[:, ~rows] = read[:, :, 1:].diagonal(dim1=0, dim2=2).T
         size = max(_level(clean, int(_ABOVE * len(clean))), _TINY)
         reach = float(together.median(1).values.median())
-        halfway = math.sqrt(size * max(reach, 0.0))
-        limit = max(size, halfway if share is None else share * reach)
+        limit = max(size, (_SHARE if len(self.layer.shape) > 1 else _LATE) * reach)
+        if not named:
+            limit = max(limit, math.sqrt(size * max(reach, 0.0)))
         own = self._own(clean)
         if len(own):
             limit = max(limit, _level(own, int(_OWN_ABOVE * int(self.own.sum()))))

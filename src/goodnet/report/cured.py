@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["judge_cure"]
 
-# A trigger that was found and works on more images than this is not taken out.
-_LITTLE = 0.1
+# A trigger that was found and works on more images than this is not taken out; nor is one that
+# comes back on more images than that and than those of innocent labels.
+_LITTLE, _BACK = 0.1, 0.2
 
 
 def judge_cure(run: Run, scan: Scan) -> Verdict:
@@ -31,8 +32,8 @@ def judge_cure(run: Run, scan: Scan) -> Verdict:
         return Verdict(found.effect, found.tag, found.finding, found.evidence, changed + found.sure)
     trial = run.trials[run.shown or 0]
     attack = worst_attack(run.baseline, trial.repaired, trial.guarded)
-    stays = attack.effect in ("stays", "weakened") if attack else False
-    kept = stays or len(run.left) < len(scan.targets) or any(map(_comes_back, run.left))
+    works = attack.effect in ("stays", "weakened") if attack else False
+    kept = works or len(run.left) < len(scan.targets) or any(map(_stays, run.left))
     effect: Literal["kept", "removed"] = "kept" if kept else "removed"
     labels = series([str(target.label) for target in scan.targets])
     which = f"label {labels}" if len(scan.targets) == 1 else f"the labels {labels}"
@@ -76,5 +77,8 @@ def _price(run: Run) -> str:
     return f"; of clean images B' answers {rate(after)} right, B {rate(before)}"
 
 
-def _comes_back(left: Left) -> bool:
-    return (left.after.value or 0.0) > _LITTLE
+def _stays(left: Left) -> bool:
+    after, again, innocent = (
+        share.value or 0.0 for share in (left.after, left.again, left.innocent)
+    )
+    return after > _LITTLE or again > max(_BACK, innocent)
