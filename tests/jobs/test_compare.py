@@ -113,7 +113,7 @@ def test_choices_go_to_the_methods_that_take_them() -> None:
 @pytest.mark.parametrize(
     ("names", "choices", "extra", "message"),
     [
-        (["magic"], SHORT, {}, "the methods are prune, fine-tune, .*, erase, got 'magic'"),
+        (["magic"], SHORT, {}, "the methods are prune, cure, fine-tune, .*, erase, got 'magic'"),
         (["unlearn"], SHORT, {}, "needs at least one --trigger"),
         (["prune"], Choices(sparsity=0.5), {}, "--sparsity goes with none of the methods prune"),
         (["prune"], SHORT, {}, "--epochs goes with none of the methods prune"),
@@ -292,6 +292,6 @@ def test_every_method_can_be_compared(tmp_path: Path) -> None:
     triggers = read_triggers(["patch"])
     cells = plan_cells(list(COMPARED), SHORT, drops=[20], triggers=triggers)
     rows = compare({"net": opened(lab)}, cells, tmp_path / "partial", stage=unseen)
-    assert [row.reason for row in rows] == [""] * 7
+    assert [row.reason for row in rows] == [""] * 8
     ratings = [row.rating for row in rows[1:]]
     assert ratings == sorted(ratings, key=lambda rating: -(rating or 0))

@@ -7,7 +7,7 @@ import planted_badnets as planted
 import pytest
 import torch
 
-from goodnet.errors import InvalidInput
+from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats.build import build
 from goodnet.images import images_from_arrays
 from goodnet.repair import Cure, CureResult, Settings, cure
@@ -90,3 +90,8 @@ def test_a_module_is_refused() -> None:
 def test_nothing_on_the_way_could_take_poison(function: object) -> None:
     names = set(inspect.signature(function).parameters)  # type: ignore[arg-type]
     assert not names & {"backdoor", "poison", "poisoned", "test"}
+
+
+def test_a_cure_without_a_round_is_refused() -> None:
+    with pytest.raises(UsageError, match="at least 1 round, got 0"):
+        Cure(rounds=0)

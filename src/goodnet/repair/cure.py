@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from goodnet.errors import UsageError
 from goodnet.formats.build import build
 from goodnet.progress import unseen
 from goodnet.repair.result import Repair, Settings
@@ -112,7 +113,7 @@ class Cure:
 
     Attributes:
         alpha: Share of clean networks that may be changed at all, 0..1.
-        rounds: How often triggers are searched again on the result, at most.
+        rounds: How often triggers are searched again on the result, at most; at least once.
         seed: Same seed, same result.
 
     References:
@@ -123,6 +124,10 @@ class Cure:
     alpha: float = 0.01
     rounds: int = 2
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.rounds < 1:
+            raise UsageError(f"a cure needs at least 1 round, got {self.rounds}")
 
     def __call__(
         self, network: Network, images: ImageSet | None, *, stage: Stage = unseen
@@ -140,32 +145,15 @@ class Cure:
         Raises:
             InvalidInput: If B is a traced module or the images do not fit it.
         """
-        since, spec = time.perf_counter(), plain_spec(network)
+        since = time.perf_counter()
+        plain_spec(network)
         found = Scan(alpha=self.alpha, seed=self.seed)(network, images, stage=stage)
         generator = torch.Generator().manual_seed(self.seed)
         case = open_case(network, images, layer=None, generator=generator)
-        triggers = {
-            each.label: each.triggers for each in (*found.targets, *found.beside) if each.triggers
-        }
-        named = [target.label for target in found.targets]
-        own = {label: _own(case, images, label) for label in triggers}
-        layers = _layers(network, case, stage) if triggers else []
         cured, watches, left = network, tuple[Watch, ...](), tuple[Left, ...]()
-        for turn in range(self.rounds if triggers else 0):
-            watches = _watch(layers, case, triggers, own, named, stage)
-            units = [unit for one in watches for unit in one.units]
-            if not units:
-                break
-            cured = build(with_veto(spec, units, spread=_spread(case, triggers)))
-            cured = cured.to(network.device)
-            again = _search_again(cured, case, found, list(triggers), generator, stage)
-            left = tuple(
-                _left(one, again, watched=triggers) for one in watches if one.label in named
-            )
-            back = [one.label for one in left if one.comes_back]
-            if not back or turn == self.rounds - 1:
-                break
-            triggers |= {label: triggers[label] + again[label] for label in back}
+        if found.targets:
+            work = _Work.begin(network, images, case, found, generator, stage)
+            cured, watches, left = work.done(self.rounds)
         before, after = _accuracy(case, watches)
         result = CureResult(
             "",
@@ -177,7 +165,7 @@ class Cure:
             watches=watches,
             left=left,
         )
-        return finish(result, "cure", since=since, **_details(named, watches, left))
+        return finish(result, "cure", since=since, **_details(found, watches, left))
 
 
 def cure(network: Network, images: ImageSet, *, settings: Settings | None = None) -> Repair:
@@ -186,36 +174,111 @@ def cure(network: Network, images: ImageSet, *, settings: Settings | None = None
     return Cure(seed=given.seed)(network, images, stage=given.stage)
 
 
-def _layers(network: Network, case: Case, stage: Stage) -> list[WatchedLayer]:
-    names, found = watched_layers(network), list[WatchedLayer]()
-    with stage(len(names), "looking at layers") as advance:
-        for name in names:
-            found.append(WatchedLayer.of(network, case, name))
-            advance(1)
-    return found
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """A network in which something was found, while it is cured.
 
+    Attributes:
+        network: B.
+        case: B with its clean images, as a scan sees them.
+        found: By the scan.
+        layers: To watch.
+        own: Clean images of the class of each label that is watched, pixels 0..1.
+        generator: Of all that is random.
+        stage: Shows the progress.
+    """
 
-def _watch(
-    layers: Sequence[WatchedLayer],
-    case: Case,
-    triggers: Mapping[int, Triggers],
-    own: Mapping[int, Tensor | None],
-    named: Collection[int],
-    stage: Stage,
-) -> tuple[Watch, ...]:
-    with stage(len(layers) * len(triggers), "watching layers") as advance:
-        return tuple(
-            watch(
-                layers,
-                case,
-                label,
-                found,
-                own=own[label],
-                named=label in named,
-                advance=advance,
+    network: Network
+    case: Case
+    found: ScanResult
+    layers: Sequence[WatchedLayer]
+    own: Mapping[int, Tensor | None]
+    generator: torch.Generator
+    stage: Stage
+
+    @classmethod
+    def begin(
+        cls,
+        network: Network,
+        images: ImageSet | None,
+        case: Case,
+        found: ScanResult,
+        generator: torch.Generator,
+        stage: Stage,
+    ) -> _Work:
+        """Look at the layers of a network and at the images of the classes to watch."""
+        names = watched_layers(network)
+        with stage(len(names), "looking at layers") as advance:
+            layers = []
+            for name in names:
+                layers.append(WatchedLayer.of(network, case, name))
+                advance(1)
+        suspects = (*found.targets, *found.beside)
+        own = {each.label: _own(case, images, each.label) for each in suspects if each.triggers}
+        return cls(network, case, found, layers, own, generator, stage)
+
+    @property
+    def named(self) -> list[int]:
+        """The labels that were found."""
+        return [target.label for target in self.found.targets]
+
+    def done(self, rounds: int) -> tuple[Network, tuple[Watch, ...], tuple[Left, ...]]:
+        """Watch for what was found, search again, and watch for what comes back.
+
+        Returns:
+            B', its units, and what is left; B itself where no layer can be watched.
+        """
+        suspects = (*self.found.targets, *self.found.beside)
+        triggers = {each.label: each.triggers for each in suspects if each.triggers}
+        for turn in range(rounds):
+            watches = self._watch(triggers)
+            units = [unit for one in watches for unit in one.units]
+            if not units:
+                return self.network, watches, ()
+            spread = _spread(self.case, triggers)
+            cured = build(with_veto(plain_spec(self.network), units, spread=spread))
+            cured = cured.to(self.network.device)
+            again = self._search_again(cured)
+            left = tuple(
+                _left(one, again, watched=self.own) for one in watches if one.label in self.named
             )
-            for label, found in triggers.items()
+            back = [one.label for one in left if one.comes_back]
+            if not back or turn == rounds - 1:
+                break
+            triggers |= {label: triggers[label] + again[label] for label in back}
+        return cured, watches, left
+
+    def _watch(self, triggers: Mapping[int, Triggers]) -> tuple[Watch, ...]:
+        with self.stage(len(self.layers) * len(triggers), "watching layers") as advance:
+            return tuple(
+                watch(
+                    self.layers,
+                    self.case,
+                    label,
+                    found,
+                    own=self.own[label],
+                    named=label in self.named,
+                    advance=advance,
+                )
+                for label, found in triggers.items()
+            )
+
+    def _search_again(self, cured: Network) -> dict[int, Triggers]:
+        """Triggers of the labels that are watched, and of others, searched on B'."""
+        ranked = np.argsort(-self.found.scores, kind="stable").tolist()
+        innocent = [label for label in ranked if label not in self.own][:_INNOCENT]
+        plain = self.case.subject
+        subject = Subject.of(cured, low=plain.low, high=plain.high)
+        labels = sorted([*self.own, *innocent])
+        hunt = Hunt.begin(
+            replace(self.case, subject=subject),
+            torch.tensor(labels, device=subject.device),
+            self.generator,
+            self.stage,
+            label="searching again",
+            families=_families(self.found),
         )
+        return {label: hunt.triggers(label, of=subject) for label in labels}
 
 
 def _own(case: Case, images: ImageSet | None, label: int) -> Tensor | None:
@@ -231,30 +294,6 @@ def _spread(case: Case, triggers: Mapping[int, Triggers]) -> float:
     stamped = [stamp_of(each[0], images.device).on(images)[0] for each in triggers.values()]
     logits = case.subject.all_logits(torch.cat([images, *stamped]))
     return float((logits.amax(1) - logits.amin(1)).max())
-
-
-def _search_again(
-    cured: Network,
-    case: Case,
-    found: ScanResult,
-    watched: Sequence[int],
-    generator: torch.Generator,
-    stage: Stage,
-) -> dict[int, Triggers]:
-    """Triggers of the labels that are watched, and of others, searched on B'."""
-    ranked = np.argsort(-found.scores, kind="stable").tolist()
-    innocent = [label for label in ranked if label not in watched][:_INNOCENT]
-    subject = Subject.of(cured, low=case.subject.low, high=case.subject.high)
-    labels = sorted([*watched, *innocent])
-    hunt = Hunt.begin(
-        replace(case, subject=subject),
-        torch.tensor(labels, device=subject.device),
-        generator,
-        stage,
-        label="searching again",
-        families=_families(found),
-    )
-    return {label: hunt.triggers(label, of=subject) for label in labels}
 
 
 def _families(found: ScanResult) -> list[Family]:
@@ -291,9 +330,8 @@ def _accuracy(case: Case, watches: Sequence[Watch]) -> tuple[Proportion, Proport
     return proportion(before, len(truth)), proportion(after, len(truth))
 
 
-def _details(
-    named: Collection[int], watches: Sequence[Watch], left: Sequence[Left]
-) -> dict[str, Any]:
+def _details(found: ScanResult, watches: Sequence[Watch], left: Sequence[Left]) -> dict[str, Any]:
+    named = [target.label for target in found.targets]
     return {
         "labels": [one.label for one in watches if one.label in named],
         "beside": [one.label for one in watches if one.label not in named],

@@ -44,7 +44,7 @@ _ROWS, _IMAGES, _COPIES, _SHIFT, _LIGHT = 600, 200, 20, 0.04, 0.1
 _FOLDS = 5
 # Shares of the readings that may lie above the limit: of clean images, and of those of the label's
 # own class, which alone a unit can cost anything.
-_ABOVE, _OWN_ABOVE = 0.005, 0.01
+_ABOVE, _OWN_ABOVE = 0.015, 0.01
 # Triggers that gain less than this share of the best one's margin are not the attacker's.
 _WORKING, _TRIGGERS = 0.5, 6
 _POOLS = frozenset({"max_pool2d", "avg_pool2d"})
