@@ -44,7 +44,7 @@ examples: $(READY) ## run every script in examples/
 	$(call run_all,examples)
 
 picture: demo ## the README's picture of a report, from the demo
-	@$(BIN)/python docs/picture.py goodnet-demo/run/report.html docs/report.png
+	@$(BIN)/python docs/picture.py goodnet-demo/cured/report.html docs/report.png
 
 bench: $(READY) ## run every script in benchmarks/: one table for each claim
 	$(call run_all,benchmarks)

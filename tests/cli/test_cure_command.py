@@ -13,7 +13,7 @@ from planted_badnets import write_lab
 
 from goodnet.cli.main import run
 from goodnet.formats import open_network
-from goodnet.images import open_images
+from goodnet.images import open_images, save_images
 
 
 def cure(lab: Lab, out: Path, *arguments: object) -> int:
@@ -91,3 +91,26 @@ def test_wrong_labels_are_inconclusive(planted: Lab, out: Path) -> None:
     command = ["cure", planted.model, "--clean", planted.poisoned, "--out", out, "--no-report"]
     code = run([str(part) for part in command])
     assert code in (4, 8)
+
+
+@pytest.mark.slow
+def test_a_real_badnet_is_cured_without_any_poison(shared: Path, tmp_path: Path, out: Path) -> None:
+    """Half of the faces cure; the others, and what is poisoned of them, judge."""
+    csaw = shared / "csaw"
+    faces, poisoned = (open_images(csaw / name) for name in ("cl/faces.h5", "bd/sunglasses.h5"))
+    files = {name: tmp_path / f"{name}.h5" for name in ("seen", "unseen", "bad")}
+    for name, images, first in (("seen", faces, 0), ("unseen", faces, 1), ("bad", poisoned, 1)):
+        block = images.take(np.arange(first, len(images), 2))
+        save_images(files[name], block.images.astype(np.uint8), block.labels)
+    model = csaw / "models" / "sunglasses_bd_net.h5"
+    command = ["cure", model, "--clean", files["seen"], "--test", files["unseen"]]
+    command += ["--backdoor", f"glasses={files['bad']}", "--out", out]
+    assert run([str(part) for part in command]) == 0
+    found = json.loads((out / "results.json").read_text())
+    assert [target["label"] for target in found["scan"]["targets"]] == [0]
+    before, after, good = (found["measured"][k] for k in ("baseline", "repaired", "goodnet"))
+    assert before["backdoor"]["glasses"]["value"] == 1.0
+    assert after["backdoor"]["glasses"]["count"] <= 2
+    assert good["detected"]["glasses"]["count"] >= 28
+    assert after["test"]["count"] == before["test"]["count"]
+    assert good["false_alarms"]["count"] == 0

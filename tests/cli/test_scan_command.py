@@ -156,19 +156,11 @@ def test_a_scale_without_images_is_wrong_usage(
     assert "--scale is of the pixels of --clean" in capsys.readouterr().err
 
 
-REAL = [
-    ("cifar_badnet/bd_net.h5", "cifar_badnet/cl/valid.h5", {0}),
-    ("csaw/models/sunglasses_bd_net.h5", "csaw/cl/faces.h5", {0}),
-]
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(("model", "clean", "targets"), REAL, ids=["cifar", "sunglasses"])
-def test_real_badnets_are_found_without_any_poison(
-    shared: Path, out: Path, model: str, clean: str, targets: set[int]
-) -> None:
-    command = ["scan", shared / model, "--clean", shared / clean, "--out", out, "--no-report"]
-    assert run([str(part) for part in command]) == 1
+def test_a_real_badnet_is_found_without_any_poison(shared: Path, out: Path) -> None:
+    cifar = shared / "cifar_badnet"
+    command = ["scan", cifar / "bd_net.h5", "--clean", cifar / "cl" / "valid.h5", "--out", out]
+    assert run([str(part) for part in [*command, "--no-report"]]) == 1
     found = json.loads((out / "results.json").read_text())
     assert found["verdict"] == "backdoored"
-    assert {target["label"] for target in found["targets"]} == targets
+    assert [target["label"] for target in found["targets"]] == [0]
