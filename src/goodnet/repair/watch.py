@@ -40,13 +40,13 @@ __all__ = ["Unit", "Watch", "WatchedLayer", "stamp_of", "watch", "watched_layers
 _LAYERS, _MOST_BYTES = 8, 1 << 28
 # Clean images and moved copies of them that a unit is made from, the copies of each at most, and
 # how far these are moved, in shares of the shorter side, brightened and darkened.
-_ROWS, _IMAGES, _COPIES, _SHIFT, _LIGHT = 600, 200, 20, 0.04, 0.1
+_ROWS, _IMAGES, _COPIES, _SHIFT, _LIGHT = 600, 100, 20, 0.04, 0.1
 _FOLDS = 5
 # Shares of the readings that may lie above the limit: of clean images, and of those of the label's
 # own class, which alone a unit can cost anything.
 _ABOVE, _OWN_ABOVE = 0.015, 0.01
 # Triggers that gain less than this share of the best one's margin are not the attacker's.
-_WORKING, _TRIGGERS = 0.5, 6
+_WORKING, _TRIGGERS = 0.5, 10
 _POOLS = frozenset({"max_pool2d", "avg_pool2d"})
 # A limit lies beyond clean images, at this share of how far stamped ones go or farther: the poison
 # of real networks is at a tenth or more of where those triggers are that a search makes as strong
