@@ -290,12 +290,15 @@ def test_a_reader_that_leaves_early_is_no_error(lab: Lab) -> None:
 
 COMMANDS = [
     "inspect",
+    "scan",
+    "cure",
     "prune",
     "repair",
     "compare",
     "guard",
     "evaluate",
     "predict",
+    "report",
     "show",
     "faces",
     "poison",

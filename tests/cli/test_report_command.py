@@ -45,8 +45,8 @@ def test_what_is_no_run_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFi
     for folder in (tmp_path, tmp_path / "nowhere"):
         assert run(["report", str(folder)]) == 4
         assert capsys.readouterr().err == (
-            "goodnet: expected a run folder, made by goodnet prune, repair, compare or scan; there "
-            f"is no results.json in {folder}\n"
+            "goodnet: expected a run folder, made by goodnet prune, repair, cure, compare or scan; "
+            f"there is no results.json in {folder}\n"
         )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from made_runs import compare_run, network, prune_run, repair_run, scan_run
+from made_runs import compare_run, cure_run, network, prune_run, repair_run, scan_run
 
 from goodnet.jobs.report import write_report
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
-NAMES = ("prune", "repair", "compare", "scan", "several", "hostile")
+NAMES = ("prune", "repair", "cure", "compare", "scan", "several", "hostile")
 EVIL = (
     "<script>alert(1)</script>",
     "</script><img src=x onerror=alert(2)>",
@@ -39,10 +39,11 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     repair_run(home / "repair")
     compare_run(home / "compare")
     scan_run(home / "scan")
+    cure_run(home / "made").rename(home / "cure")
     prune_run(home / "descending", order="descending")
     prune_run(home / "ascending")
     prune_run(home / "hostile", sets=EVIL, layer=EVIL[0], net=network(EVIL))
-    found = {n: write_report([home / n]) for n in ("prune", "repair", "compare", "scan", "hostile")}
+    found = {n: write_report([home / n]) for n in NAMES if n != "several"}
     together = [home / name for name in ("ascending", "descending", "repair", "scan")]
     return found | {"several": write_report(together, home / "several.html")}
 

@@ -38,9 +38,9 @@ app = typer.Typer(
     name="goodnet",
     help="Open an image classifier without running it, look for a backdoor, mend and guard it.",
     cls=Commands,
-    epilog="Exit codes: 0 done, 1 a scan has a finding, 2 usage, 3 refused as unsafe, 4 invalid or "
-    "unsupported input, 5 resource limit, 6 file cannot be read or written, 8 a scan is "
-    "inconclusive, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 a scan has a finding or a cure could not take it out, 2 usage, "
+    "3 refused as unsafe, 4 invalid or unsupported input, 5 resource limit, 6 file cannot be read "
+    "or written, 8 a scan or a cure is inconclusive, 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
