@@ -71,7 +71,11 @@ def test_help_names_every_method(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["magic"], 2, "the methods are fine-tune, fine-prune, sparsify, unlearn, erase, got"),
+        (
+            ["magic"],
+            2,
+            "the methods are cure, fine-tune, fine-prune, sparsify, unlearn, erase, got",
+        ),
         (["fine-tune", "--epochs", "0"], 2, "expected at least 1 epoch, got 0"),
         (["sparsify", "--sparsity", "1.2"], 2, "--sparsity is from 0 to 1, got 1.2"),
         (["unlearn"], 2, "--method unlearn needs at least one --trigger"),

@@ -39,8 +39,8 @@ def compare(
         list[str] | None,
         typer.Option(
             metavar="NAME,NAME,...",
-            help="Of prune, fine-tune, fine-prune, sparsify, unlearn, erase; default: all, the "
-            "last two if there is a trigger.",
+            help="Of prune, cure, fine-tune, fine-prune, sparsify, unlearn, erase; default: all, "
+            "the last two if there is a trigger.",
         ),
     ] = None,
     trigger: common.Trigger = None,

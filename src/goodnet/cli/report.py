@@ -17,7 +17,9 @@ __all__ = ["add_report", "report"]
 def report(
     runs: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN...", help="Run folders of scan, cure, prune, repair or compare."),
+        typer.Argument(
+            metavar="RUN...", help="Run folders of scan, cure, prune, repair or compare."
+        ),
     ],
     *,
     out: Annotated[
