@@ -52,7 +52,7 @@ _POOLS = frozenset({"max_pool2d", "avg_pool2d"})
 # of real networks is at a tenth or more of where those triggers are that a search makes as strong
 # as it can. The features look most like the class itself: there it lies farther. For a label that
 # may be innocent, whose own images must be spared, it lies halfway.
-_SHARE, _LATE = 0.07, 0.15
+_SHARE, _LATE = 0.07, 0.25
 _TINY = 1e-6
 
 
