@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,11 +12,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 from _deepid import shared_data
+from _measure import seconds
 from numpy.typing import NDArray
 
 from goodnet import open_images
 
-__all__ = ["Rows", "Suspect", "draw", "suspects", "write_rows"]
+__all__ = ["Rows", "Suspect", "draw", "run_goodnet", "suspects", "write_rows"]
 
 Rows = NDArray[np.int64]
 
@@ -54,6 +58,25 @@ def suspects() -> list[Suspect]:
         Suspect("multi", csaw / "multi_trigger_multi_target_bd_net.h5", faces, (1, 5, 8), multi),
         Suspect("cifar_badnet", model, clean, (0,), {0: cifar / "bd" / "bd_test.h5"}),
     ]
+
+
+def run_goodnet(words: Sequence[str], *, threads: int) -> float:
+    """Run a command of GoodNet in a process of its own; the seconds it took.
+
+    Raises:
+        SystemExit: If it neither ends well nor with a finding.
+    """
+    command = [str(Path(sys.executable).with_name("goodnet")), *words]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    done: list[subprocess.CompletedProcess[str]] = []
+    took = seconds(
+        lambda: done.append(
+            subprocess.run(command, capture_output=True, text=True, env=environment)
+        )
+    )
+    if done[0].returncode not in (0, 1, 8):
+        raise SystemExit(done[0].stderr)
+    return took
 
 
 def draw(images: Path, count: int, seed: int) -> Rows:

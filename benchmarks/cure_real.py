@@ -9,8 +9,6 @@ attack success of B, B' and G, and what G refuses. Other networks than those at 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -18,8 +16,8 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from _measure import header, options, seconds, show, verdict
-from _real import Rows, Suspect, draw, suspects, write_rows
+from _measure import header, options, show, verdict
+from _real import Rows, Suspect, draw, run_goodnet, suspects, write_rows
 
 from goodnet import open_images, open_network
 from goodnet.stats import proportion
@@ -57,17 +55,9 @@ def _run(
     """A row for each trigger, and the seconds of the whole command."""
     out = folder / "run"
     clean = write_rows(suspect.images, seen, folder / "clean.h5")
-    command = [str(Path(sys.executable).with_name("goodnet")), "cure", str(suspect.model)]
+    command = ["cure", str(suspect.model)]
     command += ["--clean", str(clean), "--out", str(out), "--seed", str(given.seed), "--force"]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(given.threads)}
-    done: list[subprocess.CompletedProcess[str]] = []
-    took = seconds(
-        lambda: done.append(
-            subprocess.run(command, capture_output=True, text=True, env=environment)
-        )
-    )
-    if done[0].returncode not in (0, 1, 8):
-        raise SystemExit(done[0].stderr)
+    took = run_goodnet(command, threads=given.threads)
     results = json.loads((out / "results.json").read_text())
     factor = 1 / 255 if results["scale"] == "1/255" else 1.0
     names = (results["repaired"], results["files"]["goodnet"])

@@ -8,8 +8,6 @@ Each run is `goodnet scan` in a process of its own. Other networks than those at
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
@@ -17,8 +15,8 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from _measure import header, options, seconds, show, verdict
-from _real import Suspect, draw, suspects, write_rows
+from _measure import header, options, show, verdict
+from _real import Suspect, draw, run_goodnet, suspects, write_rows
 
 __all__ = ["main"]
 
@@ -56,20 +54,12 @@ def _run(
     suspect: Suspect, count: int, seed: int, folder: Path, given: Namespace
 ) -> tuple[list[str], float, bool]:
     out = folder / "run"
-    command = [str(Path(sys.executable).with_name("goodnet")), "scan", str(suspect.model)]
+    command = ["scan", str(suspect.model)]
     if count:
         some = write_rows(suspect.images, draw(suspect.images, count, seed), folder / "some.h5")
         command += ["--clean", str(some)]
     command += ["--out", str(out), "--seed", str(seed), "--no-report", "--force"]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(given.threads)}
-    done: list[subprocess.CompletedProcess[str]] = []
-    took = seconds(
-        lambda: done.append(
-            subprocess.run(command, capture_output=True, text=True, env=environment)
-        )
-    )
-    if done[0].returncode not in (0, 1, 8):
-        raise SystemExit(done[0].stderr)
+    took = run_goodnet(command, threads=given.threads)
     found = json.loads((out / "results.json").read_text())
     labels = [target["label"] for target in found["targets"]]
     good = sorted(labels) == sorted(suspect.targets)

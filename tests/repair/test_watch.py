@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import planted_badnets as planted
 import pytest
@@ -137,3 +139,8 @@ def test_readers_from_products_are_those_of_the_values(network: Network) -> None
     plain = readers(layer.clean[rows] - layer.clean[rows].mean(0), directions)
     torch.testing.assert_close(layer.readers(rows, directions), plain, rtol=1e-3, atol=1e-4)
     torch.testing.assert_close((plain * directions).sum(0), torch.ones(3))
+
+
+def test_triggers_that_gain_nothing_are_no_error(network: Network) -> None:
+    weak = [replace(square(), margin=-2.0), replace(square(), margin=-3.0)]
+    assert len(watch_at(["fc"], network, weak).led) == 1

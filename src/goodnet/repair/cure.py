@@ -160,7 +160,7 @@ class Cure:
             cured,
             before=before,
             after=after,
-            notes=_notes(case, found, watches, left),
+            notes=_notes(images, found, watches, left),
             scan=found,
             watches=watches,
             left=left,
@@ -345,18 +345,18 @@ def _details(found: ScanResult, watches: Sequence[Watch], left: Sequence[Left]) 
 
 
 def _notes(
-    case: Case, found: ScanResult, watches: Sequence[Watch], left: Sequence[Left]
+    images: ImageSet | None, found: ScanResult, watches: Sequence[Watch], left: Sequence[Left]
 ) -> tuple[str, ...]:
-    notes = list(found.notes)
+    notes, named = list(found.notes), [target.label for target in found.targets]
     if not found.targets:
         notes.append("nothing was found, so nothing was changed: B' is B")
     for one in watches:
-        if not one.units:
+        if not one.units and one.label in named:
             notes.append(
                 f"label {one.label} was found, but no layer tells its triggers from clean images: "
                 "nothing was changed for it"
             )
-        elif not (case.everything.truth == one.label).any():
+        elif one.units and (images is None or not (images.labels == one.label).any()):
             notes.append(
                 f"no clean image of class {one.label} is at hand: how many of its own images B' "
                 "still answers with it is not known"

@@ -181,13 +181,15 @@ def watch(
         layers: To watch.
         case: B with its clean images, as a scan sees them.
         label: The label.
-        triggers: What leads to it, the one with the largest margin first.
+        triggers: What leads to it, one at least.
         own: More clean images of the label's class, pixels 0..1; None for none.
         named: Whether the label was named, and not only stands out beside those that were.
         advance: Told of each layer.
     """
-    least = _WORKING * triggers[0].margin
-    working = [one for one in triggers if one.margin >= least][:_TRIGGERS]
+    ordered = sorted(triggers, key=lambda one: -one.margin)
+    least = _WORKING * ordered[0].margin
+    # One that gains nothing is alone: its share of a margin below 0 would be above it.
+    working = [one for one in ordered if one.margin >= least][:_TRIGGERS] or ordered[:1]
     images, truth = _shown(case).images, _shown(case).truth
     stamped = [stamp_of(one, images.device).on(images)[0] for one in working]
     units: list[Unit] = []
@@ -280,10 +282,8 @@ class _Seen:
             out = fifth == fold
             rows = ~out[:count]
             directions = [self._direction(rows), *self._without_each(rows)]
-            found, mean = (
-                self.layer.readers(~out, torch.stack(directions, 1)),
-                self.layer.mean(~out),
-            )
+            found = self.layer.readers(~out, torch.stack(directions, 1))
+            mean = self.layer.mean(~out)
             clean[out] = (values[out] - mean) @ found[:, 0]
             read = (self.stamped[:, ~rows] - mean) @ found
             together[:, ~rows] = read[:, :, 0]
