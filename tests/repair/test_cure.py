@@ -11,7 +11,9 @@ from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats.build import build
 from goodnet.images import images_from_arrays
 from goodnet.repair import Cure, CureResult, Settings, cure
+from goodnet.repair.cure import Left
 from goodnet.repair.watch import watch
+from goodnet.stats import proportion
 
 TARGET = 2
 
@@ -90,6 +92,19 @@ def test_a_module_is_refused() -> None:
 def test_nothing_on_the_way_could_take_poison(function: object) -> None:
     names = set(inspect.signature(function).parameters)  # type: ignore[arg-type]
     assert not names & {"backdoor", "poison", "poisoned", "test"}
+
+
+@pytest.mark.parametrize(
+    ("after", "again", "innocent", "stays"),
+    [(0, 12, 30, False), (9, 0, 3, True), (0, 29, 12, True), (0, 5, 0, False)],
+)
+def test_what_still_works_or_comes_back_stays(
+    after: int, again: int, innocent: int, *, stays: bool
+) -> None:
+    shares = [proportion(count, 30) for count in (30, after, again, innocent)]
+    left = Left(2, *shares)
+    assert left.stays is stays
+    assert left.to_dict()["stays"] is stays
 
 
 def test_a_cure_without_a_round_is_refused() -> None:

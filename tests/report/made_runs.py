@@ -345,6 +345,7 @@ def cure_run(
     *,
     found: bool = True,
     after: int = 0,
+    stays: bool = False,
     again: tuple[int, int] = (12, 30),
     poisoned: bool = True,
 ) -> Path:
@@ -357,7 +358,7 @@ def cure_run(
         shutil.copytree(folder / "scan" / name, folder / "cure" / name, dirs_exist_ok=True)
     innocent = share(again[1], 30)
     left = {"label": 0, "before": share(30, 30), "after": share(after, 30)}
-    left |= {"again": share(again[0], 30), "innocent": innocent}
+    left |= {"again": share(again[0], 30), "innocent": innocent, "stays": stays}
     told |= {
         "command": "cure",
         "inputs": told["inputs"] | {"clean": scan["inputs"]["clean"]},

@@ -287,11 +287,8 @@ def test_a_cure_without_poison_is_judged_by_what_was_found(tmp_path: Path) -> No
     assert "The attacker's own trigger is not at hand" in plain(verdict.sure)
 
 
-@pytest.mark.parametrize(("after", "again"), [(9, (0, 3)), (0, (29, 12))])
-def test_what_still_works_or_comes_back_is_not_taken_out(
-    tmp_path: Path, after: int, again: tuple[int, int]
-) -> None:
-    folder = cure_run(tmp_path / "run", after=after, again=again, poisoned=False)
+def test_what_still_works_or_comes_back_is_not_taken_out(tmp_path: Path) -> None:
+    folder = cure_run(tmp_path / "run", after=9, stays=True, poisoned=False)
     verdict = judge(read_run(folder))
     assert (verdict.effect, verdict.tag) == ("kept", "Backdoor not taken out")
     assert verdict.finding == "A backdoor for label 0 was found, but not taken out"

@@ -80,10 +80,16 @@ class Left:
         again, innocent = self.again.value or 0.0, self.innocent.value or 0.0
         return again > max(_BACK, innocent)
 
+    @property
+    def stays(self) -> bool:
+        """Whether what was found still works, or something comes back."""
+        return self.comes_back or _value(self.after) > _LITTLE
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data."""
         shares = {name: getattr(self, name) for name in ("before", "after", "again", "innocent")}
-        return {"label": self.label, **{name: each.to_dict() for name, each in shares.items()}}
+        told = {name: each.to_dict() for name, each in shares.items()}
+        return {"label": self.label, **told, "stays": self.stays}
 
 
 @dataclass(frozen=True)
@@ -103,8 +109,8 @@ class CureResult(Repair):
     @property
     def removed(self) -> bool:
         """Whether nothing that was found still works, and nothing comes back."""
-        still = (one.comes_back or _value(one.after) > _LITTLE for one in self.left)
-        return len(self.left) == len(self.scan.targets) and not any(still)
+        known = len(self.left) == len(self.scan.targets)
+        return known and not any(one.stays for one in self.left)
 
 
 @dataclass(frozen=True)

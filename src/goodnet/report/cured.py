@@ -14,10 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["judge_cure"]
 
-# A trigger that was found and works on more images than this is not taken out; nor is one that
-# comes back on more images than that and than those of innocent labels.
-_LITTLE, _BACK = 0.1, 0.2
-
 
 def judge_cure(run: Run, scan: Scan) -> Verdict:
     """Put a cure into words.
@@ -33,7 +29,7 @@ def judge_cure(run: Run, scan: Scan) -> Verdict:
     trial = run.trials[run.shown or 0]
     attack = worst_attack(run.baseline, trial.repaired, trial.guarded)
     works = attack.effect in ("stays", "weakened") if attack else False
-    kept = works or len(run.left) < len(scan.targets) or any(map(_stays, run.left))
+    kept = works or len(run.left) < len(scan.targets) or any(one.stays for one in run.left)
     effect: Literal["kept", "removed"] = "kept" if kept else "removed"
     labels = series([str(target.label) for target in scan.targets])
     which = f"label {labels}" if len(scan.targets) == 1 else f"the labels {labels}"
@@ -75,10 +71,3 @@ def _price(run: Run) -> str:
     if before is None or after is None:
         return ""
     return f"; of clean images B' answers {rate(after)} right, B {rate(before)}"
-
-
-def _stays(left: Left) -> bool:
-    after, again, innocent = (
-        share.value or 0.0 for share in (left.after, left.again, left.innocent)
-    )
-    return after > _LITTLE or again > max(_BACK, innocent)

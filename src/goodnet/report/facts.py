@@ -233,6 +233,7 @@ class Left:
         after: Its success on a B' made without triggers that look like it.
         again: Success of the best trigger that is found when B' is searched.
         innocent: The largest success of triggers that are found so for innocent labels.
+        stays: Whether what was found still works, or something comes back.
     """
 
     label: int
@@ -240,6 +241,7 @@ class Left:
     after: Proportion
     again: Proportion
     innocent: Proportion
+    stays: bool
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,9 @@ def _left(details: Fields) -> tuple[Left, ...]:
         known = [share for share in shares if share is not None]
         if label is None or len(known) < len(_LEFT):
             raise Unreadable("what is left of a backdoor lacks its label or a share")
-        left.append(Left(label, *known))
+        before, after, again, innocent = known
+        stays = each.plain("stays") is not False
+        left.append(Left(label, before, after, again, innocent, stays))
     return tuple(left)
 
 
