@@ -87,6 +87,48 @@ def test_a_network_in_which_nothing_is_found_is_given_back_to_the_bit(
     assert "B' is B" in capsys.readouterr().err
 
 
+def test_the_same_structure_is_a_copy_of_the_file(planted: Lab, out: Path) -> None:
+    assert cure(planted, out, "--form", "same", "--test", planted.test) == 0
+    found = json.loads((out / "results.json").read_text())
+    assert found["repaired"] == "model_repaired.h5"
+    before, after = (open_network(path) for path in (planted.model, out / found["repaired"]))
+    assert before.spec is not None
+    assert after.spec is not None
+    assert after.spec.layers == before.spec.layers
+    changed = [k for k, v in after.spec.arrays.items() if (v != before.spec.arrays[k]).any()]
+    assert changed == ["output/weight", "output/bias"]
+    assert found["details"]["erased"]["layer"] == "fc"
+
+
+def test_without_time_there_is_no_telling(
+    planted: Lab, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cure(planted, out, "--minutes", "0.001") == 8
+    assert "the time was over" in capsys.readouterr().err
+    found = json.loads((out / "results.json").read_text())
+    assert found["repaired"] == "model_clamped.h5"
+    assert found["details"]["left"][0]["again"]["value"] is None
+    page = (out / "report.html").read_text()
+    assert "A backdoor for label 2 was found" in page
+    assert "There was no time to search" in page
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [(("--form", "new"), "clamped, same, got 'new'"), (("--minutes", "-1"), "minutes above 0")],
+)
+def test_wrong_options_are_refused(
+    options: tuple[str, str],
+    message: str,
+    planted: Lab,
+    out: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cure(planted, out, *options) == 2
+    assert message in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_wrong_labels_are_inconclusive(planted: Lab, out: Path) -> None:
     command = ["cure", planted.model, "--clean", planted.poisoned, "--out", out, "--no-report"]
     code = run([str(part) for part in command])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 import numpy as np
 import planted_badnets as planted
@@ -107,6 +108,52 @@ def test_what_still_works_or_comes_back_stays(
     assert left.to_dict()["stays"] is stays
 
 
-def test_a_cure_without_a_round_is_refused() -> None:
-    with pytest.raises(UsageError, match="at least 1 round, got 0"):
-        Cure(rounds=0)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"rounds": 0}, "at least 1 round, got 0"),
+        ({"minutes": 0}, "minutes above 0, got 0"),
+        ({"minutes": float("nan")}, "minutes above 0, got nan"),
+        ({"tolerance": -1}, "from 0 to 100 percentage points, got -1"),
+        ({"form": "other"}, "clamped, same, got 'other'"),
+    ],
+)
+def test_options_out_of_range_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Cure(**options)
+
+
+def test_b_prime_may_keep_its_structure() -> None:
+    network = build(planted.watched_spec())
+    found = Cure(form="same")(network, planted.clean_images(network, 120))
+    assert found.network.spec is not None
+    assert network.spec is not None
+    assert found.network.spec.layers == network.spec.layers
+    unseen = planted.clean_images(network, 120, seed=5).sample(120)
+    others = unseen.images[unseen.labels != TARGET]
+    assert (found.network.answers(stamped(others)) == TARGET).mean() <= 0.05
+    # Its features are its classes, one each: what leads to a label are images of its class, too.
+    same = found.network.answers(others) == network.answers(others)
+    assert same.mean() >= 0.98
+    assert found.removed
+    assert found.watches == ()
+    assert found.details["erased"]["layer"] == "fc"
+
+
+def test_the_same_structure_needs_images() -> None:
+    with pytest.raises(UsageError, match="needs clean images, got none"):
+        Cure(form="same")(build(planted.watched_spec()), None)
+
+
+def test_without_time_nothing_is_searched_again() -> None:
+    network = build(planted.watched_spec())
+    found = Cure(minutes=1e-6)(network, planted.clean_images(network))
+    (left,) = found.left
+    assert left.again.total == 0
+    assert not found.searched
+    assert not found.removed
+    assert not left.stays
+    assert any("the time was over" in note for note in found.notes)
+    unseen = planted.clean_images(network, 120, seed=5).sample(120)
+    others = unseen.images[unseen.labels != TARGET]
+    assert (found.network.answers(stamped(others)) == TARGET).mean() <= 0.02

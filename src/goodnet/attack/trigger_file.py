@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from goodnet.images.pixels import Images
 
-__all__ = ["read_trigger", "write_trigger"]
+__all__ = ["read_trigger", "trigger_of", "write_trigger"]
 
 Plane = NDArray[np.float32]
 
@@ -56,10 +56,22 @@ def read_trigger(path: Path | str) -> Trigger:
             f"expected a trigger file with the arrays mask and pattern, or added, got "
             f"{', '.join(contents.tables) or 'no arrays'}: {str(path)!r}"
         )
-    arrays = {name: _read(contents, name) for name in names}
+    return trigger_of(Path(path).name, {name: _read(contents, name) for name in names})
+
+
+def trigger_of(name: str, arrays: Mapping[str, Plane]) -> Trigger:
+    """A trigger from its arrays, as a trigger file holds them.
+
+    Args:
+        name: What it is called.
+        arrays: `mask` and `pattern`, or `added`; see `read_trigger`.
+
+    Raises:
+        InvalidInput: If the arrays are not a trigger.
+    """
     _check(arrays)
-    height, width = arrays[names[-1]].shape[1:]
-    return Trigger(Path(path).name, _painter(arrays), least=(height, width))
+    height, width = arrays["added" if "added" in arrays else "pattern"].shape[1:]
+    return Trigger(name, _painter(arrays), least=(height, width))
 
 
 def write_trigger(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -33,6 +33,21 @@ def cure(
         Path | None, typer.Option(metavar="IMAGES", help="Clean labelled test images.")
     ] = None,
     backdoor: opt.Backdoor = None,
+    form: Annotated[
+        str,
+        typer.Option(
+            metavar="clamped|same",
+            help="Of B': a few built-in layers more, or the same layers with other numbers.",
+        ),
+    ] = "clamped",
+    minutes: Annotated[
+        float | None,
+        typer.Option(metavar="M", help="Begin no new search after so many; default: no end."),
+    ] = None,
+    tolerance: Annotated[
+        float,
+        typer.Option(metavar="X", help="Percentage points of clean accuracy that B' may lose."),
+    ] = 1.0,
     seed: Seed = 0,
     scale: opt.Scale = None,
     layout: opt.Layout = None,
@@ -53,17 +68,18 @@ def cure(
     from goodnet.jobs.repair.plan import Choices, plan_repair
     from goodnet.jobs.repair.run import Suspect
     from goodnet.jobs.run_record import Began
-    from goodnet.repair.cure import Cure
+    from goodnet.repair.cure import Cure, Form
     from goodnet.repair.methods import find_method
 
     began = Began(typed(context))
+    method = Cure(form=cast("Form", form), minutes=minutes, tolerance=tolerance, seed=seed)
     plan = plan_repair("cure", find_method("cure"), Choices(seed=seed))
     job = PruneJob(model, clean, test, opt.named_files(backdoor, more))
     with files.run_folder(out, force=force) as folder:
         opened = open_job(job, InputOptions(architecture, scale, layout, range, device))
         note(*opened.inputs.notes)
         suspect = Suspect(opened)
-        found = Cure(seed=seed)(suspect.network, opened.inputs.clean, stage=progress_bar)
+        found = method(suspect.network, opened.inputs.clean, stage=progress_bar)
         note(*found.notes)
         evaluations = write_repair(suspect, plan, found, folder, began=began)
         if report:
@@ -74,19 +90,18 @@ def cure(
 
 
 def _code(found: CureResult) -> int:
-    if found.scan.verdict == "inconclusive":
+    if found.scan.verdict == "inconclusive" or not found.searched:
         return INCONCLUSIVE
     return 0 if found.removed else FINDING
 
 
 def _summary(found: CureResult, evaluations: Sequence[Evaluation]) -> str:
     parts = [found_lines(found.scan)]
-    if found.watches:
+    if found.scan.targets:
         parts.append(_left(found))
-        layers = sorted({unit.layer for one in found.watches for unit in one.units})
         parts.append(
-            f"B' watches {', '.join(layers) or 'no layer'}; accuracy on {found.before.total} clean "
-            f"images {percent(found.before)} before, {percent(found.after)} after"
+            f"B' {_done(found)}; accuracy on {found.before.total} clean images "
+            f"{percent(found.before)} before, {percent(found.after)} after"
         )
     if evaluations[0].clean or evaluations[0].backdoor:
         parts.append(measured(evaluations))
@@ -94,6 +109,15 @@ def _summary(found: CureResult, evaluations: Sequence[Evaluation]) -> str:
     parts.append("percent, with 95 % intervals (Clopper-Pearson)")
     parts.append(f"{seconds} s, peak memory {memory} MiB")
     return "\n\n".join(parts)
+
+
+def _done(found: CureResult) -> str:
+    erased = found.details.get("erased")
+    if erased:
+        layer = erased["layer"]
+        return f"lost what triggers add to {layer}" if layer else "is B: nothing did better"
+    layers = sorted({unit.layer for one in found.watches for unit in one.units})
+    return f"watches {', '.join(layers) or 'no layer'}"
 
 
 def _left(found: CureResult) -> str:

@@ -2,22 +2,27 @@
 
 The network is scanned; units watch its layers for what was found (see `repair.watch`) and take the
 logit of the label away where they fire (see `repair.veto`). Then triggers of the same labels are
-searched again on the result: what comes back is watched for, too.
+searched again on the result: what comes back is watched for, too. Where no layer may be added, what
+the triggers add to the features is erased by weights alone (see `repair.erase`).
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import torch
 
+from goodnet.attack.trigger_file import trigger_of
 from goodnet.errors import UsageError
 from goodnet.formats.build import build
 from goodnet.progress import unseen
+from goodnet.repair.erase import erase
 from goodnet.repair.result import Repair, Settings
 from goodnet.repair.tune import finish, plain_spec
 from goodnet.repair.veto import with_veto
@@ -40,8 +45,9 @@ if TYPE_CHECKING:
     from goodnet.scan.result import RecoveredTrigger
     from goodnet.types import Proportion
 
-__all__ = ["Cure", "CureResult", "Left", "cure"]
+__all__ = ["Cure", "CureResult", "Form", "Left", "cure"]
 
+Form = Literal["clamped", "same"]
 Triggers = tuple["RecoveredTrigger", ...]
 
 # Clean images of a label's own class that are looked at, the most.
@@ -52,6 +58,8 @@ _INNOCENT = 8
 _LITTLE = 0.1
 # Families of triggers that are searched again.
 _LIKELY = 4
+# Triggers of each label that are erased, of different families.
+_ERASED = 3
 # A trigger comes back that works on more images than this share, and than those of innocent labels.
 _BACK = 0.2
 
@@ -64,7 +72,8 @@ class Left:
         label: The label it leads to.
         before: Success of the best trigger the scan found, on B.
         after: Its success on a B' made without triggers of its family.
-        again: Success of the best trigger that is found when B' is searched.
+        again: Success of the best trigger that is found when B' is searched; of no images where
+            there was no time to search.
         innocent: The largest success of triggers that are found so for innocent labels.
     """
 
@@ -73,6 +82,11 @@ class Left:
     after: Proportion
     again: Proportion
     innocent: Proportion
+
+    @property
+    def searched(self) -> bool:
+        """Whether B' was searched."""
+        return self.again.total > 0
 
     @property
     def comes_back(self) -> bool:
@@ -110,7 +124,12 @@ class CureResult(Repair):
     def removed(self) -> bool:
         """Whether nothing that was found still works, and nothing comes back."""
         known = len(self.left) == len(self.scan.targets)
-        return known and not any(one.stays for one in self.left)
+        return known and self.searched and not any(one.stays for one in self.left)
+
+    @property
+    def searched(self) -> bool:
+        """Whether B' was searched for what comes back, wherever something was found."""
+        return all(one.searched for one in self.left)
 
 
 @dataclass(frozen=True)
@@ -119,7 +138,13 @@ class Cure:
 
     Attributes:
         alpha: Share of clean networks that may be changed at all, 0..1.
+        form: Of B': "clamped" adds a few layers that only watch, and no clean image changes its
+            answer unless it is of a class that is watched; "same" changes numbers of the layers
+            there are.
         rounds: How often triggers are searched again on the result, at most; at least once.
+        minutes: After so many nothing more is searched; None for no end.
+        tolerance: Percentage points of accuracy on clean images that B' may lose: labels that are
+            watched only because they stand out beside those named are let go for it.
         seed: Same seed, same result.
 
     References:
@@ -128,12 +153,23 @@ class Cure:
     """
 
     alpha: float = 0.01
+    form: Form = "clamped"
     rounds: int = 2
+    minutes: float | None = None
+    tolerance: float = 1.0
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if self.form not in get_args(Form):
+            raise UsageError(f"the forms of B' are {', '.join(get_args(Form))}, got {self.form!r}")
         if self.rounds < 1:
             raise UsageError(f"a cure needs at least 1 round, got {self.rounds}")
+        if self.minutes is not None and not self.minutes > 0:
+            raise UsageError(f"expected minutes above 0, got {self.minutes:g}")
+        if not 0 <= self.tolerance < 100:
+            raise UsageError(
+                f"expected a tolerance from 0 to 100 percentage points, got {self.tolerance:g}"
+            )
 
     def __call__(
         self, network: Network, images: ImageSet | None, *, stage: Stage = unseen
@@ -150,28 +186,20 @@ class Cure:
 
         Raises:
             InvalidInput: If B is a traced module or the images do not fit it.
+            UsageError: If B' is to keep its structure and there are no images.
         """
         since = time.perf_counter()
         plain_spec(network)
+        if images is None and self.form == "same":
+            raise UsageError("a cure of the form same needs clean images, got none")
         found = Scan(alpha=self.alpha, seed=self.seed)(network, images, stage=stage)
         generator = torch.Generator().manual_seed(self.seed)
         case = open_case(network, images, layer=None, generator=generator)
-        cured, watches, left = network, tuple[Watch, ...](), tuple[Left, ...]()
-        if found.targets:
-            work = _Work.begin(network, images, case, found, generator, stage)
-            cured, watches, left = work.done(self.rounds)
-        before, after = _accuracy(case, watches)
-        result = CureResult(
-            "",
-            cured,
-            before=before,
-            after=after,
-            notes=_notes(images, found, watches, left),
-            scan=found,
-            watches=watches,
-            left=left,
-        )
-        return finish(result, "cure", since=since, **_details(found, watches, left))
+        end = math.inf if self.minutes is None else since + 60 * self.minutes
+        work = _Work(self, network, images, case, found, generator, stage, end=end)
+        result = work.done()
+        told = result.with_warning(self.tolerance)
+        return finish(told, "cure", since=since)
 
 
 def cure(network: Network, images: ImageSet, *, settings: Settings | None = None) -> Repair:
@@ -182,77 +210,114 @@ def cure(network: Network, images: ImageSet, *, settings: Settings | None = None
 
 @dataclass(frozen=True, eq=False)
 class _Work:
-    """A network in which something was found, while it is cured.
+    """A network that was scanned, while it is cured.
 
     Attributes:
+        options: How.
         network: B.
+        images: Clean ones; None where there are none.
         case: B with its clean images, as a scan sees them.
         found: By the scan.
-        layers: To watch.
-        own: Clean images of the class of each label that is watched, pixels 0..1.
         generator: Of all that is random.
         stage: Shows the progress.
+        end: When nothing more is searched, as `time.perf_counter` tells it.
     """
 
+    options: Cure
     network: Network
+    images: ImageSet | None
     case: Case
     found: ScanResult
-    layers: Sequence[WatchedLayer]
-    own: Mapping[int, Tensor | None]
     generator: torch.Generator
     stage: Stage
+    end: float
 
-    @classmethod
-    def begin(
-        cls,
-        network: Network,
-        images: ImageSet | None,
-        case: Case,
-        found: ScanResult,
-        generator: torch.Generator,
-        stage: Stage,
-    ) -> _Work:
-        """Look at the layers of a network and at the images of the classes to watch."""
-        names = watched_layers(network)
-        with stage(len(names), "looking at layers") as advance:
-            layers = []
-            for name in names:
-                layers.append(WatchedLayer.of(network, case, name))
-                advance(1)
-        suspects = (*found.targets, *found.beside)
-        own = {each.label: _own(case, images, each.label) for each in suspects if each.triggers}
-        return cls(network, case, found, layers, own, generator, stage)
-
-    @property
+    @cached_property
     def named(self) -> list[int]:
         """The labels that were found."""
         return [target.label for target in self.found.targets]
 
-    def done(self, rounds: int) -> tuple[Network, tuple[Watch, ...], tuple[Left, ...]]:
-        """Watch for what was found, search again, and watch for what comes back.
+    @cached_property
+    def layers(self) -> list[WatchedLayer]:
+        """Those to watch."""
+        names, found = watched_layers(self.network), []
+        with self.stage(len(names), "looking at layers") as advance:
+            for name in names:
+                found.append(WatchedLayer.of(self.network, self.case, name))
+                advance(1)
+        return found
 
-        Returns:
-            B', its units, and what is left; B itself where no layer can be watched.
-        """
+    def done(self) -> CureResult:
+        """Take out what was found, if anything was."""
+        if not self.found.targets:
+            return self._result(self.network)
+        if self.options.form == "same" and self.images is not None:
+            return self._same(self.images)
+        return self._clamped()
+
+    def _clamped(self) -> CureResult:
+        """Watch for what was found, search again, and watch for what comes back."""
         suspects = (*self.found.targets, *self.found.beside)
         triggers = {each.label: each.triggers for each in suspects if each.triggers}
-        for turn in range(rounds):
-            watches = self._watch(triggers)
+        for turn in range(self.options.rounds):
+            watches = self._affordable(self._watch(triggers))
             units = [unit for one in watches for unit in one.units]
             if not units:
-                return self.network, watches, ()
+                return self._result(self.network, watches)
             spread = _spread(self.case, triggers)
             cured = build(with_veto(plain_spec(self.network), units, spread=spread))
             cured = cured.to(self.network.device)
-            again = self._search_again(cured)
+            again = self._search_again(cured, watched=list(triggers))
             left = tuple(
-                _left(one, again, watched=self.own) for one in watches if one.label in self.named
+                _left(one.label, (one.led[0], one.escaped[0]), again, watched=triggers)
+                for one in watches
+                if one.label in self.named
             )
             back = [one.label for one in left if one.comes_back]
-            if not back or turn == rounds - 1:
+            if not back or turn == self.options.rounds - 1 or self._late:
                 break
             triggers |= {label: triggers[label] + again[label] for label in back}
-        return cured, watches, left
+        return self._result(cured, watches, left)
+
+    def _same(self, images: ImageSet) -> CureResult:
+        """Erase what the triggers of the labels named add to the features."""
+        given = [
+            (target.label, trigger)
+            for target in self.found.targets
+            for trigger in target.triggers[:_ERASED]
+        ]
+        erased = erase(
+            self.network,
+            images,
+            triggers=[
+                trigger_of(f"label {label}, {trigger.family}", trigger.arrays)
+                for label, trigger in given
+            ],
+            layer=self.network.features_layer,
+            settings=Settings(seed=self.options.seed, stage=self.stage),
+        )
+        again = self._search_again(erased.network, watched=self.named)
+        told = erased.details["triggers"]
+        left = []
+        for label in self.named:
+            place = next(i for i, (each, _) in enumerate(given) if each == label)
+            works = tuple(
+                proportion(row["count"], row["total"])
+                for row in (told[place]["led_before"], told[place]["led_after"])
+            )
+            left.append(_left(label, works, again, watched=self.named))
+        result = self._result(erased.network, left=tuple(left))
+        return replace(
+            result,
+            before=erased.before,
+            after=erased.after,
+            notes=(*result.notes, *erased.notes),
+            details={**result.details, "erased": dict(erased.details)},
+        )
+
+    @property
+    def _late(self) -> bool:
+        return time.perf_counter() > self.end
 
     def _watch(self, triggers: Mapping[int, Triggers]) -> tuple[Watch, ...]:
         with self.stage(len(self.layers) * len(triggers), "watching layers") as advance:
@@ -262,20 +327,37 @@ class _Work:
                     self.case,
                     label,
                     found,
-                    own=self.own[label],
+                    own=_own(self.case, self.images, label),
                     named=label in self.named,
                     advance=advance,
                 )
                 for label, found in triggers.items()
             )
 
-    def _search_again(self, cured: Network) -> dict[int, Triggers]:
-        """Triggers of the labels that are watched, and of others, searched on B'."""
+    def _affordable(self, watches: tuple[Watch, ...]) -> tuple[Watch, ...]:
+        """Without labels beside those named, the last first, while all cost too much."""
+        kept = list(watches)
+        for one in reversed(watches):
+            before, after = _accuracy(self.case, kept)
+            if 100 * (before.count - after.count) <= self.options.tolerance * before.total:
+                break
+            if one.label not in self.named and one.changed.any():
+                kept.remove(one)
+        return tuple(kept)
+
+    def _search_again(self, cured: Network, *, watched: Sequence[int]) -> dict[int, Triggers]:
+        """Triggers of the labels that are watched, and of others, searched on B'.
+
+        Returns:
+            By label; none where there is no time left.
+        """
+        if self._late:
+            return {}
         ranked = np.argsort(-self.found.scores, kind="stable").tolist()
-        innocent = [label for label in ranked if label not in self.own][:_INNOCENT]
+        innocent = [label for label in ranked if label not in watched][:_INNOCENT]
         plain = self.case.subject
         subject = Subject.of(cured, low=plain.low, high=plain.high)
-        labels = sorted([*self.own, *innocent])
+        labels = sorted([*watched, *innocent])
         hunt = Hunt.begin(
             replace(self.case, subject=subject),
             torch.tensor(labels, device=subject.device),
@@ -285,6 +367,22 @@ class _Work:
             families=_families(self.found),
         )
         return {label: hunt.triggers(label, of=subject) for label in labels}
+
+    def _result(
+        self, cured: Network, watches: tuple[Watch, ...] = (), left: tuple[Left, ...] = ()
+    ) -> CureResult:
+        before, after = _accuracy(self.case, watches)
+        return CureResult(
+            "",
+            cured,
+            before=before,
+            after=after,
+            notes=_notes(self.images, self.found, watches, left),
+            details=_details(self.found, watches, left),
+            scan=self.found,
+            watches=watches,
+            left=left,
+        )
 
 
 def _own(case: Case, images: ImageSet | None, label: int) -> Tensor | None:
@@ -309,15 +407,22 @@ def _families(found: ScanResult) -> list[Family]:
     return [family for family in FAMILIES if family.name in names]
 
 
-def _left(one: Watch, again: Mapping[int, Triggers], *, watched: Collection[int]) -> Left:
+def _left(
+    label: int,
+    found: Sequence[Proportion],
+    again: Mapping[int, Triggers],
+    *,
+    watched: Collection[int],
+) -> Left:
+    before, after = found
     nothing = proportion(0, 0)
     works = {
-        label: max((trigger.success for trigger in found), key=_value, default=nothing)
-        for label, found in again.items()
+        each: max((trigger.success for trigger in triggers), key=_value, default=nothing)
+        for each, triggers in again.items()
     }
-    others = [share for label, share in works.items() if label not in watched]
+    others = [share for each, share in works.items() if each not in watched]
     innocent = max(others, key=_value, default=nothing)
-    return Left(one.label, one.led[0], one.escaped[0], works[one.label], innocent)
+    return Left(label, before, after, works.get(label, nothing), innocent)
 
 
 def _value(share: Proportion) -> float:
@@ -339,7 +444,7 @@ def _accuracy(case: Case, watches: Sequence[Watch]) -> tuple[Proportion, Proport
 def _details(found: ScanResult, watches: Sequence[Watch], left: Sequence[Left]) -> dict[str, Any]:
     named = [target.label for target in found.targets]
     return {
-        "labels": [one.label for one in watches if one.label in named],
+        "labels": named,
         "beside": [one.label for one in watches if one.label not in named],
         "units": [
             {"label": unit.label, "layer": unit.layer, "room": unit.room}
@@ -373,4 +478,9 @@ def _notes(
         for one in left
         if one.comes_back
     ]
+    if not all(one.searched for one in left):
+        notes.append(
+            "the time was over before triggers were searched on B': whether any comes back is not "
+            "known"
+        )
     return tuple(notes)

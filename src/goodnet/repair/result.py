@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from goodnet.errors import UsageError
 from goodnet.progress import Stage, unseen
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from goodnet.types import Proportion
 
 __all__ = ["EpochResult", "Repair", "Settings"]
+
+Result = TypeVar("Result", bound="Repair")
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ class Repair:
         """Accuracy lost on the images held back, percentage points."""
         return 100 * (self.before.count - self.after.count) / self.before.total
 
-    def with_warning(self, tolerance: float) -> Repair:
+    def with_warning(self: Result, tolerance: float) -> Result:
         """The same with a note if it costs more than is tolerated, percentage points."""
         if self.cost <= tolerance:
             return self

@@ -47,6 +47,8 @@ def judge_cure(run: Run, scan: Scan) -> Verdict:
         else "The attacker's own trigger is not at hand: what is counted are triggers that a scan "
         "found, on a B' made without those that look alike. "
     )
+    if any(not one.again.total for one in run.left):
+        sure += "There was no time to search B' for triggers that come back. "
     return Verdict(
         effect,
         TAGS[effect],
