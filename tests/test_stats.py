@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
 
 from goodnet.errors import InvalidInput
-from goodnet.stats import proportion
+from goodnet.stats import conformal_limit, proportion
 
 TAIL = 0.025
 
@@ -86,3 +86,26 @@ def test_refuses_a_count_that_cannot_be(count: int, total: int) -> None:
 def test_importing_it_does_not_import_scipy() -> None:
     code = "import sys, goodnet.stats; sys.exit('scipy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(("count", "rate"), [(9, 0.1), (60, 0.05), (99, 0.01), (30, 0.2)])
+def test_a_conformal_limit_holds_its_rate_over_a_thousand_sets(count: int, rate: float) -> None:
+    """However readings are distributed: here some are far out."""
+    random = np.random.default_rng(0)
+    above = []
+    for _ in range(1000):
+        readings = np.exp(3 * random.standard_normal(count))
+        limit, holds = conformal_limit(readings.tolist(), rate)
+        assert holds <= rate + 1e-12
+        above.append((np.exp(3 * random.standard_normal(200)) > limit).mean())
+    error = np.std(above) / np.sqrt(len(above))
+    assert abs(np.mean(above) - holds) <= 4 * error
+
+
+@given(st.lists(st.floats(-5, 5), min_size=1, max_size=30), st.floats(0.001, 0.999))
+def test_a_conformal_limit_is_one_of_the_readings(readings: list[float], rate: float) -> None:
+    limit, holds = conformal_limit(readings, rate)
+    assert limit in readings
+    above = sum(reading > limit for reading in readings)
+    assert above < holds * (len(readings) + 1) + 1e-9
+    assert holds <= max(rate, 1 / (len(readings) + 1)) + 1e-12

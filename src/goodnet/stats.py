@@ -1,14 +1,16 @@
-"""Intervals: counts in, numbers out."""
+"""Intervals and limits: counts and readings in, numbers out."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from operator import index
 from typing import SupportsIndex
 
 from goodnet.errors import InvalidInput
 from goodnet.types import Proportion
 
-__all__ = ["CONFIDENCE", "proportion"]
+__all__ = ["CONFIDENCE", "conformal_limit", "proportion"]
 
 CONFIDENCE = 0.95
 
@@ -44,6 +46,31 @@ def proportion(count: SupportsIndex, total: SupportsIndex) -> Proportion:
         raise InvalidInput(f"expected a count from 0 to the total {total}, got {count}")
     value = count / total if total else None
     return Proportion(value, _lower(count, total), 1.0 - _lower(total - count, total), count, total)
+
+
+def conformal_limit(readings: Sequence[float], rate: float) -> tuple[float, float]:
+    """What a new reading exceeds no more often than a rate, however the readings are distributed.
+
+    Args:
+        readings: Exchangeable with the new one, at least one.
+        rate: 0..1.
+
+    Returns:
+        The limit and the rate that it holds: k / (n + 1) at the k-th largest of n readings. Where
+        n is below 1 / rate - 1 the limit is the largest, and what holds is 1 / (n + 1).
+
+    Example:
+        >>> conformal_limit([3.0, 1.0, 2.0], 0.5)
+        (2.0, 0.5)
+        >>> conformal_limit([3.0, 1.0, 2.0], 0.01)
+        (3.0, 0.25)
+
+    References:
+        Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005.
+    """
+    count = len(readings)
+    place = max(1, math.floor(rate * (count + 1) + 1e-9))
+    return sorted(readings, reverse=True)[min(place, count) - 1], place / (count + 1)
 
 
 def _lower(count: int, total: int) -> float:

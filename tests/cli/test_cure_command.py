@@ -75,6 +75,7 @@ def test_what_is_printed(planted: Lab, out: Path, capsys: pytest.CaptureFixture[
     assert printed.startswith("backdoored; p = ")
     assert "searched on B'" in printed
     assert "B' watches fc; accuracy on 60 clean images" in printed
+    assert re.search(r"class 2: G refuses at most [\d.]+ % of its clean images, as far", printed)
     assert f"written to {out}" in notes
 
 
@@ -115,7 +116,12 @@ def test_without_time_there_is_no_telling(
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [(("--form", "new"), "clamped, same, got 'new'"), (("--minutes", "-1"), "minutes above 0")],
+    [
+        (("--form", "new"), "clamped, same, got 'new'"),
+        (("--minutes", "-1"), "minutes above 0"),
+        (("--false-alarms", "few"), "a share such as 1% or 0.01 for --false-alarms, got 'few'"),
+        (("--false-alarms", "100%"), "between 0 and 1, got 1"),
+    ],
 )
 def test_wrong_options_are_refused(
     options: tuple[str, str],

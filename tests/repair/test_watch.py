@@ -131,6 +131,29 @@ def test_more_images_of_the_class_move_the_limit_beyond_them(network: Network) -
     assert (over(network, after, own) <= 1e-4).all()
 
 
+@pytest.mark.parametrize(("count", "holds"), [(99, 0.01), (30, 1 / 31)])
+def test_units_hold_a_rate_of_false_alarms_on_the_class_itself(count: int, holds: float) -> None:
+    """One image of the class in a hundred bears the square faintly; the limit leaves it out."""
+    network = build(planted.watched_spec())
+    case = case_of(network)
+    layers = [WatchedLayer.of(network, case, name) for name in watched_layers(network)]
+    faint = square(part=0.3)
+    assert faint.mask is not None
+    clean = planted.clean_images(network, 900, seed=7).sample(900)
+    own = torch.from_numpy(clean.images[clean.labels == TARGET])[:count].clone()
+    mask, added = torch.from_numpy(faint.mask), torch.from_numpy(faint.added)
+    own[0] = (1 - mask) * own[0] + added
+    seen = int((case.everything.truth == TARGET).sum())
+    found = watch(layers, case, TARGET, [square()], own=own[: count - seen])
+    assert found.own == count
+    assert found.alarms == pytest.approx(holds)
+    fires = torch.stack([over(network, unit, own[: count - seen]) > 1e-3 for unit in found.units])
+    assert int(fires.any(0).sum()) == 0
+    loose = watch(layers, case, TARGET, [square()], own=own[: count - seen], false_alarms=0.1)
+    fires = torch.stack([over(network, unit, own[: count - seen]) > 0 for unit in loose.units])
+    assert int(fires.any(0).sum()) <= 0.1 * (count + 1)
+
+
 def test_readers_from_products_are_those_of_the_values(network: Network) -> None:
     layer = WatchedLayer.of(network, case_of(network), "fc")
     random = torch.Generator().manual_seed(0)

@@ -48,6 +48,14 @@ def cure(
         float,
         typer.Option(metavar="X", help="Percentage points of clean accuracy that B' may lose."),
     ] = 1.0,
+    false_alarms: Annotated[
+        str,
+        typer.Option(
+            metavar="SHARE",
+            help="Share of the clean images of a watched class that G may refuse, such as 1% or "
+            "0.01; others it never refuses.",
+        ),
+    ] = "1%",
     seed: Seed = 0,
     scale: opt.Scale = None,
     layout: opt.Layout = None,
@@ -72,7 +80,13 @@ def cure(
     from goodnet.repair.methods import find_method
 
     began = Began(typed(context))
-    method = Cure(form=cast("Form", form), minutes=minutes, tolerance=tolerance, seed=seed)
+    method = Cure(
+        form=cast("Form", form),
+        minutes=minutes,
+        tolerance=tolerance,
+        false_alarms=opt.share(false_alarms, what="a share such as 1% or 0.01 for --false-alarms"),
+        seed=seed,
+    )
     plan = plan_repair("cure", find_method("cure"), Choices(seed=seed))
     job = PruneJob(model, clean, test, opt.named_files(backdoor, more))
     with files.run_folder(out, force=force) as folder:
@@ -103,6 +117,7 @@ def _summary(found: CureResult, evaluations: Sequence[Evaluation]) -> str:
             f"B' {_done(found)}; accuracy on {found.before.total} clean images "
             f"{percent(found.before)} before, {percent(found.after)} after"
         )
+        parts += ["\n".join(lines)] if (lines := _alarms(found)) else []
     if evaluations[0].clean or evaluations[0].backdoor:
         parts.append(measured(evaluations))
     seconds, memory = costs(found.seconds, found.peak_memory)
@@ -118,6 +133,16 @@ def _done(found: CureResult) -> str:
         return f"lost what triggers add to {layer}" if layer else "is B: nothing did better"
     layers = sorted({unit.layer for one in found.watches for unit in one.units})
     return f"watches {', '.join(layers) or 'no layer'}"
+
+
+def _alarms(found: CureResult) -> list[str]:
+    """What is known of images of the classes that are watched."""
+    return [
+        f"class {one.label}: G refuses at most {100 * one.alarms:.2g} % of its clean images, as far "
+        f"as {one.own} of them tell"
+        for one in found.watches
+        if one.units and one.alarms is not None
+    ]
 
 
 def _left(found: CureResult) -> str:

@@ -27,6 +27,7 @@ __all__ = [
     "Source",
     "named_files",
     "numbers",
+    "share",
 ]
 
 Model = Annotated[
@@ -119,6 +120,16 @@ def numbers(texts: list[str], *, what: str) -> list[float]:
         UsageError: If one is not a number.
     """
     return [_number(part, what) for item in texts for part in item.split(",")]
+
+
+def share(text: str, *, what: str) -> float:
+    """Read "1%" or "0.01".
+
+    Raises:
+        UsageError: If it is neither.
+    """
+    number = _number(text.removesuffix("%"), what)
+    return number / 100 if text.endswith("%") else number
 
 
 def _number(text: str, what: str) -> float:

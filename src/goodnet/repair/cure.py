@@ -26,7 +26,7 @@ from goodnet.repair.erase import erase
 from goodnet.repair.result import Repair, Settings
 from goodnet.repair.tune import finish, plain_spec
 from goodnet.repair.veto import with_veto
-from goodnet.repair.watch import Watch, WatchedLayer, stamp_of, watch, watched_layers
+from goodnet.repair.watch import Watch, WatchedLayer, shown, stamp_of, watch, watched_layers
 from goodnet.scan.case import open_case, pixels_of
 from goodnet.scan.families import FAMILIES
 from goodnet.scan.scan import Hunt, Scan
@@ -145,6 +145,8 @@ class Cure:
         minutes: After so many nothing more is searched; None for no end.
         tolerance: Percentage points of accuracy on clean images that B' may lose: labels that are
             watched only because they stand out beside those named are let go for it.
+        false_alarms: Share of the clean images of a class that its units may fire on, 0..1; images
+            that are answered with other classes are never refused.
         seed: Same seed, same result.
 
     References:
@@ -157,6 +159,7 @@ class Cure:
     rounds: int = 2
     minutes: float | None = None
     tolerance: float = 1.0
+    false_alarms: float = 0.01
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -169,6 +172,10 @@ class Cure:
         if not 0 <= self.tolerance < 100:
             raise UsageError(
                 f"expected a tolerance from 0 to 100 percentage points, got {self.tolerance:g}"
+            )
+        if not 0 < self.false_alarms < 1:
+            raise UsageError(
+                f"expected a share of false alarms between 0 and 1, got {self.false_alarms:g}"
             )
 
     def __call__(
@@ -329,6 +336,7 @@ class _Work:
                     found,
                     own=_own(self.case, self.images, label),
                     named=label in self.named,
+                    false_alarms=self.options.false_alarms,
                     advance=advance,
                 )
                 for label, found in triggers.items()
@@ -386,10 +394,14 @@ class _Work:
 
 
 def _own(case: Case, images: ImageSet | None, label: int) -> Tensor | None:
-    """Clean images of a class, pixels 0..1, whether or not the scan saw them."""
+    """Clean images of a class, pixels 0..1, that no unit is made from; None if there are none."""
     if images is None or not (images.labels == label).any():
         return None
-    return pixels_of(case.subject, images.take(np.flatnonzero(images.labels == label)[:_OWN]))
+    found = pixels_of(case.subject, images.take(np.flatnonzero(images.labels == label)[:_OWN]))
+    seen, made_from = torch.zeros(len(found), dtype=torch.bool, device=found.device), shown(case)
+    for image in made_from.images[made_from.truth == label]:
+        seen |= (found == image).flatten(1).all(1)
+    return None if seen.all() else found[~seen]
 
 
 def _spread(case: Case, triggers: Mapping[int, Triggers]) -> float:
@@ -450,6 +462,9 @@ def _details(found: ScanResult, watches: Sequence[Watch], left: Sequence[Left]) 
             {"label": unit.label, "layer": unit.layer, "room": unit.room}
             for one in watches
             for unit in one.units
+        ],
+        "alarms": [
+            {"label": one.label, "images": one.own, "at_most": one.alarms} for one in watches
         ],
         "left": [one.to_dict() for one in left],
     }

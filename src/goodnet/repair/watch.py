@@ -6,14 +6,16 @@ lies, late ones what it does; a large trigger is seen best early, a thin one lat
 several layers and one of them is enough.
 
 All is told from clean images and from triggers a scan found. How far clean images go is read from
-images that the unit was not made from: 60 images in thousands of dimensions fit anything.
+images that the unit was not made from: 60 images in thousands of dimensions fit anything. How
+often units fire on images of the label's own class, the only ones whose answer they can change, is
+held by a conformal limit, over all layers together.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +27,7 @@ from goodnet.repair.tune import plain_spec
 from goodnet.scan.directions import common_direction, readers
 from goodnet.scan.families import Stamp
 from goodnet.scan.subject import Subject
-from goodnet.stats import proportion
+from goodnet.stats import conformal_limit, proportion
 
 if TYPE_CHECKING:
     from goodnet.network import Network
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from goodnet.scan.result import RecoveredTrigger
     from goodnet.types import Proportion
 
-__all__ = ["Unit", "Watch", "WatchedLayer", "stamp_of", "watch", "watched_layers"]
+__all__ = ["Unit", "Watch", "WatchedLayer", "shown", "stamp_of", "watch", "watched_layers"]
 
 # Layers watched at most, and the most bytes of their values that are held.
 _LAYERS, _MOST_BYTES = 8, 1 << 28
@@ -76,6 +78,15 @@ class Unit:
     size: float
     room: float
 
+    def moved(self, farther: float) -> Unit:
+        """The same with a limit so many times as far beyond clean images."""
+        return replace(
+            self,
+            limit=self.limit + (farther - 1) * self.size,
+            size=farther * self.size,
+            room=self.room / farther,
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Watch:
@@ -88,6 +99,9 @@ class Watch:
         led: Of each trigger, how many images of other classes B answers with the label.
         escaped: How many of them no unit fires on that was made without the image and without
             triggers of this family, as the attacker's may be of a family that none was found in.
+        own: How many clean images of the label's class the limits know.
+        alarms: The share of that class's images that a unit fires on is no larger, 0..1, on average
+            over such sets of images; None where there are none.
     """
 
     label: int
@@ -95,6 +109,8 @@ class Watch:
     changed: NDArray[np.bool_]
     led: tuple[Proportion, ...]
     escaped: tuple[Proportion, ...]
+    own: int = 0
+    alarms: float | None = None
 
 
 def watched_layers(network: Network) -> list[str]:
@@ -146,7 +162,7 @@ class WatchedLayer:
     @classmethod
     def of(cls, network: Network, case: Case, name: str) -> WatchedLayer:
         """Run the clean images of a case, and moved copies of them, up to a layer."""
-        images = _shown(case).images
+        images = shown(case).images
         copies = min(_COPIES, max(1, _ROWS // len(images)))
         moved = torch.cat([images, *_moved(images, copies - 1)])
         subject = Subject.of(network, low=case.subject.low, high=case.subject.high, layer=name)
@@ -173,6 +189,7 @@ def watch(
     *,
     own: Tensor | None = None,
     named: bool = True,
+    false_alarms: float = 0.01,
     advance: Advance = lambda _done: None,
 ) -> Watch:
     """Make the units of one label.
@@ -182,19 +199,20 @@ def watch(
         case: B with its clean images, as a scan sees them.
         label: The label.
         triggers: What leads to it, one at least.
-        own: More clean images of the label's class, pixels 0..1; None for none.
+        own: More clean images of the label's class, pixels 0..1, that units are not made from; None
+            for none.
         named: Whether the label was named, and not only stands out beside those that were.
+        false_alarms: Share of the clean images of the label's class that units may fire on, 0..1.
         advance: Told of each layer.
     """
     ordered = sorted(triggers, key=lambda one: -one.margin)
     least = _WORKING * ordered[0].margin
     # One that gains nothing is alone: its share of a margin below 0 would be above it.
     working = [one for one in ordered if one.margin >= least][:_TRIGGERS] or ordered[:1]
-    images, truth = _shown(case).images, _shown(case).truth
+    images, truth = shown(case).images, shown(case).truth
     stamped = [stamp_of(one, images.device).on(images)[0] for one in working]
     units: list[Unit] = []
-    fired = torch.zeros(len(images), dtype=torch.bool, device=images.device)
-    caught = torch.zeros(len(working), len(images), dtype=torch.bool, device=images.device)
+    readings: list[_Readings] = []
     for layer in layers:
         seen = _Seen(
             layer,
@@ -207,22 +225,50 @@ def watch(
         found = seen.judge(named=named)
         if found.limit < found.stamped:
             units.append(seen.unit(label, found))
-            fired |= found.clean[: len(images)] > found.limit
-            caught |= found.apart > found.limit
+            readings.append(found)
         advance(1)
+    farther, alarms = _conformal([found.own / found.limit for found in readings], false_alarms)
+    fired = torch.zeros(len(images), dtype=torch.bool, device=images.device)
+    caught = torch.zeros(len(working), len(images), dtype=torch.bool, device=images.device)
+    kept = []
+    for unit, found in zip(units, readings, strict=True):
+        if farther < unit.room:
+            kept.append(unit.moved(farther))
+            fired |= found.clean[: len(images)] > farther * found.limit
+            caught |= found.apart > farther * found.limit
     led = torch.stack([case.subject.all_logits(each).argmax(1) == label for each in stamped])
     led &= truth != label
     others = int((truth != label).sum())
     return Watch(
         label,
-        tuple(units),
+        tuple(kept),
         (fired & (case.subject.all_logits(images).argmax(1) == label)).cpu().numpy(),
         tuple(proportion(int(row.sum()), others) for row in led),
         tuple(proportion(int(row.sum()), others) for row in led & ~caught),
+        own=int((truth == label).sum()) + (0 if own is None else len(own)),
+        alarms=alarms,
     )
 
 
-def _shown(case: Case) -> Shown:
+def _conformal(ratios: Sequence[Tensor], rate: float) -> tuple[float, float | None]:
+    """How much farther limits must lie for all of them together to hold a rate.
+
+    Args:
+        ratios: Of readings of the class's own images to the limit, by layer.
+        rate: 0..1.
+
+    Returns:
+        What to multiply limits with, at least 1, and the rate that holds; None for it where there
+        are no such images.
+    """
+    if not ratios or not len(ratios[0]):
+        return 1.0, None
+    worst = torch.stack(list(ratios)).amax(0).tolist()
+    limit, holds = conformal_limit(worst, rate)
+    return max(1.0, limit), holds
+
+
+def shown(case: Case) -> Shown:
     """The images that units are made from."""
     everything = case.everything
     return everything[torch.arange(min(len(everything), _IMAGES), device=everything.truth.device)]
@@ -242,12 +288,14 @@ class _Readings:
         clean: Of clean images, then of all moved copies, in the same order, shape (rows,).
         apart: Of stamped images, by units made without triggers of the same family, shape
             (triggers, images).
+        own: Of clean images of the label's class, without copies, shape (images,).
         stamped: How far stamped images go.
         limit: What lies between.
     """
 
     clean: Tensor
     apart: Tensor
+    own: Tensor
     stamped: float
     limit: float
 
@@ -293,10 +341,10 @@ class _Seen:
         limit = max(size, (_SHARE if len(self.layer.shape) > 1 else _LATE) * reach)
         if not named:
             limit = max(limit, math.sqrt(size * max(reach, 0.0)))
-        own = self._own(clean)
-        if len(own):
-            limit = max(limit, _level(own, int(_OWN_ABOVE * int(self.own.sum()))))
-        return _Readings(clean, apart, reach, limit)
+        own, copies = self._own(clean)
+        if len(copies):
+            limit = max(limit, _level(copies, int(_OWN_ABOVE * int(self.own.sum()))))
+        return _Readings(clean, apart, own, reach, limit)
 
     def unit(self, label: int, found: _Readings) -> Unit:
         """The unit made from all images."""
@@ -310,13 +358,19 @@ class _Seen:
             found.stamped / found.limit,
         )
 
-    def _own(self, clean: Tensor) -> Tensor:
-        """Readings of images of the label's class, by units that were not made from them."""
-        found = clean[self.own.repeat(len(clean) // len(self.own))]
+    def _own(self, clean: Tensor) -> tuple[Tensor, Tensor]:
+        """Readings of images of the label's class, by units that were not made from them.
+
+        Returns:
+            Of the images, and of them and moved copies of those that there are copies of.
+        """
+        copied = clean[self.own.repeat(len(clean) // len(self.own))]
+        own = clean[: len(self.own)][self.own]
         if self.more is None:
-            return found
+            return own, copied
         reader, mean = self._whole()
-        return torch.cat([found, (self.more - mean) @ reader])
+        read = (self.more - mean) @ reader
+        return torch.cat([own, read]), torch.cat([copied, read])
 
     def _whole(self) -> tuple[Tensor, Tensor]:
         """The reader that all images give, and their mean."""
