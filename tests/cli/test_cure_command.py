@@ -101,6 +101,24 @@ def test_the_same_structure_is_a_copy_of_the_file(planted: Lab, out: Path) -> No
     assert found["details"]["erased"]["layer"] == "fc"
 
 
+def test_without_clean_images_there_is_no_telling_what_is_left(
+    planted: Lab, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["cure", str(planted.model), "--out", str(out)]) == 8
+    printed, notes = capsys.readouterr()
+    assert printed.startswith("suspicious")
+    assert "no clean images were given" in notes
+    found = json.loads((out / "results.json").read_text())
+    assert found["inputs"]["clean"] is None
+    assert found["repaired"] == "model_clamped.h5"
+    assert found["scan"]["verdict"] == "suspicious"
+    assert "label 2" in (out / "report.html").read_text()
+    for options in (["--scale", "raw"], ["--form", "same"]):
+        command = ["cure", str(planted.model), *options, "--out", str(out), "--force"]
+        assert run(command) == 2
+        assert "--clean" in capsys.readouterr().err
+
+
 def test_without_time_there_is_no_telling(
     planted: Lab, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

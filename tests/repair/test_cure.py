@@ -141,6 +141,21 @@ def test_b_prime_may_keep_its_structure() -> None:
     assert found.details["erased"]["layer"] == "fc"
 
 
+def test_without_images_some_are_made_and_less_is_said() -> None:
+    network = build(planted.watched_spec())
+    found = Cure()(network, None)
+    assert found.scan.verdict == "suspicious"
+    assert found.details["labels"] == [TARGET]
+    assert all(one["at_most"] is None for one in found.details["alarms"])
+    assert any("no clean image of" in note for note in found.notes)
+    unseen = planted.clean_images(network, 120, seed=5).sample(120)
+    others = unseen.images[unseen.labels != TARGET]
+    assert (network.answers(stamped(others)) == TARGET).mean() > 0.95
+    assert (found.network.answers(stamped(others)) == TARGET).mean() <= 0.02
+    same = found.network.answers(unseen.images) == network.answers(unseen.images)
+    assert same.mean() >= 0.98
+
+
 def test_the_same_structure_needs_images() -> None:
     with pytest.raises(UsageError, match="needs clean images, got none"):
         Cure(form="same")(build(planted.watched_spec()), None)

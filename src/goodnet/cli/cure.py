@@ -14,6 +14,7 @@ from goodnet.cli.report import add_report
 from goodnet.cli.scan import FINDING, INCONCLUSIVE, found_lines
 from goodnet.cli.text import note, percent, progress_bar, table
 from goodnet.cli.typed import typed
+from goodnet.errors import UsageError
 
 if TYPE_CHECKING:
     from goodnet.repair.cure import CureResult
@@ -27,7 +28,14 @@ def cure(
     model: opt.Model,
     more: opt.More = None,
     *,
-    clean: opt.Clean,
+    clean: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="IMAGES",
+            help="Clean labelled images: HDF5, .npz or a folder; without them the result is less "
+            "certain.",
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="The run folder to make.")],
     test: Annotated[
         Path | None, typer.Option(metavar="IMAGES", help="Clean labelled test images.")
@@ -67,7 +75,8 @@ def cure(
 ) -> None:
     """Scan a network and take out what is found; write B' and G. No trigger need be given.
 
-    Exit code 0 where nothing is left to find, 1 where something is, 8 where there is no telling.
+    Exit code 0 where nothing is left to find, 1 where something is, 8 where there is no telling,
+    as of what is left where no clean images were given.
     """
     from goodnet import files
     from goodnet.jobs.inputs import InputOptions
@@ -79,6 +88,8 @@ def cure(
     from goodnet.repair.cure import Cure, Form
     from goodnet.repair.methods import find_method
 
+    if form == "same" and clean is None:
+        raise UsageError("--form same needs --clean")
     began = Began(typed(context))
     method = Cure(
         form=cast("Form", form),
@@ -93,18 +104,20 @@ def cure(
         opened = open_job(job, InputOptions(architecture, scale, layout, range, device))
         note(*opened.inputs.notes)
         suspect = Suspect(opened)
-        found = method(suspect.network, opened.inputs.clean, stage=progress_bar)
+        found = method(suspect.network, opened.inputs.given, stage=progress_bar)
         note(*found.notes)
         evaluations = write_repair(suspect, plan, found, folder, began=began)
         if report:
             add_report(folder, out)
     print(_summary(found, evaluations))
     note(f"written to {out}")
-    raise typer.Exit(_code(found))
+    raise typer.Exit(_code(found, sure=clean is not None))
 
 
-def _code(found: CureResult) -> int:
+def _code(found: CureResult, *, sure: bool) -> int:
     if found.scan.verdict == "inconclusive" or not found.searched:
+        return INCONCLUSIVE
+    if found.scan.targets and not sure:
         return INCONCLUSIVE
     return 0 if found.removed else FINDING
 
@@ -138,8 +151,8 @@ def _done(found: CureResult) -> str:
 def _alarms(found: CureResult) -> list[str]:
     """What is known of images of the classes that are watched."""
     return [
-        f"class {one.label}: G refuses at most {100 * one.alarms:.2g} % of its clean images, as far "
-        f"as {one.own} of them tell"
+        f"class {one.label}: G refuses at most {100 * one.alarms:.2g} % of its clean images, as "
+        f"far as {one.own} of them tell"
         for one in found.watches
         if one.units and one.alarms is not None
     ]

@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import torch
 
 from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats import open_network
-from goodnet.images import ImageSet, Scale, check_fits, find_scale, open_images
+from goodnet.images import (
+    RAW,
+    ImageSet,
+    Scale,
+    check_fits,
+    find_scale,
+    images_from_arrays,
+    open_images,
+)
 from goodnet.network import Network
+from goodnet.scan.case import open_case
 
-__all__ = ["InputOptions", "Inputs", "open_images_for", "open_inputs", "to_device"]
+__all__ = [
+    "InputOptions",
+    "Inputs",
+    "invent_inputs",
+    "open_images_for",
+    "open_inputs",
+    "to_device",
+]
 
 
 @dataclass(frozen=True)
@@ -40,9 +57,11 @@ class Inputs:
 
     Attributes:
         network: The suspect network.
-        clean: The clean set, scaled as the network wants it.
+        clean: The clean set, scaled as the network wants it; images made from the network where
+            none were given.
         scale: That scale.
         notes: One sentence per thing that was detected.
+        invented: Whether the clean set was made here.
     """
 
     network: Network
@@ -50,6 +69,12 @@ class Inputs:
     scale: Scale
     options: InputOptions
     notes: tuple[str, ...]
+    invented: bool = False
+
+    @property
+    def given(self) -> ImageSet | None:
+        """The clean set if it was given."""
+        return None if self.invented else self.clean
 
     def open(self, path: Path, *, name: str | None = None) -> ImageSet:
         """Open another set for the same network, scaled like the clean one.
@@ -84,6 +109,33 @@ def open_inputs(model: Path, clean: Path, options: InputOptions) -> Inputs:
         options=options,
         notes=tuple(notes),
     )
+
+
+def invent_inputs(model: Path, options: InputOptions) -> Inputs:
+    """Open a network that there are no clean images for, and make some from it.
+
+    Their labels are what the network answers, and pixels are in the range it seems to want.
+
+    Raises:
+        GoodnetError: If the file cannot be opened or is refused.
+        UsageError: If a scale was asked for.
+    """
+    if options.scale is not None:
+        raise UsageError("--scale is of the pixels of --clean, which is not given")
+    network = to_device(open_network(model, architecture=options.architecture), options.device)
+    case = open_case(network, None, layer=None, generator=torch.Generator().manual_seed(0))
+    shown, low, high = case.everything, case.subject.low, case.subject.high
+    pixels, labels = shown.images.cpu().numpy(), shown.truth.cpu().numpy()
+    both_sides = low < 0
+    images = images_from_arrays(
+        2 * pixels - 1 if both_sides else (255 * pixels).round(),
+        labels,
+        layout="NCHW",
+        range="-1..1" if both_sides else "0..255",
+        name="made from the network",
+    )
+    scale = RAW if both_sides or high == 255 else Scale(Fraction(1, 255))
+    return Inputs(network, images.scaled(scale), scale, options, case.notes, invented=True)
 
 
 def to_device(network: Network, device: str) -> Network:

@@ -18,7 +18,7 @@ def about_inputs(opened: Opened) -> dict[str, Any]:
     source = spec.source if spec else None
     return {
         "model": {"name": source.path.name, "sha256": source.sha256} if source else None,
-        "clean": _about_images(opened.inputs.clean),
+        "clean": None if opened.inputs.invented else _about_images(opened.inputs.clean),
         "test": _about_images(opened.test) if opened.test else None,
         "backdoor": {name: _about_images(images) for name, images in opened.backdoor.items()},
     }

@@ -205,7 +205,7 @@ class Cure:
         end = math.inf if self.minutes is None else since + 60 * self.minutes
         work = _Work(self, network, images, case, found, generator, stage, end=end)
         result = work.done()
-        told = result.with_warning(self.tolerance)
+        told = result if images is None else result.with_warning(self.tolerance)
         return finish(told, "cure", since=since)
 
 
@@ -476,17 +476,19 @@ def _notes(
     notes, named = list(found.notes), [target.label for target in found.targets]
     if not found.targets:
         notes.append("nothing was found, so nothing was changed: B' is B")
-    for one in watches:
-        if not one.units and one.label in named:
-            notes.append(
-                f"label {one.label} was found, but no layer tells its triggers from clean images: "
-                "nothing was changed for it"
-            )
-        elif one.units and (images is None or not (images.labels == one.label).any()):
-            notes.append(
-                f"no clean image of class {one.label} is at hand: how many of its own images B' "
-                "still answers with it is not known"
-            )
+    notes += [
+        f"label {one.label} was found, but no layer tells its triggers from clean images: nothing "
+        "was changed for it"
+        for one in watches
+        if not one.units and one.label in named
+    ]
+    known = () if images is None else images.labels
+    if unseen := [str(one.label) for one in watches if one.units and one.label not in known]:
+        which = f"class {unseen[0]}" if len(unseen) == 1 else f"the classes {', '.join(unseen)}"
+        notes.append(
+            f"no clean image of {which} is at hand: how many of its own images B' still answers "
+            "with it is not known"
+        )
     notes += [
         f"a trigger for label {one.label} can still be found: it works on {one.again} percent of "
         f"the images, where one for an innocent label works on {one.innocent}"

@@ -53,7 +53,8 @@ _POOLS = frozenset({"max_pool2d", "avg_pool2d"})
 # A limit lies beyond clean images, at this share of how far stamped ones go or farther: the poison
 # of real networks is at a tenth or more of where those triggers are that a search makes as strong
 # as it can. The features look most like the class itself: there it lies farther. For a label that
-# may be innocent, whose own images must be spared, it lies halfway.
+# may be innocent, whose own images must be spared, it lies halfway. Images that were made from the
+# network go as far in any direction as it likes, and tell no limit: there it lies at the share.
 _SHARE, _LATE = 0.07, 0.25
 _TINY = 1e-6
 
@@ -222,12 +223,13 @@ def watch(
             [max(one.margin, _TINY) for one in working],
             [one.family for one in working],
         )
-        found = seen.judge(named=named)
+        found = seen.judge(named=named, invented=case.invented)
         if found.limit < found.stamped:
             units.append(seen.unit(label, found))
             readings.append(found)
         advance(1)
-    farther, alarms = _conformal([found.own / found.limit for found in readings], false_alarms)
+    ratios = [] if case.invented else [found.own / found.limit for found in readings]
+    farther, alarms = _conformal(ratios, false_alarms)
     fired = torch.zeros(len(images), dtype=torch.bool, device=images.device)
     caught = torch.zeros(len(working), len(images), dtype=torch.bool, device=images.device)
     kept = []
@@ -320,7 +322,7 @@ class _Seen:
     weights: Sequence[float]
     families: Sequence[str]
 
-    def judge(self, *, named: bool) -> _Readings:
+    def judge(self, *, named: bool, invented: bool) -> _Readings:
         """Read each fifth of the images by what the others give, and set a limit."""
         count, values = self.layer.images, self.layer.clean
         fifth = torch.arange(len(values), device=values.device) % count % _FOLDS
@@ -338,11 +340,12 @@ class _Seen:
             apart[:, ~rows] = read[:, :, 1:].diagonal(dim1=0, dim2=2).T
         size = max(_level(clean, int(_ABOVE * len(clean))), _TINY)
         reach = float(together.median(1).values.median())
-        limit = max(size, (_SHARE if len(self.layer.shape) > 1 else _LATE) * reach)
+        share = _SHARE if invented or len(self.layer.shape) > 1 else _LATE
+        limit = max(_TINY if invented and named else size, share * reach)
         if not named:
             limit = max(limit, math.sqrt(size * max(reach, 0.0)))
         own, copies = self._own(clean)
-        if len(copies):
+        if len(copies) and not invented:
             limit = max(limit, _level(copies, int(_OWN_ABOVE * int(self.own.sum()))))
         return _Readings(clean, apart, own, reach, limit)
 

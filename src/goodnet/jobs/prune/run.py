@@ -14,7 +14,7 @@ from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats import silence
 from goodnet.images import ImageSet
 from goodnet.jobs.answers import Answers, Towers, evaluation
-from goodnet.jobs.inputs import InputOptions, Inputs, open_inputs
+from goodnet.jobs.inputs import InputOptions, Inputs, invent_inputs, open_inputs
 from goodnet.network import Network
 from goodnet.progress import Advance
 from goodnet.repair.layers import default_layer
@@ -61,13 +61,13 @@ class PruneJob:
 
     Attributes:
         model: The suspect network.
-        clean: Clean labelled validation set.
+        clean: Clean labelled validation set; None to make images from the network.
         test: Clean labelled test set.
         backdoor: Poisoned sets by name.
     """
 
     model: Path
-    clean: Path
+    clean: Path | None
     test: Path | None = None
     backdoor: Mapping[str, Path] = field(default_factory=dict)
 
@@ -143,7 +143,11 @@ def open_job(job: PruneJob, options: InputOptions) -> Opened:
     Raises:
         GoodnetError: If an input is refused or does not fit the network.
     """
-    inputs = open_inputs(job.model, job.clean, options)
+    inputs = (
+        invent_inputs(job.model, options)
+        if job.clean is None
+        else open_inputs(job.model, job.clean, options)
+    )
     return Opened(
         inputs=inputs,
         test=inputs.open(job.test) if job.test else None,

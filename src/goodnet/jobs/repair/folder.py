@@ -117,7 +117,7 @@ def _scan(
     suspect: Suspect, found: ScanResult, folder: Path
 ) -> tuple[dict[str, Any], dict[str, str]]:
     inputs = suspect.opened.inputs
-    seen = Scanned(inputs.network, inputs.clean, inputs.options.device)
+    seen = Scanned(inputs.network, inputs.given, inputs.options.device)
     return scan_facts(seen, found, folder)
 
 
