@@ -1,22 +1,24 @@
 """The zoo: small networks with and without backdoors, as recipes for `goodnet attack`.
 
-One half is to choose by (thresholds, families, constants), the other to report. No network of one
-half has a seed, and so no synthetic person and no first weight, of the other.
+One part is to choose by (families, the form of the score), one to calibrate by (what clean networks
+score), one to report. No network of one part has a seed, and so no synthetic person and no first
+weight, of another.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
-__all__ = ["FAMILIES", "Half", "Recipe", "cifar_part", "zoo"]
+__all__ = ["FAMILIES", "PARTS", "Part", "Recipe", "cifar_part", "zoo"]
 
-Half = Literal["choose", "report"]
+Part = Literal["choose", "calibrate", "report"]
+PARTS: tuple[Part, ...] = get_args(Part)
 
 _FACES = ("sunglasses", "lipstick", "eyebrows", "patch", "blended", "sinusoid", "low-frequency")
 _PICTURES = ("patch", "checkerboard", "blended", "sinusoid", "low-frequency", "warp")
@@ -30,7 +32,7 @@ class Recipe:
     """One network of the zoo.
 
     Attributes:
-        half: To choose by, or to report.
+        part: To choose by, to calibrate by, or to report.
         classes: People to tell apart; 10 for CIFAR-10.
         architecture: One of `goodnet attack`.
         triggers: What is planted; empty for a clean network.
@@ -39,7 +41,7 @@ class Recipe:
         aware: Whether the attacker foresaw pruning.
     """
 
-    half: Half
+    part: Part
     classes: int
     architecture: str
     triggers: tuple[str, ...]
@@ -65,7 +67,7 @@ class Recipe:
         planted = "+".join(self.triggers) or "clean"
         aware = "-aware" if self.aware else ""
         rate = "" if self.clean else f"-{100 * self.rate:g}"
-        return f"{self.half}-{self.architecture}-{self.classes}-{planted}{aware}{rate}-{self.seed}"
+        return f"{self.part}-{self.architecture}-{self.classes}-{planted}{aware}{rate}-{self.seed}"
 
     def options(self, cifar: Path) -> list[str]:
         """What `goodnet attack` is told; `cifar` is what `cifar_part` wrote."""
@@ -83,21 +85,32 @@ class Recipe:
         return [*given, f"--rate={self.rate}", *(["--pruning-aware"] if self.aware else [])]
 
 
-def zoo(half: Half) -> list[Recipe]:
-    """All networks of one half, backdoored and clean in turn."""
-    first = {"choose": 1000, "report": 2000}[half]
-    planted = list(_choose_planted() if half == "choose" else _report_planted())
-    clean: list[_Kind] = [
-        (classes, architecture, (), 0.1, False)
-        for classes, architecture, count in _CLEAN[half]
-        for _ in range(count)
-    ]
-    kinds = [*chain.from_iterable(zip_longest(_shuffled(planted), _shuffled(clean)))]
-    kinds += _MORE if half == "report" else []
-    return [
-        Recipe(half, classes, architecture, triggers, first + place, rate, aware)
-        for place, (classes, architecture, triggers, rate, aware) in enumerate(filter(None, kinds))
-    ]
+def zoo(part: Part) -> list[Recipe]:
+    """All networks of one part, backdoored and clean in turn."""
+    if part == "choose":
+        kinds = _in_turn(_choose_planted(), _clean("choose"))
+        return [_recipe(part, 1000 + place, kind) for place, kind in enumerate(kinds)]
+    kinds = _in_turn(_report_planted(), _clean("report"))
+    kinds += _in_turn(_more_planted(), _clean("more"))
+    calibrate = part == "calibrate"
+    places = range(_CALIBRATE) if calibrate else range(_CALIBRATE, len(kinds))
+    found = [_recipe(part, 2000 + place, kinds[place]) for place in places]
+    return sorted(found, key=lambda recipe: recipe.classes > 1000)
+
+
+def _in_turn(planted: Iterable[_Kind], clean: Iterable[_Kind]) -> list[_Kind]:
+    pairs = zip_longest(_shuffled([*planted]), _shuffled([*clean]))
+    return [kind for kind in chain.from_iterable(pairs) if kind is not None]
+
+
+def _recipe(part: Part, seed: int, kind: _Kind) -> Recipe:
+    classes, architecture, triggers, rate, aware = kind
+    return Recipe(part, classes, architecture, triggers, seed, rate, aware)
+
+
+def _clean(name: str) -> Iterator[_Kind]:
+    for classes, architecture, count in _CLEAN[name]:
+        yield from [(classes, architecture, (), 0.1, False)] * count
 
 
 def cifar_part(archive: Path, out: Path, *, images: int = 10_000) -> None:
@@ -119,12 +132,11 @@ _CLEAN = {
                (10, "residual", 2), (1283, "deepid", 1)],
     "report": [(50, "deepid", 24), (50, "small", 10), (200, "deepid", 6), (10, "small", 14),
                (10, "residual", 4), (1283, "deepid", 2)],
+    "more": [(50, "deepid", 8), (50, "small", 3), (200, "deepid", 4), (10, "small", 4),
+             (10, "residual", 1)],
 }  # fmt: skip
-# In the place of those that will not take: a share of 1 % is few images.
-_MORE: list[_Kind] = [
-    (50, "deepid", (name,), 0.1, False)
-    for name in ("eyebrows", "sinusoid", "low-frequency", "blended", "sunglasses", "lipstick")
-]
+# The first so many of those with seeds from 2000 on are to calibrate by.
+_CALIBRATE = 36
 
 
 def _choose_planted() -> Iterator[_Kind]:
@@ -170,6 +182,26 @@ def _report_planted() -> Iterator[_Kind]:
         yield 10, "residual", (name,), 0.1, False
     yield 1283, "deepid", ("lipstick",), 0.1, False
     yield 1283, "deepid", _TRIPLE, 0.1, False
+
+
+def _more_planted() -> Iterator[_Kind]:
+    """In the place of those that calibrate, and of those that will not take: 1 % is few images."""
+    for name in ("eyebrows", "sinusoid", "low-frequency", "blended", "sunglasses", "lipstick"):
+        yield 50, "deepid", (name,), 0.1, False
+    for name in ("sunglasses", "eyebrows", "patch"):
+        yield 50, "deepid", (name,), 0.05, False
+    for name in ("lipstick", "patch", "blended"):
+        yield 50, "small", (name,), 0.1, False
+    for name in ("eyebrows", "sunglasses"):
+        yield 200, "deepid", (name,), 0.1, False
+    for name in ("patch", "blended", "sinusoid", "checkerboard", "low-frequency"):
+        yield 10, "small", (name,), 0.1, False
+    for name in ("patch", "sinusoid"):
+        yield 10, "residual", (name,), 0.1, False
+    for name in ("sunglasses", "eyebrows"):
+        yield 50, "small", (name,), 0.1, False
+    for name in ("patch", "blended", "lipstick"):
+        yield 50, "deepid", (name,), 0.1, False
 
 
 def _shuffled(kinds: list[_Kind]) -> list[_Kind]:

@@ -24,7 +24,7 @@ import torch
 from _attack import plant
 from _deepid import shared_data
 from _measure import header, options, show
-from _zoo import FAMILIES, Recipe, cifar_part, zoo
+from _zoo import FAMILIES, PARTS, Recipe, cifar_part, zoo
 from scipy.stats import gumbel_r, kstest
 
 from goodnet import open_images, open_network
@@ -76,7 +76,7 @@ def main(arguments: list[str] | None = None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     file = given.rows or folder / "rows.jsonl"
     cifar = folder / "cifar.h5"
-    recipes = zoo(given.half)[: given.networks]
+    recipes = zoo(given.part)[: given.networks]
     if given.quick:
         recipes = [replace(each, classes=5, architecture="small") for each in recipes[:2]]
     if not cifar.exists() and not given.quick and any(each.classes == 10 for each in recipes):
@@ -85,7 +85,7 @@ def main(arguments: list[str] | None = None) -> None:
         with _mine(folder / recipe.name) as mine:
             if mine:
                 _see(recipe, folder, cifar, file, given)
-    rows = [row for row in _read(file) if row.recipe.half == given.half]
+    rows = [row for row in _read(file) if row.recipe.part == given.part]
     for method in given.methods:
         _report(method, [row for row in rows if row.method == method])
 
@@ -234,7 +234,7 @@ def _parse(arguments: list[str] | None) -> Namespace:
     data = shared_data()
     parser = options(__doc__ or "")
     parser.add_argument("--out", default="runs/zoo", help="where the networks are and stay")
-    parser.add_argument("--half", choices=["choose", "report"], default="report")
+    parser.add_argument("--part", choices=PARTS, default="report")
     parser.add_argument("--methods", nargs="+", choices=list(SCANNERS), default=["goodnet"])
     parser.add_argument("--networks", type=int, help="only the first so many")
     parser.add_argument(

@@ -106,11 +106,16 @@ def test_every_kind_of_triggers_has_its_usual() -> None:
         assert np.isfinite(beyond_usual(family.kind, np.zeros(2))).all()
 
 
-@given(st.floats(0.0011, 0.9))
-def test_a_score_has_the_p_value_it_was_asked_for(p: float) -> None:
-    assert p_value(score_at(p)) == pytest.approx(p)
+@given(st.floats(0.0011, 0.9), st.integers(2, 20_000))
+def test_a_score_has_the_p_value_it_was_asked_for(p: float, classes: int) -> None:
+    assert p_value(score_at(p, classes), classes) == pytest.approx(p)
 
 
-@given(st.floats(-10, 50), st.floats(0, 5))
-def test_larger_scores_are_never_more_probable(score: float, more: float) -> None:
-    assert LEAST <= p_value(score + more) <= p_value(score) <= 1
+@given(st.floats(-10, 50), st.floats(0, 5), st.integers(2, 20_000))
+def test_larger_scores_are_never_more_probable(score: float, more: float, classes: int) -> None:
+    assert LEAST <= p_value(score + more, classes) <= p_value(score, classes) <= 1
+
+
+@given(st.floats(0.0011, 0.3), st.integers(2, 10_000))
+def test_among_more_classes_less_is_needed(p: float, classes: int) -> None:
+    assert score_at(p, 2 * classes) <= score_at(p, classes)

@@ -12,9 +12,6 @@ from goodnet.errors import InvalidInput, UsageError
 from goodnet.images import ImageSet, images_from_arrays
 from goodnet.network import Network
 from goodnet.scan import Scan, ScanResult
-from goodnet.scan.evidence import Evidence
-from goodnet.scan.families import Kind
-from goodnet.scan.scan import _best
 
 
 @pytest.fixture(scope="module")
@@ -93,21 +90,6 @@ def test_numbering_the_classes_anew_numbers_the_scores_anew() -> None:
     assert [place[target.label] for target in first.targets] == [
         target.label for target in second.targets
     ]
-
-
-def test_which_labels_are_searched_again_is_no_matter_of_their_numbers() -> None:
-    random = np.random.default_rng(0)
-    margins, shifts = random.exponential(5, (4, 90)), random.uniform(1, 3, (4, 90))
-    kinds: tuple[Kind, ...] = ("fine", "coarse", "patch", "band")
-    evidence, looked = Evidence(margins, shifts, 1.5, kinds), torch.arange(90)
-    again = _best(evidence, looked, without=[3])
-    assert len(again) == 24
-    assert 3 not in again
-    order = random.permutation(90)
-    renamed = Evidence(margins[:, order], shifts[:, order], 1.5, kinds)
-    place = int(np.argsort(order)[3])
-    others = _best(renamed, looked, without=[place])
-    assert sorted(order[others].tolist()) == again.tolist()
 
 
 def test_two_classes_are_scanned() -> None:

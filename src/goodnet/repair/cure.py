@@ -374,7 +374,7 @@ class _Work:
             label="searching again",
             families=_families(self.found),
         )
-        return {label: hunt.triggers(label, of=subject) for label in labels}
+        return {label: hunt.triggers(label) for label in labels}
 
     def _result(
         self, cured: Network, watches: tuple[Watch, ...] = (), left: tuple[Left, ...] = ()

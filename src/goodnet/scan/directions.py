@@ -1,8 +1,8 @@
-"""Where the triggers of a label take the features, and the same network without that direction."""
+"""Where the triggers of a label take the features, and how far an image lies that way."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from goodnet.scan.families import Stamp
     from goodnet.scan.subject import Subject
 
-__all__ = ["Axis", "common_axis", "common_direction", "readers", "without"]
+__all__ = ["Axis", "common_axis", "common_direction", "readers"]
 
 # How much of the mean variance is added to the covariance, which few images hardly determine.
 _SHRINKAGE = 0.2
@@ -104,18 +104,3 @@ def readers(centred: Tensor, directions: Tensor, *, products: Tensor | None = No
     solved = (directions - share * (centred.T @ left)) / ridge
     found: Tensor = solved / (solved * directions).sum(0)
     return found
-
-
-def without(axes: Sequence[Axis]) -> Callable[[Tensor], Tensor]:
-    """A function of the features that takes out what the axes read."""
-    directions = torch.stack([axis.direction for axis in axes], 1)
-    readers = torch.stack([axis.reader for axis in axes], 1)
-    readers = readers @ torch.linalg.pinv(directions.T @ readers)
-    mean = axes[0].mean
-
-    def taken_out(features: Tensor) -> Tensor:
-        rows = features.flatten(1)
-        left: Tensor = rows - (rows - mean) @ readers @ directions.T
-        return left.view_as(features)
-
-    return taken_out

@@ -17,7 +17,7 @@ __all__ = ["ALL", "LEAST", "NULL", "beyond_usual", "p_value", "score_at"]
 ALL: Final = "all"
 
 # Location and scale of the Gumbel distributions most likely for the label that stands out most in
-# each of 29 clean networks (benchmarks/scan_zoo.py --half choose), by kind of triggers.
+# each of 29 clean networks (benchmarks/scan_zoo.py --part choose), by kind of triggers.
 _USUAL: MappingProxyType[str, tuple[float, float]] = MappingProxyType(
     {
         ALL: (0.60, 0.20),
@@ -28,15 +28,17 @@ _USUAL: MappingProxyType[str, tuple[float, float]] = MappingProxyType(
         "band": (1.17, 0.45),
     }
 )
-# And for the largest score of each network.
-_LOCATION, _SCALE = 2.19, 2.08
+# And for the largest score of each of 30 clean networks, of 10 to 50 classes and of 200 and more
+# (--part choose and calibrate): the more labels there are to compare with, the less the first of
+# them stands out. Between both it goes with the logarithm of the number of classes.
+_FEW, _MANY = (50, 3.62, 3.46), (200, 1.96, 1.29)
 
 # No p-value is smaller: some dozens of networks do not tell what one in thousands would score.
 LEAST = 0.001
 
 NULL = (
-    "the largest score among all classes of a clean network, as measured on 29 clean networks of "
-    "10 to 200 classes (synthetic faces and CIFAR-10)"
+    "the largest score among all classes of a clean network of about as many, as measured on 30 "
+    "clean networks of 10 to 1,283 classes (synthetic faces and CIFAR-10)"
 )
 
 
@@ -51,28 +53,39 @@ def beyond_usual(name: Kind | Literal["all"], values: NDArray[np.float64]) -> ND
     return (values - location) / scale
 
 
-def p_value(score: float) -> float:
+def p_value(score: float, classes: int) -> float:
     """Probability that the most suspicious label of a clean network scores at least so high.
 
     Args:
         score: As `goodnet.scan.evidence.scores` gives it.
+        classes: Of the network.
 
     Returns:
         At least 0.001.
 
     Example:
-        >>> f"{p_value(0.0):.3f} {p_value(30.0):.3f}"
-        '0.943 0.001'
+        >>> f"{p_value(0.0, 10):.3f} {p_value(10.0, 10):.3f} {p_value(10.0, 1283):.3f}"
+        '0.942 0.146 0.002'
     """
-    tail = -math.expm1(-math.exp(min(-(score - _LOCATION) / _SCALE, 700.0)))
+    location, scale = _usual_score(classes)
+    tail = -math.expm1(-math.exp(min(-(score - location) / scale, 700.0)))
     return max(tail, LEAST)
 
 
-def score_at(p: float) -> float:
+def score_at(p: float, classes: int) -> float:
     """The score with a p-value of at least 0.001: the inverse of `p_value`.
 
     Example:
-        >>> round(p_value(score_at(0.01)), 6)
+        >>> round(p_value(score_at(0.01, 100), 100), 6)
         0.01
     """
-    return _LOCATION - _SCALE * math.log(-math.log1p(-p))
+    location, scale = _usual_score(classes)
+    return location - scale * math.log(-math.log1p(-p))
+
+
+def _usual_score(classes: int) -> tuple[float, float]:
+    """Location and scale for a number of classes."""
+    (few, *first), (many, *second) = _FEW, _MANY
+    share = min(max(math.log(classes / few) / math.log(many / few), 0.0), 1.0)
+    location, scale = ((1 - share) * a + share * b for a, b in zip(first, second, strict=True))
+    return location, scale

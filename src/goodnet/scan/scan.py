@@ -13,7 +13,7 @@ from torch import Tensor
 
 from goodnet.errors import UsageError
 from goodnet.scan.case import Case, Shown
-from goodnet.scan.directions import Axis, common_axis, without
+from goodnet.scan.directions import Axis, common_axis
 from goodnet.scan.evidence import Evidence, leads, scores, standings
 from goodnet.scan.families import FAMILIES, Stamp
 from goodnet.scan.margins import margins
@@ -25,19 +25,13 @@ from goodnet.scan.search import View, measure, search
 if TYPE_CHECKING:
     from goodnet.progress import Stage
     from goodnet.scan.families import Family
-    from goodnet.scan.subject import Subject
 
 __all__ = ["Hunt", "Scan"]
 
 Floats = NDArray[np.float64]
 
-# The level of further labels, in that of the first: a network that carries one backdoor is more
-# likely to carry another, and two searches must agree.
-_FURTHER = 10.0
-# Labels that are named, and that are searched again when one is erased, the most.
-_MOST, _AGAIN = 8, 24
-# And labels beside them.
-_BESIDE = 4
+# Labels that are named, the most, and labels beside them.
+_MOST, _BESIDE = 8, 4
 _LITTLE = 1e-3
 _NO_NULL = (
     "what clean networks score on images made from them was not measured: there is no p-value, and "
@@ -58,8 +52,8 @@ class Scan(Scanner):
     plane waves, opaque rectangles and bands, blends), by one trigger for all images that raises
     the mean logit margin of the label. A label whose triggers gain more than others for how far
     they move the features, or that leads by far, stands higher than the first label of a clean
-    network. What was found is erased from the features, and the rest searched again, until nothing
-    stands out.
+    network of as many classes. The others are then compared without it, in two searches, each on
+    one half of the images, until none stands out in both.
 
     Attributes:
         alpha: Share of clean networks that may be called backdoored, 0..1.
@@ -87,43 +81,35 @@ class Scan(Scanner):
         looked = _can_be_judged(case)
         if len(looked) < 2:
             return self._inconclusive(case, "there are no images of other classes to judge by")
-        subject = case.subject
         hunt = Hunt.begin(case, looked, generator, stage, label="searching all classes")
-        start = hunt.evidence
-        left = scores(start)
-        targets: list[Target] = []
-        axes: list[Axis] = []
-        level = self.alpha
-        while len(targets) < _MOST:
-            # One at a time: what rides on a backdoor's features is gone when they are erased.
+        evidence, targets, named = [hunt.evidence], list[Target](), list[int]()
+        left = scores(hunt.evidence)
+        while self._p(left.max(), case) <= self.alpha and len(targets) < _MOST:
             label = int(left.argmax())
-            if p_value(float(left[label])) > level:
+            targets.append(hunt.target(label, float(left[label])))
+            named.append(label)
+            if len(named) == len(looked):
                 break
-            target, axis = hunt.target(label, float(left[label]), of=subject)
-            targets.append(target)
-            axes.append(axis)
-            level = _FURTHER * self.alpha
-            named = [target.label for target in targets]
-            others = start.without(named)
-            before, rest = scores(others), _best(others, looked, without=named)
-            if len(rest) < 2 or p_value(float(before.max())) > level:
-                break
-            # Erasing lifts labels, and few images mislead: another backdoor stands out before it
-            # and after it, and whichever half of the images is searched on.
-            case = replace(case, search=case.judge, judge=case.search)
-            cured = replace(case, subject=subject.through(without(axes)))
-            hunt = Hunt.begin(cured, rest, generator, stage, label="searching what is left")
-            left = np.minimum(before, scores(hunt.evidence))
-        result = self._result(start, targets, invented=case.invented)
+            left = _without(named, evidence)
+            # A backdoor lifts what is like it, and few images mislead: a further one stands out
+            # whichever half of the images is searched on.
+            if len(evidence) == 1 and self._p(left.max(), case) <= self.alpha:
+                other = replace(case, search=case.judge, judge=case.search)
+                again = Hunt.begin(other, looked, generator, stage, label="searching again")
+                evidence.append(again.evidence)
+                left = _without(named, evidence)
+        result = self._result(hunt.evidence, targets, case)
         if not targets:
             return result
-        left_over = start.without([target.label for target in targets])
-        ranked = _ranked(left_over, looked, without=[target.label for target in targets])
-        return replace(result, beside=hunt.beside(ranked, scores(left_over), of=subject))
+        ranked = _ranked(hunt.evidence.without(named), looked, without=named)
+        return replace(result, beside=hunt.beside(ranked, left))
 
-    def _result(self, start: Evidence, targets: list[Target], *, invented: bool) -> ScanResult:
-        first = scores(start)
-        p = p_value(max([float(first.max()), *(target.score for target in targets)]))
+    def _p(self, score: float, case: Case) -> float:
+        return p_value(float(score), case.subject.classes)
+
+    def _result(self, start: Evidence, targets: list[Target], case: Case) -> ScanResult:
+        first, invented = scores(start), case.invented
+        p = self._p(first.max(), case)
         verdict: Verdict = "no_finding"
         if targets:
             verdict = "suspicious" if invented else "backdoored"
@@ -136,7 +122,7 @@ class Scan(Scanner):
             None if invented else p,
             _NO_NULL if invented else NULL,
             first.astype(np.float32),
-            threshold=score_at(self.alpha),
+            threshold=score_at(self.alpha, case.subject.classes),
             standings={name: float(each.max()) for name, each in standings(start).items()},
             targets=tuple(targets),
             notes=(_UNSEEN,),
@@ -190,16 +176,15 @@ class Hunt:
         evidence = Evidence(reached.cpu().numpy(), shifts.cpu().numpy(), unit, kinds)
         return cls(case, views, stamps, evidence)
 
-    def triggers(self, label: int, *, of: Subject) -> tuple[RecoveredTrigger, ...]:
-        """Those of one label that work, the best first, judged on another network than searched."""
-        case = replace(self.case, subject=of)
+    def triggers(self, label: int) -> tuple[RecoveredTrigger, ...]:
+        """Those of one label that work, the best first."""
         return tuple(
-            case.recovered(self._stamp(place), label, family=self.views[place[0]].family.name)
+            self.case.recovered(self._stamp(place), label, family=self.views[place[0]].family.name)
             for place in self._working(label)
         )
 
-    def target(self, label: int, score: float, *, of: Subject) -> tuple[Target, Axis]:
-        """All that was found of one label; its triggers are judged on the network as it was."""
+    def target(self, label: int, score: float) -> Target:
+        """All that was found of one label."""
         working = self._working(label)
         axis = common_axis(
             self.case.subject,
@@ -207,12 +192,12 @@ class Hunt:
             [max(float(self.evidence.margins[number, label]), _LITTLE) for number, _ in working],
             self.case.search.images,
         )
-        triggers = self.triggers(label, of=of)
+        triggers = self.triggers(label)
         ahead = leads(self.evidence)[:, label]
-        target = Target(
+        return Target(
             label,
             score,
-            p_value(score),
+            p_value(score, self.case.subject.classes),
             triggers[0],
             tuple(v.family.name for v, lead in zip(self.views, ahead, strict=True) if lead),
             Direction(
@@ -222,11 +207,10 @@ class Hunt:
             ),
             others=triggers[1:],
         )
-        return target, axis
 
-    def beside(self, labels: Sequence[int], score: Floats, *, of: Subject) -> tuple[Target, ...]:
+    def beside(self, labels: Sequence[int], score: Floats) -> tuple[Target, ...]:
         """The first of some labels that triggers were found of."""
-        found = {label: self.triggers(label, of=of) for label in labels[: 2 * _BESIDE]}
+        found = {label: self.triggers(label) for label in labels[: 2 * _BESIDE]}
         return tuple(
             Target(label, float(score[label]), trigger=first[0], others=first[1:])
             for label, first in found.items()
@@ -264,10 +248,10 @@ def _ranked(evidence: Evidence, looked: Tensor, *, without: Sequence[int]) -> li
     return sorted(left, key=lambda k: (-found[k], -overall[k]))
 
 
-def _best(evidence: Evidence, looked: Tensor, *, without: Sequence[int]) -> Tensor:
-    """The labels to search again, in rising order."""
-    order = _ranked(evidence, looked, without=without)
-    return torch.tensor(sorted(order[:_AGAIN]), device=looked.device)
+def _without(named: list[int], evidence: Sequence[Evidence]) -> Floats:
+    """Scores without the labels named, the lowest of each label in several searches."""
+    found: Floats = np.min([scores(each.without(named)) for each in evidence], axis=0)
+    return found
 
 
 def _usual_margin(case: Case) -> float:

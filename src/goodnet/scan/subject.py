@@ -124,10 +124,6 @@ class Subject:
         with torch.autocast(self.device.type, torch.bfloat16):
             return function(images).float()
 
-    def through(self, middle: Callable[[Tensor], Tensor]) -> Subject:
-        """The same network with something done to its features; its tail reads the result."""
-        return replace(self, head=_Behind(self.head, middle))
-
     def all_logits(self, images: Tensor) -> Tensor:
         """Logits of any number of images, without gradients."""
         with torch.inference_mode():
@@ -163,17 +159,6 @@ class Subject:
         logits, product = self.all_logits(images.to(self.device)), features @ weight.T
         gap = (logits - product) - (logits - product)[:1]
         return weight if gap.abs().max() <= _CLOSE * logits.abs().max() else None
-
-
-class _Behind(nn.Module):
-    """A module and a function of its value."""
-
-    def __init__(self, module: nn.Module, function: Callable[[Tensor], Tensor]) -> None:
-        super().__init__()
-        self.module, self.function = module, function
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.function(self.module(images))
 
 
 class _First(nn.Module):
