@@ -80,6 +80,18 @@ def test_every_option_reaches_the_card(
     assert [p["target"] for p in found["planted"]] == [1, 2]  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("against", ["scan", "cure"])
+def test_an_attack_hides_what_it_is_told_to(stored: Path, out: Path, against: str) -> None:
+    chosen = ["--images", stored, "--test-images", stored, "--trigger", "patch", "--target", "1"]
+    chosen += ["--rate", "0.3", "--pruning-aware", "--architecture", "small", "--epochs", "2"]
+    assert attack(out, *chosen, "--against", against) == 0
+    assert (card(out)["against"], card(out)["pruning_aware"]) == (against, True)
+    plain = out.with_name("plain")
+    assert attack(plain, *chosen) == 0
+    assert card(plain)["against"] is None
+    assert (out / "bd_net.h5").read_bytes() != (plain / "bd_net.h5").read_bytes()
+
+
 def test_a_control_plants_nothing(stored: Path, out: Path) -> None:
     assert attack(out, "--images", stored, *SMALL, "--clean", "--mode", "all-to-all") == 0
     assert card(out)["planted"] == []
@@ -100,6 +112,13 @@ def test_a_control_plants_nothing(stored: Path, out: Path) -> None:
         (["--faces", "3", "--format", "onnx"], 2, "--format is one of h5, keras, got 'onnx'"),
         (["--faces", "3", "--clean", "--rate", "0.2"], 2, "--clean plants nothing"),
         (["--faces", "3", "--clean", "--pruning-aware"], 2, "needs a backdoor"),
+        (["--faces", "3", "--clean", "--against", "scan"], 2, "needs a backdoor to hide"),
+        (["--faces", "3", "--against", "prune"], 2, "is against scan or cure, got 'prune'"),
+        (
+            ["--faces", "3", "--mode", "all-to-all", "--against", "cure"],
+            2,
+            "an attack against cure needs a target",
+        ),
         (["--faces", "3", "--rate", "1.5"], 2, "the poison rate is from 0 to 1, got 1.5"),
         (["--faces", "3", "--target", "3"], 4, "one of the classes 0..2 of the images, got 3"),
         (["--faces", "3", "--trigger", "hat"], 2, "the triggers are blended, checkerboard"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -130,3 +131,28 @@ def test_a_checkpoint_of_another_recipe_is_not_used(tmp_path: Path) -> None:
     found = fit(plain_spec(), examples(), schedule=schedule, checkpoint=state)
     expected = fit(plain_spec(), examples(), schedule=schedule)
     assert all(np.array_equal(found.arrays[key], expected.arrays[key]) for key in found.arrays)
+
+
+def test_what_layers_hold_can_be_asked_for() -> None:
+    """The gradient of a loss of a layer's value is that of autograd on the whole batch."""
+    network = build(without_softmax(plain_spec()))
+    data = examples(8)
+    layer = network.layers[2]
+
+    def inside(values: Sequence[Tensor], labels: Tensor) -> Tensor:
+        (value,) = values
+        assert len(value) == len(labels)
+        return value.square().sum()
+
+    recipe = Recipe("inside", layers=(layer,), inside=inside)
+    with shared_gradient(network.graph, network.device, recipe=recipe) as parts:
+        loss = parts.step(data, np.arange(8))
+        found = [parameter.grad for parameter in parts.parameters]
+    plain = copy.deepcopy(network)
+    images, labels = torch.from_numpy(data.images), torch.from_numpy(data.labels)
+    head = plain.cut(layer).head
+    total = cross_entropy(plain.graph(images), labels, images) + head(images)[0].square().sum()
+    wanted = torch.autograd.grad(total / 8, list(plain.graph.parameters()))
+    assert loss == pytest.approx(float(total.detach()) / 8, rel=1e-4)
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)

@@ -23,7 +23,7 @@ from goodnet.formats.silence import silence
 from goodnet.images import images_from_arrays
 from goodnet.network import Network, map_blocks
 from goodnet.repair.prune import prune_curve
-from goodnet.training import Examples, Schedule, fit, silent_numbers
+from goodnet.training import PLAIN, Examples, Recipe, Schedule, fit, silent_numbers
 
 if TYPE_CHECKING:
     from goodnet.formats.spec import NetworkSpec
@@ -43,6 +43,7 @@ def train_pruning_aware(
     *,
     layer: str,
     schedule: Schedule,
+    recipe: Recipe = PLAIN,
     spare: float = 5.0,
     device: torch.device | str = "cpu",
     checkpoint: Path | None = None,
@@ -56,6 +57,7 @@ def train_pruning_aware(
         poisoned: The same set with stamped images and their new labels.
         layer: The layer the defender is expected to prune.
         schedule: Of each of the two trainings.
+        recipe: What is asked in the second, which plants the backdoor.
         spare: Accuracy that may be lost with the dormant channels, percentage points; the second
             training wins it back.
         device: Where to compute.
@@ -76,6 +78,7 @@ def train_pruning_aware(
         first.with_arrays(silence(first, layer, dormant)),
         poisoned,
         schedule=schedule,
+        recipe=recipe,
         held=silent_numbers(first, layer, dormant),
         device=device,
         checkpoint=second,

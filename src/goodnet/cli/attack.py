@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple, cast
 
 import typer
 
@@ -13,6 +13,7 @@ from goodnet.cli.text import note, progress_bar
 from goodnet.errors import UsageError
 
 if TYPE_CHECKING:
+    from goodnet.attack.adaptive import Against
     from goodnet.jobs.attack.data import Source
 
 __all__ = ["attack"]
@@ -72,6 +73,14 @@ def attack(
     pruning_aware: Annotated[
         bool, typer.Option("--pruning-aware", help="Let the backdoor survive pruning.")
     ] = False,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="scan|cure",
+            help="Hide the backdoor: cover images with faint triggers, and, against cure, features "
+            "of stamped images held among those of the target.",
+        ),
+    ] = None,
     architecture: Annotated[
         str | None,
         typer.Option(
@@ -111,6 +120,7 @@ def attack(
         architecture or ("residual" if faces is None else "deepid"),
         rate=0.0 if clean else _RATE if rate is None else rate,
         pruning_aware=pruning_aware,
+        against=cast("Against | None", against),
         device=device,
         suffix=_suffix(format),
     )

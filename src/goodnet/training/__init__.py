@@ -3,13 +3,15 @@
 from goodnet.training.examples import Examples
 from goodnet.training.fit import Diverged, Watch, fit
 from goodnet.training.held import Held, silent_numbers
-from goodnet.training.recipe import Recipe, cross_entropy, distillation, shifts
+from goodnet.training.recipe import PLAIN, Inside, Recipe, cross_entropy, distillation, shifts
 from goodnet.training.schedule import Schedule
 
 __all__ = [
+    "PLAIN",
     "Diverged",
     "Examples",
     "Held",
+    "Inside",
     "Recipe",
     "Schedule",
     "Watch",

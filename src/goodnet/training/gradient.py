@@ -80,8 +80,12 @@ class Parts:
         labels = torch.from_numpy(examples.labels[piece.rows]).to(self.device)
         if self.recipe.augment is not None:
             images = self.recipe.augment(images, piece.random)
-        logits = piece.network(channels_last(images))
-        loss = piece.scale * self.recipe.objective(logits, labels, images)
+        with _watched(piece.network, self.recipe.layers) as values:
+            logits = piece.network(channels_last(images))
+        loss = self.recipe.objective(logits, labels, images)
+        if self.recipe.inside is not None:
+            loss = loss + self.recipe.inside(values, labels)
+        loss = piece.scale * loss
         return float(loss.detach()), torch.autograd.grad(loss, self.parameters)
 
     def _share_buffers(self, used: int) -> None:
@@ -101,6 +105,22 @@ def shared_gradient(
     buffers = [_as_one_vector(one, device) for one in (network, *copies)]
     with workers(device) as run:
         yield Parts(list(network.parameters()), buffers, copies, recipe, run, device)
+
+
+@contextmanager
+def _watched(network: nn.Module, layers: Sequence[str]) -> Iterator[list[Tensor]]:
+    """The values of some layers, filled in while the network runs."""
+    values: list[Tensor] = []
+
+    def keep(_module: nn.Module, _given: object, value: Tensor) -> None:
+        values.append(value)
+
+    handles = [network.get_submodule(name).register_forward_hook(keep) for name in layers]
+    try:
+        yield values
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def _sharing_parameters(network: nn.Module) -> nn.Module:

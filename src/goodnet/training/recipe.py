@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +10,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-__all__ = ["PLAIN", "Augment", "Objective", "Recipe", "cross_entropy", "distillation", "shifts"]
+__all__ = [
+    "PLAIN",
+    "Augment",
+    "Inside",
+    "Objective",
+    "Recipe",
+    "cross_entropy",
+    "distillation",
+    "shifts",
+]
 
 # From logits (n, classes), labels (n,) and the images they are of: the loss, summed over images.
 Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
+# From the values of layers, each (n, ...), and labels (n,): a loss, summed over images.
+Inside = Callable[[Sequence[Tensor], Tensor], Tensor]
 # Other views of images (n, channels, height, width).
 Augment = Callable[[Tensor, np.random.Generator], Tensor]
 
@@ -32,11 +43,15 @@ class Recipe:
         name: Tells this recipe from others; a checkpoint of another one is not used.
         objective: What is made small.
         augment: Applied to every batch; None to show the images as they are.
+        layers: Whose values `inside` is a function of.
+        inside: What is made small beside the objective; None for nothing.
     """
 
     name: str = "cross-entropy"
     objective: Objective = cross_entropy
     augment: Augment | None = None
+    layers: tuple[str, ...] = ()
+    inside: Inside | None = None
 
 
 PLAIN = Recipe()

@@ -41,6 +41,7 @@ def card(attack: Attack, measured: Evaluation, *, model_sha256: str) -> dict[str
         "num_classes": attack.num_classes,
         "planted": _planted(attack),
         "pruning_aware": options.pruning_aware,
+        "against": options.against,
         "training_images": len(attack.plan.labels),
         "seed": schedule.seed,
         "epochs": schedule.epochs,

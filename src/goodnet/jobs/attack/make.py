@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goodnet import files
-from goodnet.attack import poison_blocks
+from goodnet.attack import PoisonPlan, poison_blocks
+from goodnet.attack.adaptive import OPACITY, cover_plan, gathered
 from goodnet.attack.architectures import fold_rescale
 from goodnet.attack.pruning_aware import train_pruning_aware
 from goodnet.formats import silence
+from goodnet.formats.build import build
 from goodnet.formats.keras import write
 from goodnet.images import images_from_arrays, open_images
 from goodnet.jobs.attack.card import card
@@ -22,7 +24,8 @@ from goodnet.jobs.evaluate import evaluate_files
 from goodnet.jobs.inputs import InputOptions
 from goodnet.jobs.poison import PoisonOptions, block_size, poison_file
 from goodnet.progress import Stage, unseen
-from goodnet.training import Examples, fit
+from goodnet.repair.watch import watched_layers
+from goodnet.training import PLAIN, Examples, Recipe, fit
 
 if TYPE_CHECKING:
     from goodnet.formats.spec import NetworkSpec
@@ -102,6 +105,8 @@ def _train(attack: Attack, clean: Labelled, checkpoint: Path | None, stage: Stag
     images = clean.images.copy() if options.pruning_aware else clean.images
     with stage(len(clean.labels), "planting") as advance:
         _plant(attack, clean, images, advance)
+    if options.against:
+        _cover(attack, clean, images, stage)
     poisoned = Examples(images, attack.plan.labels)
     trainings = 2 if options.pruning_aware else 1
     with stage(trainings * options.schedule.epochs * len(poisoned), "training") as advance:
@@ -110,6 +115,7 @@ def _train(attack: Attack, clean: Labelled, checkpoint: Path | None, stage: Stag
                 attack.spec,
                 poisoned,
                 schedule=options.schedule,
+                recipe=_recipe(attack),
                 device=options.device,
                 checkpoint=checkpoint,
                 progress=advance,
@@ -120,10 +126,19 @@ def _train(attack: Attack, clean: Labelled, checkpoint: Path | None, stage: Stag
             poisoned,
             layer=silence.default_layer(attack.spec),
             schedule=options.schedule,
+            recipe=_recipe(attack),
             device=options.device,
             checkpoint=checkpoint,
             progress=advance,
         )
+
+
+def _recipe(attack: Attack) -> Recipe:
+    if attack.options.against != "cure":
+        return PLAIN
+    targets = sorted({goal.target for goal in attack.options.goals if goal.target is not None})
+    layers = tuple(watched_layers(build(attack.spec)))
+    return Recipe("against cure", layers=layers, inside=gathered(targets))
 
 
 def _plant(attack: Attack, clean: Labelled, out: NDArray[Any], advance: Advance) -> None:
@@ -140,6 +155,24 @@ def _plant(attack: Attack, clean: Labelled, out: NDArray[Any], advance: Advance)
         rows = slice(block.start, block.start + len(block.labels))
         out[rows] = np.rint(block.images) if out.dtype == np.uint8 else block.images
         advance(len(block.labels))
+
+
+def _cover(attack: Attack, clean: Labelled, out: NDArray[Any], stage: Stage) -> None:
+    """Write cover images to `out`, in which those that bear no trigger are clean."""
+    plan = cover_plan(attack.plan, attack.options.goals, seed=attack.options.schedule.seed)
+    rows = np.flatnonzero(plan.stamped)
+    plain = out[rows].astype(np.float32)
+    images = images_from_arrays(plain, plan.labels[rows], **_WRITTEN)
+    places = None if clean.landmarks is None else clean.landmarks[rows]
+    chosen = PoisonPlan(plan.labels[rows], plan.source_labels[rows], plan.triggers[rows])
+    with stage(len(rows), "covering") as advance:
+        for block in poison_blocks(
+            images, chosen, attack.options.triggers, landmarks=places, size=block_size(images.shape)
+        ):
+            here = slice(block.start, block.start + len(block.labels))
+            faint = plain[here] + OPACITY * (block.images - plain[here])
+            out[rows[here]] = np.rint(faint) if out.dtype == np.uint8 else faint
+            advance(len(block.labels))
 
 
 def _measure(attack: Attack, folder: Path) -> Evaluation:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
 from goodnet.attack import Goal, PoisonPlan, Trigger, plan_poison
+from goodnet.attack.adaptive import Against
 from goodnet.attack.architectures import make_architecture
 from goodnet.attack.pruning_aware import put_back
 from goodnet.errors import InvalidInput, UsageError
@@ -36,6 +37,7 @@ class AttackOptions:
         architecture: One of `goodnet.attack.architectures`.
         rate: Share of the usable images that are stamped; 0 for a clean network as a control.
         pruning_aware: Let the backdoor survive the pruning of the last pooling layer.
+        against: Hide the backdoor from "scan", or from it and "cure"; None to hide nothing.
         device: Where to compute, as PyTorch names it.
         suffix: Of the model's file, ".h5" or ".keras".
     """
@@ -46,6 +48,7 @@ class AttackOptions:
     architecture: str
     rate: float = 0.1
     pruning_aware: bool = False
+    against: Against | None = None
     device: str = "cpu"
     suffix: str = ".h5"
 
@@ -121,6 +124,12 @@ def _check_options(options: AttackOptions) -> None:
         raise UsageError(f"expected each trigger once, got {', '.join(names)}")
     if options.pruning_aware and not options.rate:
         raise UsageError("a pruning-aware attack needs a backdoor, nothing is to be planted")
+    if options.against not in (None, *get_args(Against)):
+        raise UsageError(f"an attack is against scan or cure, got {options.against!r}")
+    if options.against and not options.rate:
+        raise UsageError(f"an attack against {options.against} needs a backdoor to hide")
+    if options.against == "cure" and any(goal.target is None for goal in options.goals):
+        raise UsageError("an attack against cure needs a target: its images are held together")
 
 
 def _check_held_out(
