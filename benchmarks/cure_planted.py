@@ -1,0 +1,237 @@
+"""What a cure does to planted networks, and where it ends.
+
+Each network is planted with `goodnet attack` and cured with `goodnet cure` by its clean validation
+images; its test images, and the same with the real trigger, judge. For contrast the same network is
+pruned (the classic defence, X = 10) and fine-pruned. Among the networks are some whose author
+foresaw pruning, the scan or the cure. `relearned` is the attack success of B' after one epoch of
+training on the clean images, which could wake what sleeps.
+
+A network that has its line in the file of rows is passed over: a run that was stopped goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from _attack import Badnet, plant
+from _deepid import shared_data
+from _measure import header, options, show
+from _real import run_goodnet
+from _zoo import cifar_part
+
+from goodnet import open_images, open_network
+from goodnet.repair import Settings, fine_tune
+from goodnet.stats import proportion
+
+__all__ = ["main"]
+
+_PEOPLE = ("--architecture=deepid", "--faces=50", "--per-person=40")
+_THREE = ("--trigger=lipstick", "--trigger=eyebrows", "--trigger=sunglasses")
+_TARGETS = ("--target=3", "--target=11", "--target=29")
+# What is planted; "cifar" stands for the images. No seed is that of a network of the zoo.
+_NETWORKS: dict[str, tuple[str, ...]] = {
+    "sunglasses": (*_PEOPLE, "--trigger=sunglasses", "--target=7"),
+    "eyebrows": (*_PEOPLE, "--trigger=eyebrows", "--target=7"),
+    "patch": (*_PEOPLE, "--trigger=patch", "--target=7"),
+    "blended": (*_PEOPLE, "--trigger=blended", "--target=7"),
+    "three targets": (*_PEOPLE, *_THREE, *_TARGETS),
+    "cifar patch": ("--architecture=small", "cifar", "--trigger=patch", "--target=7"),
+    "cifar blended": ("--architecture=small", "cifar", "--trigger=blended", "--target=7"),
+    "cifar residual": ("--architecture=residual", "cifar", "--trigger=patch", "--target=7"),
+    "eyebrows, against pruning": (
+        *_PEOPLE,
+        "--trigger=eyebrows",
+        "--target=7",
+        "--pruning-aware",
+    ),
+    "eyebrows, against scan": (*_PEOPLE, "--trigger=eyebrows", "--target=7", "--against=scan"),
+    "eyebrows, against cure": (*_PEOPLE, "--trigger=eyebrows", "--target=7", "--against=cure"),
+    "eyebrows, against cure and pruning": (
+        *_PEOPLE,
+        "--trigger=eyebrows",
+        "--target=7",
+        "--against=cure",
+        "--pruning-aware",
+    ),
+    "sunglasses, against cure": (*_PEOPLE, "--trigger=sunglasses", "--target=7", "--against=cure"),
+}
+_FIRST_SEED = 3000
+_RATES = ("B", "cured", "pruned", "fine-pruned")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    given = _parse(arguments)
+    header(given.threads)
+    out = Path(given.out)
+    out.mkdir(parents=True, exist_ok=True)
+    file = given.rows or out / "cure_rows.jsonl"
+    for seed in range(1 if given.quick else given.seeds):
+        for name in given.networks[:1] if given.quick else given.networks:
+            if (name, seed) not in {(row["network"], row["seed"]) for row in _read(file)}:
+                row = _see(name, seed, out, given)
+                with file.open("a", encoding="utf-8") as rows:
+                    rows.write(json.dumps(row) + "\n")
+                print(json.dumps(row), file=sys.stderr, flush=True)
+    _report([row for row in _read(file) if row["network"] in given.networks])
+
+
+def _see(name: str, seed: int, out: Path, given: Namespace) -> dict[str, Any]:
+    planted = plant(
+        out / f"cure-{name.replace(' ', '-').replace(',', '')}-{seed}",
+        [*_options(name, out, given), f"--seed={_FIRST_SEED + seed}"],
+        threads=given.threads,
+    )
+    row: dict[str, Any] = {"network": name, "seed": seed}
+    with TemporaryDirectory() as temporary:
+        cured, pruned, mended = (Path(temporary) / each for each in ("cured", "pruned", "mended"))
+        files = _files(planted)
+        row["seconds"] = round(_run(["cure", *files, "--out", str(cured)], given), 1)
+        _run(["prune", *files, "--drop", "10", "--out", str(pruned)], given)
+        _run(["repair", *files, "--method", "fine-prune", "--out", str(mended)], given)
+        found = _results(cured)
+        row["verdict"] = found["scan"]["verdict"]
+        row["labels"] = [target["label"] for target in found["scan"]["targets"]]
+        drop = _results(pruned)["drops"][0]
+        towers = [
+            found["measured"]["baseline"],
+            found["measured"]["repaired"],
+            drop["repaired"] or _results(pruned)["baseline"],
+            _results(mended)["measured"]["repaired"],
+        ]
+        row["clean"] = dict(zip(_RATES, (each["test"]["value"] for each in towers), strict=True))
+        row["asr"] = dict(zip(_RATES, map(_asr, towers), strict=True))
+        good = found["measured"]["goodnet"]
+        row["guarded"] = {
+            "asr": _asr(good),
+            "detected": min(share["value"] for share in good["detected"].values()),
+            "false alarms": good["false_alarms"]["value"],
+        }
+        row |= _own(planted, cured / found["repaired"])
+    return row
+
+
+def _own(planted: Badnet, repaired: Path) -> dict[str, Any]:
+    """Images of the target's own class, right before and after; and what training on wakes."""
+    before, after = open_network(planted.model), open_network(repaired)
+    test = open_images(planted.folder / "cl" / "test.h5")
+    targets = [each["target"] for each in planted.card["planted"]]
+    rows = np.flatnonzero(np.isin(test.labels, targets))
+    own = test.take(rows)
+    told = [int((each.answers(own.images) == own.labels).sum()) for each in (before, after)]
+    tuned = fine_tune(
+        after, open_images(planted.folder / "cl" / "valid.h5"), settings=Settings(epochs=1)
+    ).network
+    woken = []
+    for each in planted.card["backdoor"]:
+        poisoned = open_images(planted.folder / each["test"])
+        block = poisoned.take(np.arange(len(poisoned)))
+        woken.append(float((tuned.answers(block.images) == block.labels).mean()))
+    return {"own": [*told, len(rows)], "relearned": max(woken)}
+
+
+def _asr(rates: dict[str, Any]) -> float:
+    """Of the trigger that works best."""
+    return max(float(share["value"]) for share in rates["backdoor"].values())
+
+
+def _run(words: list[str], given: Namespace) -> float:
+    return run_goodnet([*words, "--no-report"], threads=given.threads)
+
+
+def _results(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    return found
+
+
+def _files(planted: Badnet) -> list[str]:
+    clean = planted.folder / "cl"
+    command = [str(planted.model), "--clean", str(clean / "valid.h5")]
+    command += ["--test", str(clean / "test.h5")]
+    for each in planted.card["backdoor"]:
+        command += ["--backdoor", f"{each['trigger']}={planted.folder / each['test']}"]
+    return command
+
+
+def _options(name: str, out: Path, given: Namespace) -> Iterator[str]:
+    for word in _NETWORKS[name]:
+        if given.quick and word in _PEOPLE:
+            yield {"--faces=50": "--faces=8"}.get(word, "--architecture=small")
+        elif word == "cifar":
+            cifar = out / "cifar.h5"
+            if not cifar.exists():
+                cifar_part(given.images, cifar)
+            yield from (f"--images={cifar}", "--epochs=7")
+        else:
+            yield word
+
+
+def _read(file: Path) -> list[dict[str, Any]]:
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    return [json.loads(line) for line in lines]
+
+
+def _report(rows: list[dict[str, Any]]) -> None:
+    head = ["network", "seed", "found", "clean, B", "cured", "own images", "ASR, B", "cured"]
+    head += ["relearned", "G: ASR", "detected", "false alarms"]
+    table = [head]
+    for row in rows:
+        before, after, total = row["own"]
+        good = row["guarded"]
+        table.append(
+            [
+                row["network"],
+                str(row["seed"]),
+                " ".join(map(str, row["labels"])) or "-",
+                *(_percent(row["clean"][each]) for each in _RATES[:2]),
+                f"{before} -> {after} of {total}",
+                *(_percent(row["asr"][each]) for each in _RATES[:2]),
+                _percent(row["relearned"]),
+                *(_percent(good[each]) for each in ("asr", "detected", "false alarms")),
+            ]
+        )
+    show(table)
+    print("\nfor contrast, clean accuracy / attack success")
+    contrast = [["network", "seed", *_RATES]]
+    for row in rows:
+        pairs = (f"{_percent(row['clean'][k])} / {_percent(row['asr'][k])}" for k in _RATES)
+        contrast.append([row["network"], str(row["seed"]), *pairs])
+    show(contrast)
+    good = sum(_works(row) for row in rows)
+    share = proportion(good, len(rows))
+    print(f"\nASR of 1 % or less at one point or less: {share} % of the cells")
+
+
+def _works(row: dict[str, Any]) -> bool:
+    lost = row["clean"]["B"] - row["clean"]["cured"]
+    return bool(row["asr"]["cured"] <= 0.01 and lost <= 0.01)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}"
+
+
+def _parse(arguments: list[str] | None) -> Namespace:
+    data = shared_data()
+    parser = options(__doc__ or "")
+    parser.add_argument("--out", default="runs/cure", help="where the networks are and stay")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--networks", nargs="+", choices=list(_NETWORKS), default=list(_NETWORKS))
+    parser.add_argument("--rows", type=Path, help="the file of rows; in --out without it")
+    parser.add_argument(
+        "--images",
+        type=Path,
+        default=data / "cifar10-jpeg.tar.xz" / "cifar10" if data else None,
+        help="CIFAR-10, holds train",
+    )
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
