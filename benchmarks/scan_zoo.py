@@ -2,8 +2,9 @@
 
 Each network is planted, scanned and told in a line of the file of rows; one that has its line is
 passed over, so a run that was stopped goes on, and several processes at once share the work.
-`--rows FILE --networks 0` shows the tables of a file alone. A backdoor that works on too few
-images (less than 70 %) is left out.
+`--rows FILE --networks 0` shows the tables of a file alone; `--clean` passes over backdoored
+networks, which the null does not need. A backdoor that works on too few images (less than 70 %) is
+left out.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from goodnet.stats import proportion
 
 __all__ = ["main"]
 
+_FEW = 50  # classes
 _WORKS = 0.7  # of the images, or a backdoor was not planted
 
 
@@ -76,7 +78,9 @@ def main(arguments: list[str] | None = None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     file = given.rows or folder / "rows.jsonl"
     cifar = folder / "cifar.h5"
-    recipes = zoo(given.part)[: given.networks]
+    zoos = [recipe for part in given.part for recipe in zoo(part)]
+    recipes = [recipe for recipe in zoos if recipe.clean or not given.clean]
+    recipes = recipes[: given.networks]
     if given.quick:
         recipes = [replace(each, classes=5, architecture="small") for each in recipes[:2]]
     if not cifar.exists() and not given.quick and any(each.classes == 10 for each in recipes):
@@ -85,7 +89,7 @@ def main(arguments: list[str] | None = None) -> None:
         with _mine(folder / recipe.name) as mine:
             if mine:
                 _see(recipe, folder, cifar, file, given)
-    rows = [row for row in _read(file) if row.recipe.part == given.part]
+    rows = [row for row in _read(file) if row.recipe.part in given.part]
     for method in given.methods:
         _report(method, [row for row in rows if row.method == method])
 
@@ -177,17 +181,23 @@ def _null(rows: Sequence[Row]) -> str:
     names = dict.fromkeys(name for row in rows for name in row.standings)
     figures = {name: [r.standings[name] for r in rows if name in r.standings] for name in names}
     fits = [f"{name} {_gumbel(values)}" for name, values in figures.items()]
-    values = [row.score for row in rows]
+    few = [row.score for row in rows if row.recipe.classes <= _FEW]
+    many = [row.score for row in rows if row.recipe.classes > _FEW]
+    scores = [_scores(f"up to {_FEW} classes", few), _scores("more classes", many)]
+    return "\n".join([*filter(None, scores), *fits])
+
+
+def _scores(name: str, values: Sequence[float]) -> str:
+    if len(values) < 3:
+        return ""
     random = np.random.default_rng(0)
     drawn = [gumbel_r.fit(random.choice(values, len(values))) for _ in range(100)]
     low, high = np.percentile([gumbel_r.isf(0.01, *one) for one in drawn], [5, 95])
     level = gumbel_r.isf(0.01, *gumbel_r.fit(values))
-    return "\n".join(
-        [
-            f"clean scores: mean {np.mean(values):.2f}, {min(values):.2f} to {max(values):.2f}; "
-            f"{_gumbel(values)}, 1 % at {level:.2f} ({low:.2f} to {high:.2f})",
-            *fits,
-        ]
+    return (
+        f"clean scores, {len(values)} networks of {name}: mean {np.mean(values):.2f}, "
+        f"{min(values):.2f} to {max(values):.2f}; {_gumbel(values)}, 1 % at {level:.2f} "
+        f"({low:.2f} to {high:.2f})"
     )
 
 
@@ -234,12 +244,13 @@ def _parse(arguments: list[str] | None) -> Namespace:
     data = shared_data()
     parser = options(__doc__ or "")
     parser.add_argument("--out", default="runs/zoo", help="where the networks are and stay")
-    parser.add_argument("--part", choices=PARTS, default="report")
+    parser.add_argument("--part", nargs="+", choices=PARTS, default=["report"])
     parser.add_argument("--methods", nargs="+", choices=list(SCANNERS), default=["goodnet"])
     parser.add_argument("--networks", type=int, help="only the first so many")
     parser.add_argument(
         "--rows", type=Path, help="the file of rows; rows.jsonl in --out without it"
     )
+    parser.add_argument("--clean", action="store_true", help="only networks without a backdoor")
     parser.add_argument("--seed", type=int, default=0, help="of the scan")
     parser.add_argument(
         "--images",
