@@ -81,9 +81,13 @@ def test_margins_are_those_of_the_stamped_images(family: Additive | Overlay) -> 
     stamp = family.stamp(free, place, subject.shape)
     labels = torch.tensor([2, 5])
     found, moved = measure(subject, stamp, labels, images)
-    assert (moved > 0).all()
+    clean = subject.all_features(images.images).flatten(1).mean(0)
+    assert (moved.norm(dim=1) > 0).all()
     for row, label in enumerate(labels):
-        logits = subject.all_logits(stamp[row : row + 1].on(images.images)[0])
+        stamped = stamp[row : row + 1].on(images.images)[0]
+        logits = subject.all_logits(stamped)
+        features = subject.all_features(stamped).flatten(1).mean(0)
+        torch.testing.assert_close(moved[row], features - clean, rtol=1e-4, atol=1e-5)
         others = logits.clone()
         others[:, label] = -torch.inf
         torch.testing.assert_close(found[row], logits[:, label] - others.amax(1))

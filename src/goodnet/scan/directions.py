@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from goodnet.scan.families import Stamp
     from goodnet.scan.subject import Subject
 
-__all__ = ["Axis", "common_axis", "common_direction", "readers"]
+__all__ = ["Axis", "common_axis", "common_direction", "distances", "readers"]
 
 # How much of the mean variance is added to the covariance, which few images hardly determine.
 _SHRINKAGE = 0.2
+_FOLDS = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +65,44 @@ def common_axis(
     ]
     direction = common_direction(torch.stack(shifts), weights)
     return Axis(direction, readers(clean - mean, direction[:, None])[:, 0], mean)
+
+
+def distances(
+    clean: Tensor,
+    truth: Tensor,
+    shifts: Mapping[int, Tensor],
+    weights: Mapping[int, Sequence[float]],
+) -> dict[int, float]:
+    """How far the triggers of each label take the features, in what clean images vary by that way.
+
+    Args:
+        clean: Features of clean images, shape (images, features).
+        truth: Their classes, shape (images,).
+        shifts: By label where its triggers take the mean, shape (triggers, features).
+        weights: How much each trigger counts.
+
+    Returns:
+        By label the median over its triggers, read along the direction they have most in common,
+        in standard deviations of images that are not of its class. Each fifth of the images is
+        read by what the others give.
+    """
+    labels = list(shifts)
+    directions = torch.stack([common_direction(shifts[k], weights[k]) for k in labels], 1)
+    count = len(clean)
+    fifth = torch.arange(count, device=clean.device) % _FOLDS
+    read = clean.new_empty(count, len(labels))
+    reach = []
+    for fold in range(min(_FOLDS, count)):
+        out = fifth == fold
+        mean = clean[~out].mean(0)
+        found = readers(clean[~out] - mean, directions)
+        read[out] = (clean[out] - mean) @ found
+        along = [(shifts[k] @ found[:, place]).median() for place, k in enumerate(labels)]
+        reach.append(torch.stack(along))
+    reached = torch.stack(reach).mean(0)
+    spread = torch.stack([read[truth != k, place].std() for place, k in enumerate(labels)])
+    ratio = reached / spread.clamp_min(1e-12)
+    return dict(zip(labels, ratio.tolist(), strict=True))
 
 
 def common_direction(shifts: Tensor, weights: Sequence[float]) -> Tensor:

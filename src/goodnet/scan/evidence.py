@@ -2,7 +2,8 @@
 
 The triggers of innocent labels move the features about as far for what they gain, and one label
 leads in one family and another in the next. A backdoor's triggers gain more for how far they move
-the features, whatever they look like; or they lead by far where they look like the attacker's. What
+the features, whatever they look like; or they lead by far where they look like the attacker's; or
+they take the features much farther out than those of others, where no clean image comes near. What
 marks a class of its own (a mole on a cheek) leads, too, where triggers look so: what is usual for
 one kind of triggers is not for another, and a score says how far beyond the usual a label stands.
 """
@@ -10,15 +11,14 @@ one kind of triggers is not for another, and a score says how far beyond the usu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.scan.families import Kind
-from goodnet.scan.null import ALL, beyond_usual
+from goodnet.scan.null import ALL, DISTANCE, Standing, beyond_usual
 
-__all__ = ["Evidence", "economy", "leads", "scores", "standings"]
+__all__ = ["Evidence", "apart", "economy", "leads", "scores", "standings"]
 
 Floats = NDArray[np.float64]
 
@@ -33,6 +33,9 @@ _MOST_SPREADS, _MOST_USUAL = 10.0, 5.0
 _CHANCE = 1.0
 # Economy in one family counts for no less and no more; and what is added to its spread.
 _LEAST, _MOST, _SLACK = -2.0, 2.5, 0.05
+# The fewest labels whose distances can be compared, what is added to their spread, and the most
+# that a distance counts for, in spreads.
+_COMPARED, _LOOSE, _FARTHEST = 6, 0.1, 12.0
 _NORMAL = 1.4826  # standard deviations of normal values in their median absolute deviation
 
 
@@ -47,18 +50,22 @@ class Evidence:
             climbed to the end, shape (families, classes).
         unit: The usual margin of a clean image, above 0.
         kinds: Of triggers, one for each family.
+        distances: How far all triggers of a label take the features, in what clean images vary by
+            that way; NaN where there are too few, shape (classes,).
     """
 
     margins: Floats
     shifts: Floats
     unit: float
     kinds: tuple[Kind, ...]
+    distances: Floats
 
     def without(self, labels: list[int]) -> Evidence:
         """The same as if some labels were not looked for."""
         margins, shifts = self.margins.copy(), self.shifts.copy()
-        margins[:, labels], shifts[:, labels] = -np.inf, np.nan
-        return Evidence(margins, shifts, self.unit, self.kinds)
+        distances = self.distances.copy()
+        margins[:, labels], shifts[:, labels], distances[labels] = -np.inf, np.nan, np.nan
+        return Evidence(margins, shifts, self.unit, self.kinds, distances)
 
 
 def scores(evidence: Evidence) -> Floats:
@@ -73,22 +80,38 @@ def scores(evidence: Evidence) -> Floats:
     return total
 
 
-def standings(evidence: Evidence) -> dict[Kind | Literal["all"], Floats]:
-    """Economy and lead of each label, over all families and for each kind of triggers.
+def standings(evidence: Evidence) -> dict[Standing, Floats]:
+    """Economy and lead of each label, over all families and for each kind of triggers; distance.
 
     Over all families it is the mean economy and the mean lead beyond what chance gives; over those
-    of a kind, where a lead is no chance, the mean of both.
+    of a kind, where a lead is no chance, the mean of both. Distances are compared as `apart` does.
 
     Returns:
         Each of shape (classes,).
     """
     ahead, gain = leads(evidence), economy(evidence)
-    found: dict[Kind | Literal["all"], Floats] = {
-        ALL: gain.mean(0) + np.maximum(ahead.mean(0) - _CHANCE, 0.0)
-    }
+    found: dict[Standing, Floats] = {ALL: gain.mean(0) + np.maximum(ahead.mean(0) - _CHANCE, 0.0)}
     for kind in dict.fromkeys(evidence.kinds):
         rows = [name == kind for name in evidence.kinds]
         found[kind] = (gain + ahead)[rows].mean(0)
+    found[DISTANCE] = apart(evidence.distances)
+    return found
+
+
+def apart(distances: Floats) -> Floats:
+    """How far each label's distance is beyond the median, in spreads of the labels.
+
+    Returns:
+        Robust z, at most 12, and 0 where the distance is not known or there are few to compare,
+        shape (classes,).
+    """
+    known = np.isfinite(distances)
+    if known.sum() < _COMPARED:
+        return np.zeros(len(distances))
+    middle = float(np.median(distances[known]))
+    spread = _NORMAL * float(np.median(np.abs(distances[known] - middle)))
+    z = (np.where(known, distances, middle) - middle) / (spread + _LOOSE * abs(middle) + 1e-12)
+    found: Floats = np.minimum(z, _FARTHEST)
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +12,24 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from goodnet.scan.families import Kind
 
-__all__ = ["ALL", "LEAST", "NULL", "beyond_usual", "p_value", "score_at"]
+__all__ = [
+    "ALL",
+    "DISTANCE",
+    "LEAST",
+    "NULL",
+    "Standing",
+    "beyond_usual",
+    "p_value",
+    "score_at",
+]
 
 ALL: Final = "all"
+DISTANCE: Final = "distance"
+Standing: TypeAlias = 'Kind | Literal["all", "distance"]'
 
 # Location and scale of the Gumbel distributions most likely for the label that stands out most in
-# each of 29 clean networks (benchmarks/scan_zoo.py --part choose), by kind of triggers.
+# each of 29 clean networks (benchmarks/scan_zoo.py --part choose), by kind of triggers; and for
+# distances in the 30 below.
 _USUAL: MappingProxyType[str, tuple[float, float]] = MappingProxyType(
     {
         ALL: (0.60, 0.20),
@@ -26,12 +38,13 @@ _USUAL: MappingProxyType[str, tuple[float, float]] = MappingProxyType(
         "faint": (1.33, 0.47),
         "patch": (2.03, 0.79),
         "band": (1.17, 0.45),
+        DISTANCE: (1.71, 0.84),
     }
 )
 # And for the largest score of each of 30 clean networks, of 10 to 50 classes and of 200 and more
 # (--part choose and calibrate): the more labels there are to compare with, the less the first of
 # them stands out. Between both it goes with the logarithm of the number of classes.
-_FEW, _MANY = (50, 3.62, 3.46), (200, 1.96, 1.29)
+_FEW, _MANY = (50, 3.88, 3.34), (200, 1.98, 1.30)
 
 # No p-value is smaller: some dozens of networks do not tell what one in thousands would score.
 LEAST = 0.001
@@ -42,11 +55,11 @@ NULL = (
 )
 
 
-def beyond_usual(name: Kind | Literal["all"], values: NDArray[np.float64]) -> NDArray[np.float64]:
+def beyond_usual(name: Standing, values: NDArray[np.float64]) -> NDArray[np.float64]:
     """How far labels stand beyond the usual first label of clean networks, in its scale.
 
     Args:
-        name: A kind of triggers, or "all".
+        name: A kind of triggers, "all", or "distance".
         values: As `goodnet.scan.evidence.standings` gives them.
     """
     location, scale = _USUAL[name]
@@ -65,7 +78,7 @@ def p_value(score: float, classes: int) -> float:
 
     Example:
         >>> f"{p_value(0.0, 10):.3f} {p_value(10.0, 10):.3f} {p_value(10.0, 1283):.3f}"
-        '0.942 0.146 0.002'
+        '0.959 0.148 0.002'
     """
     location, scale = _usual_score(classes)
     tail = -math.expm1(-math.exp(min(-(score - location) / scale, 700.0)))

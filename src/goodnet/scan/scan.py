@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from goodnet.errors import UsageError
 from goodnet.scan.case import Case, Shown
-from goodnet.scan.directions import Axis, common_axis
+from goodnet.scan.directions import Axis, common_axis, distances
 from goodnet.scan.evidence import Evidence, leads, scores, standings
 from goodnet.scan.families import FAMILIES, Stamp
 from goodnet.scan.margins import margins
@@ -33,6 +33,11 @@ Floats = NDArray[np.float64]
 # Labels that are named, the most, and labels beside them.
 _MOST, _BESIDE = 8, 4
 _LITTLE = 1e-3
+# Families that must have found a trigger of a label to tell how far its triggers go, and the share
+# of the best one's margin from which one counts.
+_FAMILIES, _WORKING = 3, 0.3
+# Fewer images do not tell what clean images vary by.
+_APART = 10
 _NO_NULL = (
     "what clean networks score on images made from them was not measured: there is no p-value, and "
     "the verdict is never more than suspicious"
@@ -166,14 +171,19 @@ class Hunt:
         stamps = tuple(view.stamp(subject.shape) for view in views)
         reached = torch.stack([view.reached for view in views]).double()
         shifts = torch.full_like(reached, torch.nan)
+        moves: dict[int, list[tuple[float, Tensor]]] = {}
         for number, (view, stamp) in enumerate(zip(views, stamps, strict=True)):
             found = view.found.labels
             values, moved = measure(subject, stamp, found, judge)
-            reached[number, found] = _mean_of_others(values, found, judge).double()
-            shifts[number, found] = moved.double()
+            gains = _mean_of_others(values, found, judge)
+            reached[number, found] = gains.double()
+            shifts[number, found] = moved.norm(dim=1).double()
+            for row, each in enumerate(found.tolist()):
+                moves.setdefault(each, []).append((float(gains[row]), moved[row]))
         unit = _usual_margin(case)
         kinds = tuple(family.kind for family in families)
-        evidence = Evidence(reached.cpu().numpy(), shifts.cpu().numpy(), unit, kinds)
+        far = _distances(case, moves)
+        evidence = Evidence(reached.cpu().numpy(), shifts.cpu().numpy(), unit, kinds, far)
         return cls(case, views, stamps, evidence)
 
     def triggers(self, label: int) -> tuple[RecoveredTrigger, ...]:
@@ -259,6 +269,34 @@ def _usual_margin(case: Case) -> float:
     logits = case.subject.all_logits(case.search.images)
     usual = margins(logits, logits.argmax(1)).median()
     return float(torch.maximum(usual, logits.std(1).mean() / 100))
+
+
+def _distances(case: Case, moves: Mapping[int, Sequence[tuple[float, Tensor]]]) -> Floats:
+    """How far the triggers of each label take the features; NaN where few families have one.
+
+    Args:
+        case: The network and its images.
+        moves: By label the margin that each of its triggers gains and where it takes the features.
+    """
+    found = np.full(case.subject.classes, np.nan)
+    shifts: dict[int, Tensor] = {}
+    weights: dict[int, list[float]] = {}
+    for label, each in moves.items():
+        if len(each) < _FAMILIES:
+            continue
+        gains = [max(gain, _LITTLE) for gain, _ in each]
+        working = [gain >= _WORKING * max(gains) for gain in gains]
+        shifts[label] = torch.stack(
+            [to for (_, to), works in zip(each, working, strict=True) if works]
+        )
+        weights[label] = [gain for gain, works in zip(gains, working, strict=True) if works]
+    clean, truth = case.everything.images, case.everything.truth
+    if not shifts or len(clean) < _APART:
+        return found
+    features = case.subject.all_features(clean).flatten(1)
+    for label, far in distances(features, truth, shifts, weights).items():
+        found[label] = far
+    return found
 
 
 def _mean_of_others(values: Tensor, labels: Tensor, shown: Shown) -> Tensor:

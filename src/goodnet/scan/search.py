@@ -158,8 +158,8 @@ def measure(subject: Subject, stamp: Stamp, labels: Tensor, shown: Shown) -> tup
         shown: Clean images.
 
     Returns:
-        The margin of each label on each stamped image, shape (labels, images), and how far each
-        trigger moves the mean of the features, shape (labels,).
+        The margin of each label on each stamped image, shape (labels, images), and where each
+        trigger moves the mean of the features, shape (labels, features).
     """
     clean = subject.all_features(shown.images).flatten(1).mean(0)
 
@@ -172,7 +172,7 @@ def measure(subject: Subject, stamp: Stamp, labels: Tensor, shown: Shown) -> tup
             ]
             values = [margins(subject.tail(some), label) for some in features]
             moved = torch.cat(features).flatten(1).mean(0) - clean
-            return torch.cat(values), moved.norm()
+            return torch.cat(values), moved
 
     values, moved = zip(*subject.each(part, list(enumerate(labels))), strict=True)
     return torch.stack(values), torch.stack(moved)
