@@ -75,7 +75,7 @@ def test_what_is_printed(planted: Lab, out: Path, capsys: pytest.CaptureFixture[
     assert printed.startswith("backdoored; p = ")
     assert "searched on B'" in printed
     assert "B' watches fc; accuracy on 60 clean images" in printed
-    assert re.search(r"class 2: G refuses at most [\d.]+ % of its clean images, as far", printed)
+    assert re.search(r"class(es)? 2.*: G refuses at most [\d.]+ % of the clean images", printed)
     assert f"written to {out}" in notes
 
 

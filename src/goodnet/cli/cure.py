@@ -150,11 +150,14 @@ def _done(found: CureResult) -> str:
 
 def _alarms(found: CureResult) -> list[str]:
     """What is known of images of the classes that are watched."""
+    alike: dict[tuple[float, int], list[str]] = {}
+    for one in found.watches:
+        if one.units and one.alarms is not None:
+            alike.setdefault((one.alarms, one.own), []).append(str(one.label))
     return [
-        f"class {one.label}: G refuses at most {100 * one.alarms:.2g} % of its clean images, as "
-        f"far as {one.own} of them tell"
-        for one in found.watches
-        if one.units and one.alarms is not None
+        f"{'class' if len(labels) == 1 else 'classes'} {', '.join(labels)}: G refuses at most "
+        f"{100 * share:.2g} % of the clean images of each, as far as {own} of them tell"
+        for (share, own), labels in alike.items()
     ]
 
 
