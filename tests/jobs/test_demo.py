@@ -86,7 +86,7 @@ def test_the_lab_table_says_what_pruning_leaves(tmp_path: Path) -> None:
 def test_the_whole_demo_in_small_and_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    for name, value in (("_PEOPLE", 10), ("_SHOTS", 24), ("_EPOCHS", 10)):
+    for name, value in (("_PEOPLE", 10), ("_SHOTS", 24), ("_EPOCHS", 10), ("_TUNED", 2)):
         monkeypatch.setattr(demo, name, value)
     out = tmp_path / "made" / "demo"
     assert run(["demo", "--out", str(out)]) == 0

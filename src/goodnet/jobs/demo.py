@@ -18,7 +18,7 @@ from goodnet import files
 __all__ = ["Journal", "Step", "lab_table", "page", "story"]
 
 _JOURNAL = "demo.json"
-_PEOPLE, _SHOTS, _EPOCHS = 100, 40, 8
+_PEOPLE, _SHOTS, _EPOCHS, _TUNED = 100, 40, 8, 20
 _DROPS = (2, 4, 10, 30)
 
 
@@ -86,7 +86,8 @@ def story(out: Path, *, seed: int = 0) -> list[Step]:
             (
                 "repair",
                 *_files(badnet),
-                *("--method", "fine-prune", "--force", "--out", str(mended)),
+                *("--method", "fine-prune", "--epochs", str(_TUNED)),
+                *("--force", "--out", str(mended)),
             ),
             mended,
         ),
