@@ -125,6 +125,13 @@ def test_among_more_classes_less_is_needed(p: float, classes: int) -> None:
     assert score_at(p, 2 * classes) <= score_at(p, classes)
 
 
+def test_labels_without_a_trigger_score_nothing() -> None:
+    evidence = drawn(4)
+    margins = evidence.margins.copy()
+    margins[:, 0] = 500.0
+    assert scores(replace(evidence, margins=margins))[0] == 0
+
+
 def test_a_distance_counts_in_spreads_of_the_others() -> None:
     distances = np.array([9.0, 10.0, 11.0, 12.0, 13.0, 30.0, np.nan])
     found = apart(distances)

@@ -73,10 +73,11 @@ def scores(evidence: Evidence) -> Floats:
 
     Returns:
         The sum of what is beyond, in scales of what clean networks vary by, shape (classes,), 0 or
-        more, higher = more suspicious.
+        more, higher = more suspicious; 0 for labels that no trigger was climbed of to the end.
     """
     beyond = [beyond_usual(name, values) for name, values in standings(evidence).items()]
-    total: Floats = np.maximum(beyond, 0.0).sum(0)
+    climbed = np.isfinite(evidence.shifts).any(0)
+    total: Floats = np.where(climbed, np.maximum(beyond, 0.0).sum(0), 0.0)
     return total
 
 
