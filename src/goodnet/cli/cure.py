@@ -28,14 +28,7 @@ def cure(
     model: opt.Model,
     more: opt.More = None,
     *,
-    clean: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="IMAGES",
-            help="Clean labelled images: HDF5, .npz or a folder; without them the result is less "
-            "certain.",
-        ),
-    ] = None,
+    clean: opt.CleanIfAny = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="The run folder to make.")],
     test: Annotated[
         Path | None, typer.Option(metavar="IMAGES", help="Clean labelled test images.")

@@ -13,6 +13,7 @@ __all__ = [
     "Architecture",
     "Backdoor",
     "Clean",
+    "CleanIfAny",
     "Device",
     "Force",
     "Layout",
@@ -37,6 +38,14 @@ More = Annotated[list[Path] | None, typer.Argument(metavar="", hidden=True, show
 Clean = Annotated[
     Path,
     typer.Option(metavar="IMAGES", help="Clean labelled images: HDF5, .npz or a folder."),
+]
+CleanIfAny = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="IMAGES",
+        help="Clean labelled images: HDF5, .npz or a folder; without them the result is less "
+        "certain.",
+    ),
 ]
 Backdoor = Annotated[
     list[str] | None,

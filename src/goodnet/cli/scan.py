@@ -35,14 +35,7 @@ def scan(
     model: opt.Model,
     more: opt.More = None,
     *,
-    clean: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="IMAGES",
-            help="Clean labelled images: HDF5, .npz or a folder; without them the result is less "
-            "certain.",
-        ),
-    ] = None,
+    clean: opt.CleanIfAny = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="The run folder to make.")],
     method: Annotated[
         str,

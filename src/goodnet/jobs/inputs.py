@@ -135,7 +135,8 @@ def invent_inputs(model: Path, options: InputOptions) -> Inputs:
         name="made from the network",
     )
     scale = RAW if both_sides or high == 255 else Scale(Fraction(1, 255))
-    return Inputs(network, images.scaled(scale), scale, options, case.notes, invented=True)
+    # The scan says that they were made.
+    return Inputs(network, images.scaled(scale), scale, options, (), invented=True)
 
 
 def to_device(network: Network, device: str) -> Network:

@@ -44,9 +44,8 @@ _LAYERS, _MOST_BYTES = 8, 1 << 28
 # how far these are moved, in shares of the shorter side, brightened and darkened.
 _ROWS, _IMAGES, _COPIES, _SHIFT, _LIGHT = 600, 100, 20, 0.04, 0.1
 _FOLDS = 5
-# Shares of the readings that may lie above the limit: of clean images, and of those of the label's
-# own class, which alone a unit can cost anything.
-_ABOVE, _OWN_ABOVE = 0.015, 0.01
+# Share of the readings of clean images that may lie above the limit.
+_ABOVE = 0.015
 # Triggers that gain less than this share of the best one's margin are not the attacker's.
 _WORKING, _TRIGGERS = 0.5, 10
 _POOLS = frozenset({"max_pool2d", "avg_pool2d"})
@@ -101,8 +100,9 @@ class Watch:
         escaped: How many of them no unit fires on that was made without the image and without
             triggers of this family, as the attacker's may be of a family that none was found in.
         own: How many clean images of the label's class the limits know.
-        alarms: The share of that class's images that a unit fires on is no larger, 0..1, on average
-            over such sets of images; None where there are none.
+        alarms: What the share of that class's images that a unit fires on is held to, 0..1; None
+            where there are none. It would be exact were the limits of single layers not told from
+            the same images.
     """
 
     label: int
@@ -223,7 +223,7 @@ def watch(
             [max(one.margin, _TINY) for one in working],
             [one.family for one in working],
         )
-        found = seen.judge(named=named, invented=case.invented)
+        found = seen.judge(false_alarms, named=named, invented=case.invented)
         if found.limit < found.stamped:
             units.append(seen.unit(label, found))
             readings.append(found)
@@ -322,7 +322,7 @@ class _Seen:
     weights: Sequence[float]
     families: Sequence[str]
 
-    def judge(self, *, named: bool, invented: bool) -> _Readings:
+    def judge(self, false_alarms: float, *, named: bool, invented: bool) -> _Readings:
         """Read each fifth of the images by what the others give, and set a limit."""
         count, values = self.layer.images, self.layer.clean
         fifth = torch.arange(len(values), device=values.device) % count % _FOLDS
@@ -346,7 +346,7 @@ class _Seen:
             limit = max(limit, math.sqrt(size * max(reach, 0.0)))
         own, copies = self._own(clean)
         if len(copies) and not invented:
-            limit = max(limit, _level(copies, int(_OWN_ABOVE * int(self.own.sum()))))
+            limit = max(limit, _level(copies, int(false_alarms * int(self.own.sum()))))
         return _Readings(clean, apart, own, reach, limit)
 
     def unit(self, label: int, found: _Readings) -> Unit:
