@@ -7,6 +7,7 @@ weight, of another.
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, zip_longest
@@ -14,8 +15,9 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
+from _deepid import shared_data
 
-__all__ = ["FAMILIES", "PARTS", "Part", "Recipe", "cifar_part", "zoo"]
+__all__ = ["FAMILIES", "PARTS", "Part", "Recipe", "cifar_option", "cifar_part", "zoo"]
 
 Part = Literal["choose", "calibrate", "report"]
 PARTS: tuple[Part, ...] = get_args(Part)
@@ -123,6 +125,17 @@ def cifar_part(archive: Path, out: Path, *, images: int = 10_000) -> None:
     with h5py.File(out, "w") as file:
         file["data"] = some.images.astype(np.uint8)
         file["label"] = some.labels
+
+
+def cifar_option(parser: ArgumentParser) -> None:
+    """Where CIFAR-10's archive is."""
+    data = shared_data()
+    parser.add_argument(
+        "--images",
+        type=Path,
+        default=data / "cifar10-jpeg.tar.xz" / "cifar10" if data else None,
+        help="CIFAR-10, holds train",
+    )
 
 
 _Kind = tuple[int, str, tuple[str, ...], float, bool]

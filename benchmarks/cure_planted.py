@@ -21,10 +21,9 @@ from typing import Any
 
 import numpy as np
 from _attack import Badnet, plant
-from _deepid import shared_data
 from _measure import header, options, show
 from _real import run_goodnet
-from _zoo import cifar_part
+from _zoo import cifar_option, cifar_part
 
 from goodnet import open_images, open_network
 from goodnet.repair import Settings, fine_tune
@@ -218,18 +217,12 @@ def _percent(share: float) -> str:
 
 
 def _parse(arguments: list[str] | None) -> Namespace:
-    data = shared_data()
     parser = options(__doc__ or "")
     parser.add_argument("--out", default="runs/cure", help="where the networks are and stay")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--networks", nargs="+", choices=list(_NETWORKS), default=list(_NETWORKS))
     parser.add_argument("--rows", type=Path, help="the file of rows; in --out without it")
-    parser.add_argument(
-        "--images",
-        type=Path,
-        default=data / "cifar10-jpeg.tar.xz" / "cifar10" if data else None,
-        help="CIFAR-10, holds train",
-    )
+    cifar_option(parser)
     return parser.parse_args(arguments)
 
 

@@ -2,7 +2,8 @@
 
 The images are parted in halves; each cures, and the other half, with the poisoned images of the
 same people, judges. Shown for each trigger: which answers to clean images stay as they were, the
-attack success of B, B' and G, and what G refuses. Other networks than those at hand:
+attack success of B, B' and G, and what G refuses. With `--images 0` none cure, and half of the
+images judge. Other networks than those at hand:
 `--network NAME MODEL IMAGES LABEL=POISON...` with commas between.
 """
 
@@ -25,6 +26,7 @@ from goodnet.stats import proportion
 __all__ = ["main"]
 
 SECONDS = 90.0
+_JUDGES = 60  # images drawn where none cure
 _HEAD = ["network", "images", "half", "found", "kept", "refused"]
 _HEAD += ["label", "ASR, B", "ASR, B'", "ASR, G", "detected", "seconds"]
 
@@ -36,9 +38,9 @@ def main(arguments: list[str] | None = None) -> None:
     with TemporaryDirectory() as temporary:
         for suspect in _suspects(given):
             for count in given.images:
-                drawn = draw(suspect.images, 2 * count, given.seed)
-                for half in (0, 1):
-                    seen, unseen = drawn[half::2], drawn[1 - half :: 2]
+                drawn = draw(suspect.images, 2 * count or _JUDGES, given.seed)
+                for half in (0, 1) if count else (0,):
+                    seen, unseen = drawn[half::2][:count], drawn[1 - half :: 2]
                     found, took = _run(suspect, seen, unseen, Path(temporary), given)
                     times.append(took)
                     start = [suspect.name, str(len(seen)), str(half)]
@@ -54,9 +56,10 @@ def _run(
 ) -> tuple[list[list[str]], float]:
     """A row for each trigger, and the seconds of the whole command."""
     out = folder / "run"
-    clean = write_rows(suspect.images, seen, folder / "clean.h5")
-    command = ["cure", str(suspect.model)]
-    command += ["--clean", str(clean), "--out", str(out), "--seed", str(given.seed), "--force"]
+    command = ["cure", str(suspect.model), "--form", given.form]
+    if len(seen):
+        command += ["--clean", str(write_rows(suspect.images, seen, folder / "clean.h5"))]
+    command += ["--out", str(out), "--seed", str(given.seed), "--force"]
     took = run_goodnet(command, threads=given.threads)
     results = json.loads((out / "results.json").read_text())
     factor = 1 / 255 if results["scale"] == "1/255" else 1.0
@@ -96,6 +99,7 @@ def _suspects(given: Namespace) -> list[Suspect]:
 def _parse(arguments: list[str] | None) -> Namespace:
     parser = options(__doc__ or "")
     parser.add_argument("--images", type=int, nargs="+", default=[30], help="in each half")
+    parser.add_argument("--form", choices=["clamped", "same"], default="clamped")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--network",

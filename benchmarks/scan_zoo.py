@@ -23,9 +23,8 @@ from typing import Any
 import numpy as np
 import torch
 from _attack import plant
-from _deepid import shared_data
 from _measure import header, options, show
-from _zoo import FAMILIES, PARTS, Recipe, cifar_part, zoo
+from _zoo import FAMILIES, PARTS, Recipe, cifar_option, cifar_part, zoo
 from scipy.stats import gumbel_r, kstest
 
 from goodnet import open_images, open_network
@@ -241,7 +240,6 @@ def _spread(planted: Sequence[Row], clean: Sequence[Row]) -> tuple[float, float]
 
 
 def _parse(arguments: list[str] | None) -> Namespace:
-    data = shared_data()
     parser = options(__doc__ or "")
     parser.add_argument("--out", default="runs/zoo", help="where the networks are and stay")
     parser.add_argument("--part", nargs="+", choices=PARTS, default=["report"])
@@ -252,12 +250,7 @@ def _parse(arguments: list[str] | None) -> Namespace:
     )
     parser.add_argument("--clean", action="store_true", help="only networks without a backdoor")
     parser.add_argument("--seed", type=int, default=0, help="of the scan")
-    parser.add_argument(
-        "--images",
-        type=Path,
-        default=data / "cifar10-jpeg.tar.xz" / "cifar10" if data else None,
-        help="CIFAR-10, holds train",
-    )
+    cifar_option(parser)
     return parser.parse_args(arguments)
 
 
