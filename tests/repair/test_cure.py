@@ -17,7 +17,7 @@ from goodnet.formats.build import build
 from goodnet.images import images_from_arrays
 from goodnet.network import Network
 from goodnet.repair import Cure, CureResult, Settings, cure
-from goodnet.repair.cure import Left
+from goodnet.repair.cured import Left
 from goodnet.stats import proportion
 
 TARGET = 2

@@ -17,7 +17,7 @@ from goodnet.cli.typed import typed
 from goodnet.errors import UsageError
 
 if TYPE_CHECKING:
-    from goodnet.repair.cure import CureResult
+    from goodnet.repair.cured import CureResult
     from goodnet.types import Evaluation
 
 __all__ = ["cure"]

@@ -1,7 +1,8 @@
 """Ways of making B', the network with its backdoor weakened or gone."""
 
 from goodnet.repair.activity import measure_activity
-from goodnet.repair.cure import Cure, CureResult, cure
+from goodnet.repair.cure import Cure, cure
+from goodnet.repair.cured import CureResult
 from goodnet.repair.erase import erase
 from goodnet.repair.fine_prune import fine_prune
 from goodnet.repair.fine_tune import fine_tune

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from goodnet.attack.trigger_file import trigger_of
 from goodnet.errors import UsageError
 from goodnet.formats.build import build
 from goodnet.progress import unseen
+from goodnet.repair.cured import CureResult, details_of, left_of, notes_of
 from goodnet.repair.erase import erase
 from goodnet.repair.result import Repair, Settings
 from goodnet.repair.tune import finish, plain_spec
@@ -39,13 +40,14 @@ if TYPE_CHECKING:
     from goodnet.images import ImageSet
     from goodnet.network import Network
     from goodnet.progress import Stage
+    from goodnet.repair.cured import Left
     from goodnet.scan import ScanResult
     from goodnet.scan.case import Case
     from goodnet.scan.families import Family
     from goodnet.scan.result import RecoveredTrigger
     from goodnet.types import Proportion
 
-__all__ = ["Cure", "CureResult", "Form", "Left", "cure"]
+__all__ = ["Cure", "Form", "cure"]
 
 Form = Literal["clamped", "same"]
 Triggers = tuple["RecoveredTrigger", ...]
@@ -54,82 +56,10 @@ Triggers = tuple["RecoveredTrigger", ...]
 _OWN = 500
 # Innocent labels whose triggers tell what a search finds in any network.
 _INNOCENT = 8
-# A trigger that was found and works on more images than this is not taken out.
-_LITTLE = 0.1
 # Families of triggers that are searched again.
 _LIKELY = 4
 # Triggers of each label that are erased, of different families.
 _ERASED = 3
-# A trigger comes back that works on more images than this share, and than those of innocent labels.
-_BACK = 0.2
-
-
-@dataclass(frozen=True)
-class Left:
-    """What is left of a backdoor in B', judged without the attacker's trigger.
-
-    Attributes:
-        label: The label it leads to.
-        before: Success of the best trigger the scan found, on B.
-        after: Its success on a B' made without triggers of its family.
-        again: Success of the best trigger that is found when B' is searched; of no images where
-            there was no time to search.
-        innocent: The largest success of triggers that are found so for innocent labels.
-    """
-
-    label: int
-    before: Proportion
-    after: Proportion
-    again: Proportion
-    innocent: Proportion
-
-    @property
-    def searched(self) -> bool:
-        """Whether B' was searched."""
-        return self.again.total > 0
-
-    @property
-    def comes_back(self) -> bool:
-        """Whether a search of B' finds more than it finds for any label."""
-        again, innocent = self.again.value or 0.0, self.innocent.value or 0.0
-        return again > max(_BACK, innocent)
-
-    @property
-    def stays(self) -> bool:
-        """Whether what was found still works, or something comes back."""
-        return self.comes_back or _value(self.after) > _LITTLE
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        shares = {name: getattr(self, name) for name in ("before", "after", "again", "innocent")}
-        told = {name: each.to_dict() for name, each in shares.items()}
-        return {"label": self.label, **told, "stays": self.stays}
-
-
-@dataclass(frozen=True)
-class CureResult(Repair):
-    """A cured network and what it was cured of.
-
-    Attributes:
-        scan: What was found; B' is B where it found nothing.
-        watches: The units, label by label.
-        left: What is left, label by label.
-    """
-
-    scan: ScanResult = field(kw_only=True)
-    watches: tuple[Watch, ...] = ()
-    left: tuple[Left, ...] = ()
-
-    @property
-    def removed(self) -> bool:
-        """Whether nothing that was found still works, and nothing comes back."""
-        known = len(self.left) == len(self.scan.targets)
-        return known and self.searched and not any(one.stays for one in self.left)
-
-    @property
-    def searched(self) -> bool:
-        """Whether B' was searched for what comes back, wherever something was found."""
-        return all(one.searched for one in self.left)
 
 
 @dataclass(frozen=True)
@@ -276,7 +206,7 @@ class _Work:
             cured = cured.to(self.network.device)
             again = self._search_again(cured, watched=list(triggers))
             left = tuple(
-                _left(one.label, (one.led[0], one.escaped[0]), again, watched=triggers)
+                left_of(one.label, (one.led[0], one.escaped[0]), again, watched=triggers)
                 for one in watches
                 if one.label in self.named
             )
@@ -312,7 +242,7 @@ class _Work:
                 proportion(row["count"], row["total"])
                 for row in (told[place]["led_before"], told[place]["led_after"])
             )
-            left.append(_left(label, works, again, watched=self.named))
+            left.append(left_of(label, works, again, watched=self.named))
         result = self._result(erased.network, left=tuple(left))
         return replace(
             result,
@@ -385,8 +315,8 @@ class _Work:
             cured,
             before=before,
             after=after,
-            notes=_notes(self.images, self.found, watches, left),
-            details=_details(self.found, watches, left),
+            notes=notes_of(self.images, self.found, watches, left),
+            details=details_of(self.found, watches, left),
             scan=self.found,
             watches=watches,
             left=left,
@@ -419,28 +349,6 @@ def _families(found: ScanResult) -> list[Family]:
     return [family for family in FAMILIES if family.name in names]
 
 
-def _left(
-    label: int,
-    found: Sequence[Proportion],
-    again: Mapping[int, Triggers],
-    *,
-    watched: Collection[int],
-) -> Left:
-    before, after = found
-    nothing = proportion(0, 0)
-    works = {
-        each: max((trigger.success for trigger in triggers), key=_value, default=nothing)
-        for each, triggers in again.items()
-    }
-    others = [share for each, share in works.items() if each not in watched]
-    innocent = max(others, key=_value, default=nothing)
-    return Left(label, before, after, works.get(label, nothing), innocent)
-
-
-def _value(share: Proportion) -> float:
-    return share.value or 0.0
-
-
 def _accuracy(case: Case, watches: Sequence[Watch]) -> tuple[Proportion, Proportion]:
     """Of B, and of B' on images that its units were not made from."""
     truth = case.everything.truth[: len(watches[0].changed) if watches else None].cpu().numpy()
@@ -451,53 +359,3 @@ def _accuracy(case: Case, watches: Sequence[Watch]) -> tuple[Proportion, Proport
         changed |= one.changed
     before, after = int(right.sum()), int((right & ~changed).sum())
     return proportion(before, len(truth)), proportion(after, len(truth))
-
-
-def _details(found: ScanResult, watches: Sequence[Watch], left: Sequence[Left]) -> dict[str, Any]:
-    named = [target.label for target in found.targets]
-    return {
-        "labels": named,
-        "beside": [one.label for one in watches if one.label not in named],
-        "units": [
-            {"label": unit.label, "layer": unit.layer, "room": unit.room}
-            for one in watches
-            for unit in one.units
-        ],
-        "alarms": [
-            {"label": one.label, "images": one.own, "at_most": one.alarms} for one in watches
-        ],
-        "left": [one.to_dict() for one in left],
-    }
-
-
-def _notes(
-    images: ImageSet | None, found: ScanResult, watches: Sequence[Watch], left: Sequence[Left]
-) -> tuple[str, ...]:
-    notes, named = list(found.notes), [target.label for target in found.targets]
-    if not found.targets:
-        notes.append("nothing was found, so nothing was changed: B' is B")
-    notes += [
-        f"label {one.label} was found, but no layer tells its triggers from clean images: nothing "
-        "was changed for it"
-        for one in watches
-        if not one.units and one.label in named
-    ]
-    known = () if images is None else images.labels
-    if unseen := [str(one.label) for one in watches if one.units and one.label not in known]:
-        which = f"class {unseen[0]}" if len(unseen) == 1 else f"the classes {', '.join(unseen)}"
-        notes.append(
-            f"no clean image of {which} is at hand: how many of its own images B' still answers "
-            "with it is not known"
-        )
-    notes += [
-        f"a trigger for label {one.label} can still be found: it works on {one.again} percent of "
-        f"the images, where one for an innocent label works on {one.innocent}"
-        for one in left
-        if one.comes_back
-    ]
-    if not all(one.searched for one in left):
-        notes.append(
-            "the time was over before triggers were searched on B': whether any comes back is not "
-            "known"
-        )
-    return tuple(notes)

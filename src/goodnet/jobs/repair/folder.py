@@ -20,7 +20,7 @@ from goodnet.jobs.plain import about_inputs, guarded_rates, plain_rates
 from goodnet.jobs.run_record import Began, RepairCost, write_record
 from goodnet.jobs.scan import Suspect as Scanned
 from goodnet.jobs.scan import scan_facts
-from goodnet.repair.cure import CureResult
+from goodnet.repair.cured import CureResult
 
 if TYPE_CHECKING:
     from goodnet.formats.spec import Array, NetworkSpec

@@ -1,0 +1,174 @@
+"""What a cure gives back: the network, what it was cured of and what is left, in words, too."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from goodnet.repair.result import Repair
+from goodnet.stats import proportion
+
+if TYPE_CHECKING:
+    from goodnet.images import ImageSet
+    from goodnet.repair.watch import Watch
+    from goodnet.scan import ScanResult
+    from goodnet.scan.result import RecoveredTrigger
+    from goodnet.types import Proportion
+
+__all__ = ["CureResult", "Left", "details_of", "left_of", "notes_of"]
+
+# A trigger that was found and works on more images than this is not taken out.
+_LITTLE = 0.1
+# A trigger comes back that works on more images than this share, and than those of innocent labels.
+_BACK = 0.2
+
+
+@dataclass(frozen=True)
+class Left:
+    """What is left of a backdoor in B', judged without the attacker's trigger.
+
+    Attributes:
+        label: The label it leads to.
+        before: Success of the best trigger the scan found, on B.
+        after: Its success on a B' made without triggers of its family.
+        again: Success of the best trigger that is found when B' is searched; of no images where
+            there was no time to search.
+        innocent: The largest success of triggers that are found so for innocent labels.
+    """
+
+    label: int
+    before: Proportion
+    after: Proportion
+    again: Proportion
+    innocent: Proportion
+
+    @property
+    def searched(self) -> bool:
+        """Whether B' was searched."""
+        return self.again.total > 0
+
+    @property
+    def comes_back(self) -> bool:
+        """Whether a search of B' finds more than it finds for any label."""
+        again, innocent = self.again.value or 0.0, self.innocent.value or 0.0
+        return again > max(_BACK, innocent)
+
+    @property
+    def stays(self) -> bool:
+        """Whether what was found still works, or something comes back."""
+        return self.comes_back or _value(self.after) > _LITTLE
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        shares = {name: getattr(self, name) for name in ("before", "after", "again", "innocent")}
+        told = {name: each.to_dict() for name, each in shares.items()}
+        return {"label": self.label, **told, "stays": self.stays}
+
+
+@dataclass(frozen=True)
+class CureResult(Repair):
+    """A cured network and what it was cured of.
+
+    Attributes:
+        scan: What was found; B' is B where it found nothing.
+        watches: The units, label by label.
+        left: What is left, label by label.
+    """
+
+    scan: ScanResult = field(kw_only=True)
+    watches: tuple[Watch, ...] = ()
+    left: tuple[Left, ...] = ()
+
+    @property
+    def removed(self) -> bool:
+        """Whether nothing that was found still works, and nothing comes back."""
+        known = len(self.left) == len(self.scan.targets)
+        return known and self.searched and not any(one.stays for one in self.left)
+
+    @property
+    def searched(self) -> bool:
+        """Whether B' was searched for what comes back, wherever something was found."""
+        return all(one.searched for one in self.left)
+
+
+def left_of(
+    label: int,
+    found: Sequence[Proportion],
+    again: Mapping[int, Sequence[RecoveredTrigger]],
+    *,
+    watched: Collection[int],
+) -> Left:
+    """What is left of the backdoor of a label.
+
+    Args:
+        label: The label.
+        found: Success of the best trigger that was found, before and after.
+        again: By label the triggers that a search of B' found; nothing where none was made.
+        watched: Labels that are not innocent.
+    """
+    before, after = found
+    nothing = proportion(0, 0)
+    works = {
+        each: max((trigger.success for trigger in triggers), key=_value, default=nothing)
+        for each, triggers in again.items()
+    }
+    others = [share for each, share in works.items() if each not in watched]
+    innocent = max(others, key=_value, default=nothing)
+    return Left(label, before, after, works.get(label, nothing), innocent)
+
+
+def _value(share: Proportion) -> float:
+    return share.value or 0.0
+
+
+def details_of(found: ScanResult, watches: Sequence[Watch], left: Sequence[Left]) -> dict[str, Any]:
+    """What a cure did, plain data."""
+    named = [target.label for target in found.targets]
+    return {
+        "labels": named,
+        "beside": [one.label for one in watches if one.label not in named],
+        "units": [
+            {"label": unit.label, "layer": unit.layer, "room": unit.room}
+            for one in watches
+            for unit in one.units
+        ],
+        "alarms": [
+            {"label": one.label, "images": one.own, "at_most": one.alarms} for one in watches
+        ],
+        "left": [one.to_dict() for one in left],
+    }
+
+
+def notes_of(
+    images: ImageSet | None, found: ScanResult, watches: Sequence[Watch], left: Sequence[Left]
+) -> tuple[str, ...]:
+    """What a user should know of a cure, a sentence each."""
+    notes, named = list(found.notes), [target.label for target in found.targets]
+    if not found.targets:
+        notes.append("nothing was found, so nothing was changed: B' is B")
+    notes += [
+        f"label {one.label} was found, but no layer tells its triggers from clean images: nothing "
+        "was changed for it"
+        for one in watches
+        if not one.units and one.label in named
+    ]
+    known = () if images is None else images.labels
+    if unseen := [str(one.label) for one in watches if one.units and one.label not in known]:
+        which = f"class {unseen[0]}" if len(unseen) == 1 else f"the classes {', '.join(unseen)}"
+        notes.append(
+            f"no clean image of {which} is at hand: how many of its own images B' still answers "
+            "with it is not known"
+        )
+    notes += [
+        f"a trigger for label {one.label} can still be found: it works on {one.again} percent of "
+        f"the images, where one for an innocent label works on {one.innocent}"
+        for one in left
+        if one.comes_back
+    ]
+    if not all(one.searched for one in left):
+        notes.append(
+            "the time was over before triggers were searched on B': whether any comes back is not "
+            "known"
+        )
+    return tuple(notes)
