@@ -12,6 +12,7 @@ from goodnet.errors import InvalidInput, UsageError
 from goodnet.images import ImageSet, images_from_arrays
 from goodnet.network import Network
 from goodnet.scan import Scan, ScanResult
+from goodnet.scan.invent import find_pixel_range, scenes
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +108,33 @@ def test_without_images_some_are_made(found: ScanResult) -> None:
     assert result.verdict in ("no_finding", "suspicious")
     assert result.p_value is None
     assert result.scores.shape == found.scores.shape
+
+
+class Biased(nn.Module):
+    """Its logits differ by about four among pictures of pixels 0..1, and by biases."""
+
+    def __init__(self, biases: float) -> None:
+        super().__init__()
+        random = torch.Generator().manual_seed(0)
+        weight = torch.randn(20, planted.PIXELS, generator=random)
+        pictures = scenes(32, planted.SHAPE, random).flatten(1)
+        self.layer = nn.Linear(planted.PIXELS, 20)
+        with torch.no_grad():
+            self.layer.weight.copy_(4 * weight / (pictures @ weight.T).std(0).mean())
+            middle = self.layer.weight @ pictures.mean(0)
+            self.layer.bias.copy_(torch.linspace(0, biases, 20) - middle)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.layer(images.flatten(1))
+        return logits
+
+
+@pytest.mark.parametrize(("biases", "high"), [(1.0, 1.0), (300.0, 255.0)])
+def test_pictures_that_are_answered_alike_are_of_too_small_a_range(
+    biases: float, high: float
+) -> None:
+    network = Network.from_module(Biased(biases), planted.SHAPE)
+    assert find_pixel_range(network) == (0.0, high)
 
 
 def images(count: int, labels: list[int] | None = None, shape: tuple[int, ...] = ()) -> ImageSet:

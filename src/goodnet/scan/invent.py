@@ -83,18 +83,20 @@ def invent(subject: Subject, generator: torch.Generator) -> tuple[Tensor, Tensor
 def find_pixel_range(network: Network) -> tuple[float, float]:
     """Which of the usual ranges of pixels a network was trained for, by its outputs alone.
 
-    At too small a range the outputs hardly differ, at too large a one they differ absurdly.
+    At too small a range pictures are answered alike and the outputs hardly differ, at too large a
+    one they differ absurdly.
 
     Returns:
         What the network wants for a pixel of 0 and of 1.
     """
     subject = Subject.of(network)
     pictures = scenes(32, subject.shape, torch.Generator().manual_seed(0)).to(subject.device)
+    outputs = [subject.all_logits(pictures * (high - low) + low) for low, high in _RANGES]
+    answers = [len(set(each.argmax(1).tolist())) for each in outputs]
+    told = [place for place, count in enumerate(answers) if 2 * count >= max(answers)]
 
-    def distance(ends: tuple[float, float]) -> float:
-        low, high = ends
-        logits = subject.all_logits(pictures * (high - low) + low)
-        spread = float(logits.std(0).mean())
+    def distance(place: int) -> float:
+        spread = float(outputs[place].std(0).mean())
         return abs(math.log(max(spread, 1e-12) / (_USUAL / 3)))
 
-    return min(_RANGES, key=distance)
+    return _RANGES[min(told, key=distance)]
