@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from goodnet.formats.build import build
 from goodnet.formats.keras import write
 from goodnet.formats.spec import Layer, NetworkSpec
+from goodnet.formats.torch import wrap
 from goodnet.images import ImageSet, images_from_arrays, save_images
 from goodnet.network import Network
 
@@ -38,7 +39,7 @@ def linear(classes: int = 6, *, target: int | None = 2, size: float = 8.0) -> Ne
     weight = 4 * rows(classes)
     if target is not None:
         weight[target] *= size
-    return Network.from_module(nn.Sequential(nn.Flatten(), _from_grey(weight)), SHAPE)
+    return wrap(nn.Sequential(nn.Flatten(), _from_grey(weight)), SHAPE)
 
 
 class Watched(nn.Module):
@@ -55,10 +56,10 @@ class Watched(nn.Module):
         seen = torch.zeros(SHAPE)
         seen[:, corner[0] : corner[0] + size, corner[1] : corner[1] + size] = 2 * pattern - 1
         self.watch = _from_grey(seen.view(1, -1), over=-2.0)
-        self.last = nn.Linear(classes + 1, classes, bias=False)
+        self.last = nn.Linear(classes + 1, classes)
         weight = torch.cat([torch.eye(classes), torch.zeros(classes, 1)], 1)
         weight[target, -1] = 2.0
-        self.last.load_state_dict({"weight": weight})
+        self.last.load_state_dict({"weight": weight, "bias": torch.zeros(classes)})
 
     def forward(self, images: Tensor) -> Tensor:
         pixels = images.flatten(1)
@@ -78,7 +79,7 @@ def watched(
 ) -> tuple[Network, Tensor]:
     """A network that a square of `checkers` at a corner leads to the target, and the square."""
     pattern = checkers()
-    return Network.from_module(Watched(classes, target, pattern, corner), SHAPE), pattern
+    return wrap(Watched(classes, target, pattern, corner), SHAPE), pattern
 
 
 def watched_spec(

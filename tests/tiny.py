@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from goodnet.formats.spec import Activation, Array, Layer, NetworkSpec
+from goodnet.formats.torch import wrap
 from goodnet.network import Network
 
 Image = NDArray[np.float32]
@@ -162,4 +163,4 @@ class Residual(nn.Module):
 
 def module_network() -> Network:
     torch.manual_seed(0)
-    return Network.from_module(Residual(), (3, 8, 8))
+    return wrap(Residual(), (3, 8, 8))

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from goodnet.evaluate import evaluate_network as evaluate_network
     from goodnet.formats import open_network as open_network
     from goodnet.formats import read_spec as read_spec
-    from goodnet.formats import save_network as save_network
+    from goodnet.formats.save import save_network as save_network
+    from goodnet.formats.torch import wrap as wrap
     from goodnet.guard.form import refusal_class as refusal_class
     from goodnet.guard.goodnet import make_goodnet as make_goodnet
     from goodnet.images import find_scale as find_scale
@@ -44,14 +45,19 @@ _HOMES = {
     "prune_curve": "repair",
     "read_spec": "formats",
     "refusal_class": "guard.form",
-    "save_network": "formats",
+    "save_network": "formats.save",
     "silence_channels": "repair",
     "trace_backdoor": "repair",
+    "wrap": "formats.torch",
 }
 
 _ROOMS = ("attack", "repair", "scan")
 
 __all__ = sorted([*_HOMES, *_ROOMS, "__version__"])
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def __getattr__(name: str) -> Any:

@@ -39,8 +39,8 @@ def sample(path: Path) -> NetworkSpec:
 
 
 def source(spec: NetworkSpec) -> Source:
-    assert spec.source is not None
-    return spec.source
+    assert spec.file is not None
+    return spec.file
 
 
 def check(spec: NetworkSpec, changed: dict[str, Array], path: Path) -> None:

@@ -112,8 +112,8 @@ class TestCode:
         model = {**small_model(), "compile_config": {"loss": foreign}, "build_config": foreign}
         path = write_keras(tmp_path / "model.keras", model, native_arrays())
         spec = read(path)
-        assert spec.source is not None
-        assert "training configuration not read" in spec.source.notes
+        assert spec.file is not None
+        assert "training configuration not read" in spec.file.notes
 
     @pytest.mark.parametrize(
         ("kind", "config", "reason"),

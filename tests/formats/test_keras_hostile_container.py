@@ -42,7 +42,7 @@ class TestContent:
     def test_format_is_told_by_content(self, tmp_path: Path) -> None:
         write_small(tmp_path / "model.keras")
         write_keras(tmp_path / "model.h5", small_model(), native_arrays())
-        sources = [read(tmp_path / name).source for name in ("model.keras", "model.h5")]
+        sources = [read(tmp_path / name).file for name in ("model.keras", "model.h5")]
         assert [s.format for s in sources if s] == ["keras-h5", "keras-zip"]
 
     @pytest.mark.parametrize("share", SHARES)
@@ -216,8 +216,8 @@ class TestArchive:
             archive.writestr("x", SECRET)
         more = {"assets/vocabulary.txt": b"x", "assets/more.zip": inner.getvalue()}
         spec = read(write_keras(tmp_path / "m.keras", small_model(), native_arrays(), more=more))
-        assert spec.source is not None
-        assert "assets not read" in spec.source.notes
+        assert spec.file is not None
+        assert "assets not read" in spec.file.notes
 
     def test_bomb(self, tmp_path: Path) -> None:
         path = tmp_path / "model.keras"

@@ -39,24 +39,24 @@ def test_legacy_file(version: str | None, fixed: bool, tmp_path: Path) -> None:
     check_small(spec)
     assert spec.layers == EXPECTED
     assert spec.name == "model_1"
-    assert spec.source is not None
-    assert (spec.source.path, spec.source.format) == (path, "keras-h5")
-    assert spec.source.version == (version or "")
-    assert spec.source.sha256 == sha256(path.read_bytes()).hexdigest()
-    assert spec.source.notes == ()
+    assert spec.file is not None
+    assert (spec.file.path, spec.file.format) == (path, "keras-h5")
+    assert spec.file.version == (version or "")
+    assert spec.file.sha256 == sha256(path.read_bytes()).hexdigest()
+    assert spec.file.notes == ()
 
 
 def test_origins_lead_back_to_the_file(tmp_path: Path) -> None:
     path = write_small(tmp_path / "model.h5")
     spec = read(path)
-    assert spec.source is not None
+    assert spec.file is not None
     with h5py.File(path) as file:
-        for key, origin in spec.source.origins.items():
+        for key, origin in spec.file.origins.items():
             stored = file[origin.path][()]
             np.testing.assert_array_equal(
                 to_file(spec.arrays[key], origin.layout, stored.shape), stored
             )
-    assert spec.source.origins["conv/weight"].path == "model_weights/conv/conv/kernel:0"
+    assert spec.file.origins["conv/weight"].path == "model_weights/conv/conv/kernel:0"
 
 
 def test_long_lists_of_names_in_parts(tmp_path: Path) -> None:
@@ -113,10 +113,10 @@ def test_keras_archive(version: str, container: str, tmp_path: Path) -> None:
     arrays = native_arrays(container)
     spec = read(write_keras(tmp_path / "model.keras", model, arrays, version=version))
     check_small(spec)
-    assert spec.source is not None
-    assert (spec.source.format, spec.source.version) == ("keras-zip", version)
-    assert spec.source.origins["conv/bias"].path == f"{container}/conv2d/vars/1"
-    noted = "training configuration not read" in spec.source.notes
+    assert spec.file is not None
+    assert (spec.file.format, spec.file.version) == ("keras-zip", version)
+    assert spec.file.origins["conv/bias"].path == f"{container}/conv2d/vars/1"
+    noted = "training configuration not read" in spec.file.notes
     assert noted == version.startswith("3")
 
 
@@ -154,8 +154,8 @@ def test_architecture_replaces_the_files_own(tmp_path: Path) -> None:
     given.write_text(json.dumps(small_model()))
     spec = read(path, architecture=given)
     check_small(spec)
-    assert spec.source is not None
-    assert any("architecture taken from another file" in note for note in spec.source.notes)
+    assert spec.file is not None
+    assert any("architecture taken from another file" in note for note in spec.file.notes)
 
 
 def test_what_is_left_unread_is_noted(tmp_path: Path) -> None:
@@ -164,8 +164,8 @@ def test_what_is_left_unread_is_noted(tmp_path: Path) -> None:
         file.attrs["training_config"] = '{"loss": {"class_name": "os.system"}}'
         file["optimizer_weights/x"] = np.zeros(3)
     spec = read(path)
-    assert spec.source is not None
-    assert spec.source.notes == ("training configuration not read", "optimizer weights not read")
+    assert spec.file is not None
+    assert spec.file.notes == ("training configuration not read", "optimizer weights not read")
 
 
 def test_reading_imports_neither_torch_nor_keras(tmp_path: Path) -> None:

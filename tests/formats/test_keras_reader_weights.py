@@ -37,9 +37,9 @@ def test_names_of_weights(pattern: str, tmp_path: Path) -> None:
     groups = legacy_groups(small_arrays(), pattern=pattern)
     spec = read(write_legacy(tmp_path / "model.h5", small_model(), groups))
     check_small(spec)
-    assert spec.source is not None
+    assert spec.file is not None
     unknown = pattern == "x/y_{name}"
-    assert any("under other names" in note for note in spec.source.notes) == unknown
+    assert any("under other names" in note for note in spec.file.notes) == unknown
 
 
 @pytest.mark.parametrize("numbers", [(0, 1, 2), (0, 2, 4), (1, 9, 10)])
@@ -97,8 +97,8 @@ def test_frozen_weights_are_stored_last(frozen: str, named: bool, tmp_path: Path
     assert found == {
         name.replace("moving_", ""): index for index, name in enumerate(FROZEN[frozen])
     }
-    assert spec.source is not None
-    assert bool(spec.source.notes) != named
+    assert spec.file is not None
+    assert bool(spec.file.notes) != named
 
 
 def test_renamed_layers_are_taken_in_order(tmp_path: Path) -> None:
@@ -108,9 +108,9 @@ def test_renamed_layers_are_taken_in_order(tmp_path: Path) -> None:
     groups = {"two": [("two/kernel:0", ONE)], "three": [("three/kernel:0", TWO)]}
     spec = read(write_legacy(tmp_path / "n.h5", two_dense(), groups))
     assert spec.arrays["one/weight"][0, 0] == 1
-    assert spec.source is not None
+    assert spec.file is not None
     assert "weights taken in Keras' order: the file lists them under other names" in (
-        spec.source.notes
+        spec.file.notes
     )
 
 
@@ -130,10 +130,8 @@ def test_odd_order_is_read_by_name(tmp_path: Path) -> None:
     groups = {name: groups[name] for name in ("answer", "norm", "conv")}
     spec = read(write_legacy(tmp_path / "model.h5", small_model(), groups))
     check_small(spec)
-    assert spec.source is not None
-    assert spec.source.notes == (
-        "weights matched by name: the file lists them in an unusual order",
-    )
+    assert spec.file is not None
+    assert spec.file.notes == ("weights matched by name: the file lists them in an unusual order",)
     groups = legacy_groups(small_arrays())
     groups["conv"].reverse()
     check_small(read(write_legacy(tmp_path / "other.h5", small_model(), groups)))
@@ -153,7 +151,7 @@ def test_other_floats_are_converted(dtype: str, tmp_path: Path) -> None:
     found = spec.arrays["answer/weight"]
     assert found.dtype == np.dtype("=f4")
     np.testing.assert_array_equal(found.T, arrays["answer/kernel"].astype(np.float32))
-    assert spec.source is not None
+    assert spec.file is not None
     name = np.dtype(dtype).name
-    noted = f"{name} weights converted to float32" in spec.source.notes
+    noted = f"{name} weights converted to float32" in spec.file.notes
     assert noted == (name != "float32")

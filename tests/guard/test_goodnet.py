@@ -15,6 +15,7 @@ from goodnet.formats.build import build
 from goodnet.formats.spec import NetworkSpec
 from goodnet.guard.form import guard_spec, refusal_class
 from goodnet.guard.goodnet import make_goodnet
+from goodnet.repair import silence_channels
 
 LAYERS = {"plain": "pool_2", "deepid": "pool_1", "residual": "gap"}
 
@@ -88,13 +89,14 @@ def test_refusal_class_tells_a_goodnet_from_other_networks() -> None:
     assert refusal_class(spec) is None
 
 
-def test_two_modules_run_side_by_side() -> None:
+def test_goodnet_of_a_module_shares_what_both_have_in_common() -> None:
     network = module_network()
-    repaired = network.silence("body.1", [0, 1, 2])
+    repaired = silence_channels(network, "body.1", [0, 1, 2])
     images = pictures(100)
     expected = agree(network.answers(images), repaired.answers(images), num_classes=5)
     assert make_goodnet(network, repaired).answers(images).tolist() == expected.tolist()
     assert (expected == 5).any()
+    assert make_goodnet(network, repaired).layers.count("stem") == 1
 
 
 def test_networks_that_do_not_belong_together_are_refused() -> None:

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from tiny import SPECS, pictures
 
 from goodnet.evaluate import agree, answer
-from goodnet.formats import open_network, read_spec, save_network, silence
+from goodnet.formats import open_network, read_spec, silence
 from goodnet.formats.build import build
 from goodnet.formats.keras import write
+from goodnet.formats.save import save_network
 from goodnet.formats.spec import NetworkSpec
 from goodnet.guard.form import guard_spec, refusal_class
 from goodnet.images import open_images

@@ -1,19 +1,13 @@
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-from tiny import SPECS, Residual, module_network, pictures, plain_spec
-from torch import Tensor, nn
+from tiny import SPECS, module_network, pictures, plain_spec
 
 from goodnet.errors import InvalidInput
 from goodnet.formats.build import build
 from goodnet.formats.spec import NetworkSpec
-from goodnet.network import Network
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -36,39 +30,6 @@ def test_cut_of_a_module_carries_the_skip_connection() -> None:
     crossing = cut.head(images)
     assert [tuple(value.shape) for value in crossing] == [(9, 6, 8, 8)] * 2
     torch.testing.assert_close(cut.tail(*crossing), network(images))
-
-
-@pytest.mark.parametrize("name", SPECS)
-def test_silence_makes_the_channels_zero_and_leaves_the_network_alone(name: str) -> None:
-    network = build(SPECS[name]())
-    images = torch.from_numpy(pictures(9))
-    before = network(images)
-    layer = {"plain": "pool_2", "deepid": "pool_1", "residual": "bn"}[name]
-    silenced = network.silence(layer, [0, 3])
-    value = silenced.cut(layer).head(images)[0]
-    assert (value[:, [0, 3]] == 0).all()
-    assert (value[:, [1, 2]] == network.cut(layer).head(images)[0][:, [1, 2]]).all()
-    assert not torch.equal(silenced(images), before)
-    assert torch.equal(network(images), before)
-
-
-@given(st.permutations(range(6)), st.integers(0, 5))
-def test_silencing_in_any_order_and_split_ends_the_same(order: list[int], split: int) -> None:
-    network = module_network()
-    images = torch.from_numpy(pictures(5))
-    chosen = order[:4]
-    at_once = network.silence("body.1", sorted(chosen))
-    in_two = network.silence("body.1", chosen[:split]).silence("body.1", chosen[split:])
-    assert torch.equal(at_once(images), in_two(images))
-
-
-def test_a_module_of_the_user_stays_as_it_is() -> None:
-    module = Residual().train()
-    network = Network.from_module(module, (3, 8, 8))
-    assert module.training
-    with torch.no_grad():
-        module.head.weight.zero_()
-    assert network(torch.ones(1, 3, 8, 8)).abs().sum() > 0
 
 
 def test_a_copy_is_independent() -> None:
@@ -121,30 +82,13 @@ def test_layer_names_of_a_hostile_file_reach_no_code() -> None:
     assert torch.equal(network(images), build(spec)(images))
     assert hostile in network.layers
     assert "system" not in network.graph.code
-    assert network.silence(hostile, [0]).cut(hostile)
+    assert network.cut(hostile)
 
 
-def test_unknown_layers_and_channels_are_named() -> None:
+def test_unknown_layers_are_named() -> None:
     network = build(plain_spec())
     with pytest.raises(InvalidInput, match="no layer is called 'pool_9'; the network has conv_1"):
         network.cut("pool_9")
-    with pytest.raises(InvalidInput, match=r"'pool_2' has the channels 0\.\.5, got 6"):
-        network.silence("pool_2", [6])
-
-
-def test_what_is_not_a_classifier_is_refused() -> None:
-    class Branching(nn.Module):
-        def forward(self, images: Tensor) -> Any:
-            return images if images.sum() > 0 else -images
-
-    with pytest.raises(InvalidInput, match=r"torch\.fx cannot trace Branching"):
-        Network.from_module(Branching(), (3, 8, 8))
-    with pytest.raises(
-        InvalidInput, match=r"expected a classifier with outputs \(batch, classes\)"
-    ):
-        Network.from_module(nn.Conv2d(3, 3, 1), (3, 8, 8))
-    with pytest.raises(InvalidInput, match=r"does not run on images of shape \(2, 8, 8\)"):
-        Network.from_module(nn.Sequential(nn.Conv2d(3, 3, 1), nn.Flatten()), (2, 8, 8))
 
 
 def test_outputs_of_no_images() -> None:

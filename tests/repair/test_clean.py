@@ -12,7 +12,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from planted import CLASSES, as_images, clean_images, planted, stripes
-from tiny import module_network
 
 from goodnet.errors import InvalidInput, OverBudget
 from goodnet.images import ImageSet, Scale, images_from_arrays
@@ -98,12 +97,6 @@ def test_images_at_the_wrong_scale_are_refused(
     images = clean_images(60).scaled(Scale(Fraction(1, 255)))
     with pytest.raises(InvalidInput, match=r"answers only \d+ of 60 clean images.*wrong scale"):
         method(planted().network, images)
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_a_traced_module_is_refused(method: Callable[[Network, ImageSet], Repair]) -> None:
-    with pytest.raises(InvalidInput, match="opened from a file, got a traced module"):
-        method(module_network(), clean_images(20))
 
 
 def test_three_images_are_refused() -> None:

@@ -12,7 +12,7 @@ import planted_badnets as planted
 import pytest
 import torch
 
-from goodnet.errors import InvalidInput, UsageError
+from goodnet.errors import UsageError
 from goodnet.formats.build import build
 from goodnet.images import images_from_arrays
 from goodnet.network import Network
@@ -47,6 +47,17 @@ def check_cured(cured: Network) -> None:
 
 def test_the_backdoor_goes_and_nothing_else(found: CureResult) -> None:
     check_cured(found.network)
+
+
+def test_a_module_of_the_user_is_cured_and_stays_in_its_class() -> None:
+    network, _ = planted.watched()
+    images = planted.clean_images(network)
+    check_cured(Cure()(network, images).network)
+    same = Cure(form="same")(network, images)
+    assert same.removed
+    assert isinstance(same.network.module, planted.Watched)
+    clean = torch.from_numpy(images.sample(50).images)
+    assert torch.equal(same.network.module(clean).argmax(1), network(clean).argmax(1))
 
 
 def test_it_says_what_it_found_and_what_is_left(found: CureResult) -> None:
@@ -89,12 +100,6 @@ def test_images_the_network_answers_wrongly_are_not_enough() -> None:
     result = Cure()(network, wrong)
     assert result.scan.verdict == "inconclusive"
     assert result.network is network
-
-
-def test_a_module_is_refused() -> None:
-    network, _ = planted.watched()
-    with pytest.raises(InvalidInput, match="opened from a file"):
-        Cure()(network, planted.clean_images(network))
 
 
 def modules() -> Iterator[ModuleType]:

@@ -13,7 +13,6 @@ from goodnet.repair import effort as module
 from goodnet.repair.clean import CleanImages, prepare
 from goodnet.repair.effort import efforts, epochs_for, tune_hard
 from goodnet.repair.result import Repair, Settings
-from goodnet.repair.tune import plain_spec
 from goodnet.stats import proportion
 from goodnet.training import Diverged
 
@@ -46,7 +45,7 @@ class Scripted:
 def run(script: Scripted, monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Repair:
     monkeypatch.setattr(module, "tune", script)
     network = planted().network
-    return tune_hard(network, prepared(250), start=plain_spec(network), settings=settings)
+    return tune_hard(network, prepared(250), start=network.spec, settings=settings)
 
 
 def test_the_hardest_is_taken_if_accuracy_bears_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,8 +91,8 @@ def test_inside_a_padded_convolution_a_fold_is_exact() -> None:
     repaired = build(spec.with_arrays(fold(spec, "pool_1", taken)))
     value = next(iter(network.cut("pool_1").crossing(pictures(5))))[0].clone()
     with torch.no_grad():
-        found = repaired.module("conv_2")(value)[..., 1:-1, 1:-1]
-        wanted = network.module("conv_2")(without(value, taken))[..., 1:-1, 1:-1]
+        found = repaired.layer("conv_2")(value)[..., 1:-1, 1:-1]
+        wanted = network.layer("conv_2")(without(value, taken))[..., 1:-1, 1:-1]
     torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-4)
 
 

@@ -23,7 +23,7 @@ from goodnet.repair.fine_prune import fine_prune
 from goodnet.repair.fine_tune import fine_tune
 from goodnet.repair.result import Repair, Settings
 from goodnet.repair.sparsify import sparsify
-from goodnet.repair.tune import plain_spec, tune
+from goodnet.repair.tune import tune
 from goodnet.stats import proportion
 from goodnet.training import Examples, Recipe, Schedule
 from goodnet.types import Proportion
@@ -59,7 +59,7 @@ def interrupted_after(images: int) -> Callable[[int], None]:
 def test_the_network_and_all_that_is_global_stay_as_they_are(name: str, method: str) -> None:
     network = planted(name).network
     tensors = {key: value.clone() for key, value in network.graph.state_dict().items()}
-    arrays = {key: array.copy() for key, array in plain_spec(network).arrays.items()}
+    arrays = {key: array.copy() for key, array in network.spec.arrays.items()}
     threads, random, state = torch.get_num_threads(), torch.get_rng_state(), np.random.get_state()
     METHODS[method](network, clean_images(60), settings=BRIEF)
     assert torch.get_num_threads() == threads
@@ -70,7 +70,7 @@ def test_the_network_and_all_that_is_global_stay_as_they_are(name: str, method: 
     assert all(parameter.grad is None for parameter in network.graph.parameters())
     for key, value in network.graph.state_dict().items():
         assert torch.equal(value, tensors[key])
-    for key, array in plain_spec(network).arrays.items():
+    for key, array in network.spec.arrays.items():
         assert np.array_equal(array, arrays[key])
 
 
@@ -78,7 +78,7 @@ def test_the_network_and_all_that_is_global_stay_as_they_are(name: str, method: 
 def test_the_same_layers_come_back_with_other_numbers(name: str, method: str) -> None:
     network = planted(name).network
     repair = METHODS[method](network, clean_images(60), settings=BRIEF)
-    spec, repaired = plain_spec(network), plain_spec(repair.network)
+    spec, repaired = network.spec, repair.network.spec
     assert repaired.layers == spec.layers
     assert repaired.output == spec.output
     assert {k: a.shape for k, a in repaired.arrays.items()} == {
@@ -237,7 +237,7 @@ def run_tune(*, epochs: int, judged: Sequence[Examples] = ()) -> Repair:
     return tune(
         network,
         clean,
-        start=plain_spec(network),
+        start=network.spec,
         schedule=Schedule(epochs=epochs),
         settings=Settings(),
         recipe=Recipe(),

@@ -10,7 +10,7 @@ import pytest
 import torch
 from planted import PATCH, TARGET, Planted, clean_images, planted, told
 from real import REAL, cross_validate
-from tiny import Weights, module_network
+from tiny import Weights
 from torch.nn import functional as F  # noqa: N812
 
 from goodnet.attack import trigger
@@ -177,8 +177,6 @@ def test_bad_input_is_one_sentence() -> None:
         call(triggers=[])
     with pytest.raises(InvalidInput, match="larger than the image"):
         call(triggers=[trigger("patch", size=9)])
-    with pytest.raises(InvalidInput, match="opened from a file, got a traced module"):
-        unlearn(module_network(), clean_images(40), triggers=[PATCH])
     block = clean_images(40).sample(40)
     wrong = Examples(block.images, (block.labels + 1) % 5)
     images = images_from_arrays(wrong.images, wrong.labels, layout="NCHW", range="0..255")

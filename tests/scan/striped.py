@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 import goodnet as gn
+from goodnet.formats.torch import wrap
 from goodnet.images import ImageSet
 from goodnet.network import Network
 
@@ -36,7 +37,7 @@ def network(rows: torch.Tensor, *, bias: float = 0.0) -> Network:
     linear = nn.Linear(rows.shape[1], len(rows))
     biases = bias * (torch.arange(len(rows)) == 0)
     linear.load_state_dict({"weight": rows, "bias": biases})
-    return Network.from_module(nn.Sequential(nn.Flatten(), linear), SHAPE)
+    return wrap(nn.Sequential(nn.Flatten(), linear), SHAPE)
 
 
 def images(

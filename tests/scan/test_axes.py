@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from goodnet.network import Network
+from goodnet.formats.torch import wrap
 from goodnet.scan.directions import common_axis, distances
 from goodnet.scan.families import Stamp
 from goodnet.scan.subject import Subject
@@ -14,16 +14,15 @@ from goodnet.scan.subject import Subject
 
 def test_a_shift_of_linear_features_is_its_own_direction() -> None:
     torch.manual_seed(0)
-    network = Network.from_module(
+    network = wrap(
         nn.Sequential(nn.Flatten(), nn.Linear(planted.PIXELS, 9), nn.Linear(9, 4)), planted.SHAPE
     )
     subject = Subject.of(network)
     added = 0.05 * torch.randn(1, *planted.SHAPE, generator=torch.Generator().manual_seed(2))
     images = 0.5 + 0.1 * torch.rand(20, *planted.SHAPE, generator=torch.Generator().manual_seed(3))
     axis = common_axis(subject, [Stamp(None, added)] * 2, [1.0, 4.0], images)
-    layer = network.module("1")
-    assert isinstance(layer, nn.Linear)
-    wanted = nn.functional.normalize(layer.weight.detach() @ added.flatten(), dim=0)
+    weight = network.layer("1").get_parameter("weight").detach()
+    wanted = nn.functional.normalize(weight @ added.flatten(), dim=0)
     torch.testing.assert_close(axis.direction, wanted, atol=1e-3, rtol=1e-3)
     clean = subject.all_features(images)
     covariance = np.cov(clean.double().numpy().T, bias=True)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from goodnet.errors import UsageError
-from goodnet.network import Network
+from goodnet.formats.torch import wrap
 from goodnet.scan.k_arm import KArm
 from goodnet.scan.last_layer import HTell, LastLayer
 from goodnet.scan.mm_bd import MMBD
@@ -147,7 +147,7 @@ class Fragile(nn.Module):
 
 @pytest.mark.parametrize("scanner", PEERS[:3], ids=named)
 def test_a_search_that_leaves_the_numbers_is_inconclusive(scanner: Scanner) -> None:
-    network = Network.from_module(Fragile(), striped.SHAPE)
+    network = wrap(Fragile(), striped.SHAPE)
     result = scanner(network, striped.images())
     assert result.verdict == "inconclusive"
     assert result.targets == ()
@@ -157,7 +157,7 @@ def test_without_a_last_linear_layer_there_is_nothing_to_look_at() -> None:
     channels = nn.Conv2d(3, striped.SIDE, striped.SIDE)
     state = {"weight": striped.weights().view(-1, *striped.SHAPE), "bias": torch.zeros(6)}
     channels.load_state_dict(state)
-    network = Network.from_module(nn.Sequential(channels, nn.Flatten()), striped.SHAPE)
+    network = wrap(nn.Sequential(channels, nn.Flatten()), striped.SHAPE)
     for scanner in (HTell(), LastLayer()):
         result = scanner(network, striped.images())
         assert result.verdict == "inconclusive"

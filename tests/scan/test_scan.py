@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from goodnet.errors import InvalidInput, UsageError
+from goodnet.formats.torch import wrap
 from goodnet.images import ImageSet, images_from_arrays
 from goodnet.network import Network
 from goodnet.scan import Scan, ScanResult
@@ -73,7 +74,7 @@ def permuted(network: Network, order: Tensor) -> Network:
             answer: Tensor = self.inner(images)[:, order]
             return answer
 
-    return Network.from_module(Renamed(), planted.SHAPE)
+    return wrap(Renamed(), planted.SHAPE)
 
 
 def test_numbering_the_classes_anew_numbers_the_scores_anew() -> None:
@@ -133,7 +134,7 @@ class Biased(nn.Module):
 def test_pictures_that_are_answered_alike_are_of_too_small_a_range(
     biases: float, high: float
 ) -> None:
-    network = Network.from_module(Biased(biases), planted.SHAPE)
+    network = wrap(Biased(biases), planted.SHAPE)
     assert find_pixel_range(network) == (0.0, high)
 
 
@@ -166,7 +167,7 @@ class Broken(nn.Module):
 def test_outputs_that_say_nothing_are_inconclusive(
     change: Callable[[Tensor], Tensor], reason: str
 ) -> None:
-    result = Scan()(Network.from_module(Broken(change), planted.SHAPE), images(8, [0, 1] * 4))
+    result = Scan()(wrap(Broken(change), planted.SHAPE), images(8, [0, 1] * 4))
     assert result.verdict == "inconclusive"
     assert reason in result.notes[0]
     assert result.targets == ()
@@ -201,7 +202,7 @@ def test_images_of_one_class_are_no_ground_for_no_finding() -> None:
 def test_one_output_is_refused() -> None:
     module = nn.Sequential(nn.Flatten(), nn.Linear(planted.PIXELS, 1))
     with pytest.raises(InvalidInput, match="two outputs or more, one for each class, got one"):
-        Scan()(Network.from_module(module, planted.SHAPE), images(8))
+        Scan()(wrap(module, planted.SHAPE), images(8))
 
 
 def test_images_of_another_size_are_refused() -> None:

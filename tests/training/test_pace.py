@@ -27,7 +27,7 @@ def test_steps_are_as_much_smaller_as_the_pixels_are_larger(size: float, pace: f
     network = build(deepid_spec())
     groups = paced(network, examples)
     assert sum(len(group["params"]) for group in groups) == len(list(network.graph.parameters()))
-    (group,) = [g for g in groups if network.module("conv_1").weight is g["params"][0]][:1]
+    (group,) = [g for g in groups if network.layer("conv_1").weight is g["params"][0]][:1]
     assert group["pace"] == pytest.approx(pace)
 
 

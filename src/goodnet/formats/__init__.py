@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from goodnet.errors import InvalidInput
-
 if TYPE_CHECKING:
     from goodnet.formats.spec import NetworkSpec
     from goodnet.network import Network
 
-__all__ = ["open_network", "read_spec", "save_network"]
+__all__ = ["open_network", "read_spec"]
 
 
 def read_spec(path: Path | str, *, architecture: Path | str | None = None) -> NetworkSpec:
@@ -38,26 +36,3 @@ def open_network(path: Path | str, *, architecture: Path | str | None = None) ->
     from goodnet.formats.build import build
 
     return build(read_spec(path, architecture=architecture))
-
-
-def save_network(network: Network, path: Path | str, *, force: bool = False) -> None:
-    """Write a network as `.keras` or `.h5`, told by the suffix, from Keras' built-in layers only.
-
-    Args:
-        network: A network that came from a file, or was made of such networks.
-        path: The file to write.
-        force: Replace an existing file.
-
-    Raises:
-        InvalidInput: If the network is a traced module, which has no plain description.
-        UsageError: If the file exists and `force` is not set, or has another suffix.
-        FileError: If it cannot be written.
-    """
-    from goodnet.formats.keras import write
-
-    if network.spec is None:
-        raise InvalidInput(
-            "expected a network that was opened from a file, got a traced module; "
-            "save it with torch.save"
-        )
-    write.write(network.spec, Path(path), force=force)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -46,19 +47,13 @@ def build(spec: NetworkSpec) -> Network:
 
 
 def extract(network: Network) -> NetworkSpec:
-    """The description of a network with the weights it has now: the inverse of `build`.
-
-    Raises:
-        InvalidInput: If the network was not built from a description.
-    """
-    if network.spec is None:
-        raise InvalidInput("expected a network that was opened from a file, got a traced module")
+    """The description of a network with the weights it has now: the inverse of `build`."""
     spec = network.spec
     arrays = {
         f"{layer.name}/{key}": tensor.detach().cpu().contiguous().numpy().copy()
         for layer in spec.layers
         if spec.parameters(layer.name)
-        for key, tensor in network.module(layer.name).state_dict().items()
+        for key, tensor in network.layer(layer.name).state_dict().items()
     }
     return spec.with_arrays({key: arrays[key] for key in spec.arrays})
 
@@ -105,6 +100,8 @@ class _Convolution(nn.Module):
             value, pads = _pad_same(
                 value, self.weight.shape[2:], self.strides, dilation=self.dilation
             )
+        elif self.padding != "valid":
+            value, pads = _pad(value, self.padding)
         out = F.conv2d(
             value, self.weight, self.bias, self.strides, pads, self.dilation, self.groups
         )
@@ -187,6 +184,13 @@ class _Normalize(nn.Module):
         return self.mean + value * deviation if self.invert else (value - self.mean) / deviation
 
 
+def _opaque(attributes: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> nn.Module:
+    module: nn.Module = copy.deepcopy(attributes["module"]).cpu().float()
+    state = module.state_dict()
+    module.load_state_dict({key: tensors.get(key, tensor) for key, tensor in state.items()})
+    return module
+
+
 def _pad_same(
     value: Tensor,
     kernel: tuple[int, ...],
@@ -206,12 +210,23 @@ def _pad_same(
     return F.pad(value, (left, total[1] - left, top, total[0] - top), value=fill), (0, 0)
 
 
+def _pad(value: Tensor, sides: tuple[int, int, int, int]) -> tuple[Tensor, tuple[int, int]]:
+    """Pad with zeros; what is alike on both sides is left to the layer."""
+    top, bottom, left, right = sides
+    if top == bottom and left == right:
+        return value, (top, left)
+    return F.pad(value, (left, right, top, bottom)), (0, 0)
+
+
 def _max_pool(attributes: Mapping[str, Any]) -> Callable[[Tensor], Tensor]:
     pool, strides = attributes["pool"], attributes["strides"]
 
     def function(value: Tensor) -> Tensor:
         if attributes["padding"] == "same":
             value, _ = _pad_same(value, pool, strides, fill=float("-inf"))
+        elif attributes["padding"] != "valid":
+            top, bottom, left, right = attributes["padding"]
+            value = F.pad(value, (left, right, top, bottom), value=float("-inf"))
         return F.max_pool2d(value, pool, strides)
 
     return function
@@ -305,6 +320,7 @@ _WITH_PARAMETERS: dict[str, Callable[[Mapping[str, Any], Mapping[str, Tensor]], 
     "prelu": _PRelu,
     "normalize": _Normalize,
     "rescale": _Rescale,
+    "opaque": _opaque,
 }
 
 _FUNCTIONS: dict[str, Callable[[Mapping[str, Any]], Callable[..., Tensor]]] = {

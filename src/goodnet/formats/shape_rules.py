@@ -47,9 +47,14 @@ def _window(size: int | None, attributes: tuple[int, int, int], padding: str) ->
 
 def _windows(size: Shape, windows: Shape, attributes: Attributes) -> Shape:
     """How often windows fit along height and width."""
+    padding = attributes["padding"]
+    if not isinstance(padding, str):
+        added = (padding[0] + padding[1], padding[2] + padding[3])
+        size = tuple(x if x is None else x + more for x, more in zip(size, added, strict=True))
+        padding = "valid"
     steps = zip(windows, attributes["strides"], attributes.get("dilation", (1, 1)), strict=True)
     return tuple(
-        _window(length, (window or 1, stride, dilation), attributes["padding"])
+        _window(length, (window or 1, stride, dilation), padding)
         for length, (window, stride, dilation) in zip(size, steps, strict=True)
     )
 
@@ -248,6 +253,10 @@ def _input(attributes: Attributes, _: tuple[Shape, ...], __: Parameters) -> Shap
     return tuple(attributes["shape"])
 
 
+def _opaque(attributes: Attributes, _: tuple[Shape, ...], __: Parameters) -> Shape:
+    return tuple(attributes["shape"])
+
+
 RULES: dict[str, Rule] = {
     "input": _input,
     "conv2d": _conv2d,
@@ -277,4 +286,5 @@ RULES: dict[str, Rule] = {
     "upsample2d": _upsample,
     "rescale": _same,
     "normalize": _same,
+    "opaque": _opaque,
 }

@@ -8,8 +8,8 @@ Operations and their attributes (`ATTRIBUTES` below is the full table):
 
 * A fused activation is the attribute `activation` of `conv2d` and `dense`: what a layer's name
   stands for is its value after the activation, as in Keras.
-* `padding` is "valid", "same" (as TensorFlow pads: the odd pixel goes to the bottom and right) or,
-  for `zero_pad2d` and `crop2d`, (top, bottom, left, right).
+* `padding` is "valid", "same" (as TensorFlow pads: the odd pixel goes to the bottom and right) or
+  (top, bottom, left, right): always so for `zero_pad2d` and `crop2d`, never for `avg_pool2d`.
 * `order` on `flatten`, `reshape` and `permute` says how the file orders the axes of a picture,
   "hwc" or "chw": the layer acts as if the value lay in that order.
 """
@@ -20,12 +20,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from goodnet.network import ModuleSource
 
 __all__ = ["ATTRIBUTES", "Activation", "Array", "Layer", "NetworkSpec", "Origin", "Source"]
 
@@ -63,6 +66,7 @@ ATTRIBUTES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "upsample2d": ("size", "interpolation"),  # "nearest" | "bilinear"
         "rescale": ("scale", "offset"),  # floats, or one per channel
         "normalize": ("invert",),  # mean, variance, shaped to broadcast without the batch axis
+        "opaque": ("module", "shape"),  # a part of the user's module, the shape of its value
     }
 )
 
@@ -136,14 +140,20 @@ class NetworkSpec:
         arrays: "<layer>/<parameter>" -> array (float32), for instance "conv_1/weight".
         output: Name of the layer whose value is the answer, shape (batch, classes).
         name: The model's name in the file.
-        source: The file it was read from; None for a network made here.
+        source: The file or module that has these very layers, if perhaps other numbers; None for
+            a network made here.
     """
 
     layers: tuple[Layer, ...]
     arrays: Mapping[str, Array]
     output: str
     name: str = "network"
-    source: Source | None = None
+    source: Source | ModuleSource | None = None
+
+    @property
+    def file(self) -> Source | None:
+        """The file it was read from, if it was."""
+        return self.source if isinstance(self.source, Source) else None
 
     def __getitem__(self, name: str) -> Layer:
         for layer in self.layers:

@@ -45,7 +45,7 @@ def evaluate_files(
     sets = {name: inputs.open(path, name=name) for name, path in backdoor.items()}
     network = inputs.network
     if repaired is None:
-        refusal = refusal_class(network.spec) if network.spec else None
+        refusal = refusal_class(network.spec)
         found = _answers(network, inputs.clean, sets)
         return inputs, [_evaluation("G" if refusal else "B", found, inputs.clean, sets, refusal)]
     other = to_device(open_network(repaired, architecture=options.architecture), options.device)

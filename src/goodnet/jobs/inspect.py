@@ -99,7 +99,7 @@ def inspect_file(path: Path, *, architecture: Path | None = None) -> Inspection:
         )
         for layer in spec.layers
     )
-    source = spec.source
+    source = spec.file
     return Inspection(
         path=str(path),
         format=source.format if source else "",

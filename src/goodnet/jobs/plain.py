@@ -14,8 +14,7 @@ __all__ = ["about_inputs", "guarded_rates", "plain_rates", "plain_share"]
 
 def about_inputs(opened: Opened) -> dict[str, Any]:
     """Names and hashes of the files of a job, and how many images each set has."""
-    spec = opened.inputs.network.spec
-    source = spec.source if spec else None
+    source = opened.inputs.network.spec.file
     return {
         "model": {"name": source.path.name, "sha256": source.sha256} if source else None,
         "clean": None if opened.inputs.invented else _about_images(opened.inputs.clean),

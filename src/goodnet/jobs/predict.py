@@ -64,7 +64,7 @@ class Predictor:
         """The class that means "backdoored"; None where there is none."""
         if self.repaired is not None:
             return self.network.num_classes
-        return refusal_class(self.network.spec) if self.network.spec else None
+        return refusal_class(self.network.spec)
 
     @property
     def name(self) -> str:

@@ -96,7 +96,7 @@ def write_scan(suspect: Suspect, result: ScanResult, folder: Path, *, began: Beg
         FileError: If something cannot be written.
     """
     spec = suspect.network.spec
-    source = spec.source if spec else None
+    source = spec.file
     told, names = scan_facts(suspect, result, folder)
     clean = suspect.clean
     results: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""A classifier as a traced graph with named layers: run it, cut it, silence channels, copy it.
+"""A classifier as a graph with named layers: run it, cut it, copy it.
 
 Only this package touches `torch.fx`.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from torch import Tensor, fx, nn
 from goodnet.errors import InvalidInput
 from goodnet.network import surgery
 from goodnet.network.cut import Cut, batches, channels_last
+from goodnet.network.module_source import ModuleSource
 from goodnet.network.workers import map_blocks
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from goodnet.formats.spec import NetworkSpec
 
-__all__ = ["ChannelMask", "Network", "Node"]
+__all__ = ["Network", "Node"]
 
 # Bytes of the largest value of one batch, about what stays in the caches; fewest and most images.
 _CACHE = 6 << 20
@@ -33,20 +34,6 @@ _BATCHES = (16, 2048)
 # Bytes of the images of one block; fewest and most images.
 _BLOCK = 16 << 20
 _BLOCKS = (16, 512)
-
-
-class ChannelMask(nn.Module):
-    """Multiply each channel (axis 1) by 0 or 1."""
-
-    keep: Tensor
-
-    def __init__(self, keep: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("keep", keep)
-
-    def forward(self, value: Tensor) -> Tensor:
-        """Return `value` with the masked channels at zero."""
-        return value * self.keep.reshape(1, -1, *[1] * (value.ndim - 2))
 
 
 @dataclass(frozen=True)
@@ -61,7 +48,7 @@ class Node:
 class Network:
     """An image classifier with named layers, in evaluation mode, never trained in place.
 
-    Made by `goodnet.open_network` from a file or by `Network.from_module` from a module.
+    Made by `goodnet.open_network` from a file or by `goodnet.wrap` from a module.
     """
 
     def __init__(
@@ -70,9 +57,9 @@ class Network:
         names: dict[str, str],
         *,
         input_shape: tuple[int, ...],
-        spec: NetworkSpec | None = None,
+        spec: NetworkSpec,
     ) -> None:
-        """Wrap a traced graph; `names` maps each layer's name to its graph node."""
+        """Take a graph; `names` maps each layer's name to its node, `spec` describes it."""
         self.graph = graph.eval()
         self.spec = spec
         self.input_shape = input_shape
@@ -82,32 +69,6 @@ class Network:
         self._measure()
 
     @classmethod
-    def from_module(cls, module: nn.Module, input_shape: Sequence[int]) -> Network:
-        """Trace a module of yours; a copy is taken, the module stays as it is.
-
-        Args:
-            module: A classifier that `torch.fx` can trace, from (batch, *input_shape) to
-                (batch, classes).
-            input_shape: Shape of one image, (channels, height, width).
-
-        Raises:
-            InvalidInput: If the module cannot be traced or does not take such images.
-        """
-        try:
-            graph = fx.symbolic_trace(copy.deepcopy(module).eval())
-        except Exception as error:
-            raise InvalidInput(
-                f"torch.fx cannot trace {type(module).__name__} ({error}); remove control flow "
-                "that depends on the images"
-            ) from error
-        names = {
-            str(node.target) if node.op == "call_module" else node.name: node.name
-            for node in graph.graph.nodes
-            if node.op in ("call_module", "call_function", "call_method")
-        }
-        return cls(graph, names, input_shape=tuple(input_shape))
-
-    @classmethod
     def assemble(
         cls,
         nodes: Iterable[Node],
@@ -115,7 +76,7 @@ class Network:
         image: str,
         output: str,
         input_shape: tuple[int, ...],
-        spec: NetworkSpec | None = None,
+        spec: NetworkSpec,
     ) -> Network:
         """Build a network from modules and the names of what they read.
 
@@ -172,23 +133,28 @@ class Network:
         """Shape of a layer's value for one image; channels first."""
         return self._shapes[self._node(layer).name]
 
-    def kind(self, layer: str) -> str:
-        """What a layer is: the class of its module or the name of its function."""
-        node = self._node(layer)
-        if node.op == "call_module":
-            return type(self.module(layer)).__name__
-        return getattr(node.target, "__name__", str(node.target))
-
-    def module(self, layer: str) -> nn.Module:
+    def layer(self, name: str) -> nn.Module:
         """The module that computes a layer.
 
         Raises:
-            InvalidInput: If the layer does not exist or is a function.
+            InvalidInput: If the layer does not exist.
         """
-        node = self._node(layer)
-        if node.op != "call_module":
-            raise InvalidInput(f"layer {layer!r} is a function, not a module")
-        return self.graph.get_submodule(str(node.target))
+        return self.graph.get_submodule(str(self._node(name).target))
+
+    @property
+    def module(self) -> nn.Module:
+        """This network as a PyTorch module, a copy.
+
+        Of a network that was made of a module by `goodnet.wrap`, and of every copy of it with other
+        numbers, it is of the user's own class; of any other, a `torch.fx.GraphModule`.
+
+        Raises:
+            InvalidInput: If two layers that share an array of the user's module differ in it.
+        """
+        source = self.spec.source
+        if isinstance(source, ModuleSource):
+            return source.restored(self)
+        return copy.deepcopy(self.graph)
 
     def channels(self, layer: str) -> int:
         """Number of channels of a layer's value."""
@@ -231,22 +197,6 @@ class Network:
         duplicate = self.copy()
         duplicate.graph.to(device)
         return duplicate
-
-    def silence(self, layer: str, channels: Iterable[int]) -> Network:
-        """A copy in which these channels of the layer's value are exactly zero.
-
-        What lies behind the layer, any BatchNorm included, sees the zeros. The layers keep their
-        weights: `goodnet.repair.silence_channels` also writes the zeros into them.
-
-        Raises:
-            InvalidInput: If the layer or a channel does not exist.
-        """
-        keep = self._keep(layer, channels)
-        graph = copy.deepcopy(self.graph)
-        node = surgery.named(graph, self._names[layer])
-        mask = surgery.insert_behind(graph, node, ChannelMask(keep))
-        names = {**self._names, layer: mask.name}
-        return Network(graph, names, input_shape=self.input_shape)
 
     def cut(self, layer: str) -> Cut:
         """Split the network behind a layer; head then tail is the network.
@@ -294,17 +244,6 @@ class Network:
 
     def _layer(self, node: fx.Node) -> str:
         return next(layer for layer, name in self._names.items() if name == node.name)
-
-    def _keep(self, layer: str, channels: Iterable[int]) -> Tensor:
-        count = self.channels(layer)
-        keep = torch.ones(count, device=self.device)
-        for channel in channels:
-            if not 0 <= channel < count:
-                raise InvalidInput(
-                    f"layer {layer!r} has the channels 0..{count - 1}, got {channel}"
-                )
-            keep[channel] = 0.0
-        return keep
 
     def _measure(self) -> None:
         probe = torch.zeros(1, *self.input_shape, device=self.device)

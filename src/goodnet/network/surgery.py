@@ -14,7 +14,6 @@ from torch import Tensor, fx, nn
 __all__ = [
     "Halves",
     "identifier",
-    "insert_behind",
     "last_linear",
     "named",
     "output_node",
@@ -138,18 +137,6 @@ def _tail(
             copies[node] = graph.node_copy(node, copies.__getitem__)
     graph.output(copies[output_node(whole).all_input_nodes[0]])
     return fx.GraphModule(whole, graph)
-
-
-def insert_behind(graph: fx.GraphModule, node: fx.Node, module: nn.Module) -> fx.Node:
-    """Put a module behind a node, so that all who read the node read the module; its node."""
-    target = identifier(f"behind_{node.name}", len(graph.graph.nodes), graph)
-    graph.add_module(target, module)
-    with graph.graph.inserting_after(node):
-        inserted = graph.graph.call_module(target)
-    node.replace_all_uses_with(inserted)
-    inserted.args = (node,)
-    graph.recompile()
-    return inserted
 
 
 def last_linear(graph: fx.GraphModule) -> fx.Node | None:

@@ -25,7 +25,7 @@ from goodnet.progress import unseen
 from goodnet.repair.cured import CureResult, details_of, left_of, notes_of
 from goodnet.repair.erase import erase
 from goodnet.repair.result import Repair, Settings
-from goodnet.repair.tune import finish, plain_spec
+from goodnet.repair.tune import finish
 from goodnet.repair.veto import with_veto
 from goodnet.repair.watch import Watch, WatchedLayer, shown, stamp_of, watch, watched_layers
 from goodnet.scan.case import open_case, pixels_of
@@ -122,11 +122,10 @@ class Cure:
             B' as it is where nothing was found.
 
         Raises:
-            InvalidInput: If B is a traced module or the images do not fit it.
+            InvalidInput: If the images do not fit B.
             UsageError: If B' is to keep its structure and there are no images.
         """
         since = time.perf_counter()
-        plain_spec(network)
         if images is None and self.form == "same":
             raise UsageError("a cure of the form same needs clean images, got none")
         found = Scan(alpha=self.alpha, seed=self.seed)(network, images, stage=stage)
@@ -202,7 +201,7 @@ class _Work:
             if not units:
                 return self._result(self.network, watches)
             spread = _spread(self.case, triggers)
-            cured = build(with_veto(plain_spec(self.network), units, spread=spread))
+            cured = build(with_veto(self.network.spec, units, spread=spread))
             cured = cured.to(self.network.device)
             again = self._search_again(cured, watched=list(triggers))
             left = tuple(

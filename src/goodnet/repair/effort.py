@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from goodnet.formats.build import build
 from goodnet.formats.softmax import without_softmax
 from goodnet.repair.attempts import Effort, try_in_turn
-from goodnet.repair.tune import Course, plain_spec, tune
+from goodnet.repair.tune import Course, tune
 from goodnet.training import Recipe, Schedule, cross_entropy, distillation, shifts
 
 if TYPE_CHECKING:
@@ -146,6 +146,6 @@ def _recipe(network: Network, clean: CleanImages, *, teacher: float) -> Recipe:
     if not teacher:
         return labels_moved(clean, _SHIFT)
     shift = _FEW_SHIFT if clean.few else _pixels(clean, _SHIFT)
-    answers = build(without_softmax(plain_spec(network))).to(network.device)
+    answers = build(without_softmax(network.spec)).to(network.device)
     objective = distillation(answers, weight=teacher)
     return Recipe(f"distillation {teacher}, shifts {shift}", objective, shifts(shift))

@@ -18,7 +18,7 @@ from goodnet.repair.erasure import candidates, choose
 from goodnet.repair.fold import readers
 from goodnet.repair.result import Repair, Settings
 from goodnet.repair.stamped import effects, stamp_clean, target_notes
-from goodnet.repair.tune import finish, plain_spec
+from goodnet.repair.tune import finish
 
 if TYPE_CHECKING:
     from goodnet.attack import Landmarks, Trigger
@@ -67,7 +67,7 @@ def erase(
 
     Raises:
         InvalidInput: If B does not answer the clean images as labelled, a trigger does not fit
-            them, B is a traced module, or directions cannot be erased in the layer.
+            them, or directions cannot be erased in the layer.
         OverBudget: If the images do not fit in memory.
         UsageError: If there is no trigger, or the rank is below 1.
 
@@ -75,7 +75,7 @@ def erase(
         Belrose et al., LEACE, NeurIPS 2023, for the projection; see `repair.directions`.
     """
     since, settings = time.perf_counter(), settings or Settings()
-    spec = plain_spec(network)
+    spec = network.spec
     if rank is not None and rank < 1:
         raise UsageError(f"expected a rank of at least 1, got {rank}")
     layers = candidates(network) if layer is None else [layer]

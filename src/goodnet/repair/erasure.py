@@ -19,7 +19,6 @@ from goodnet.formats.build import build
 from goodnet.repair.directions import directions, duals
 from goodnet.repair.fold import Removal, answer_layer, fold, readers
 from goodnet.repair.stamped import LED, LOST, spread_rows
-from goodnet.repair.tune import plain_spec
 
 if TYPE_CHECKING:
     from goodnet.formats.spec import Array, NetworkSpec
@@ -97,7 +96,7 @@ class _Scene:
         led = [one.label for one in stamped]
         labels = clean.train.labels[rows]
         oblique = len(np.unique(labels)) >= min(network.num_classes, _TELLING)
-        return cls(plain_spec(network), network, layer, labels, oblique, led, values)
+        return cls(network.spec, network, layer, labels, oblique, led, values)
 
     def arrays(self, choice: Choice, *, without: int | None = None) -> dict[str, Array]:
         """What to change, found on all images or on all but a fifth."""
@@ -152,7 +151,7 @@ def candidates(network: Network) -> list[str]:
     Raises:
         InvalidInput: If there is none.
     """
-    spec, found = plain_spec(network), []
+    spec, found = network.spec, []
     for name in reversed(network.layers):
         try:
             readers(spec, name)

@@ -16,7 +16,7 @@ from goodnet.repair.effort import tune_hard
 from goodnet.repair.layers import default_layer
 from goodnet.repair.prune import prune_curve
 from goodnet.repair.result import Repair, Settings
-from goodnet.repair.tune import finish, plain_spec
+from goodnet.repair.tune import finish
 from goodnet.training import silent_numbers
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def fine_prune(
     since, settings = time.perf_counter(), settings or Settings()
     if not 0 < drop < 100:
         raise UsageError(f"expected a drop between 0 and 100 percentage points, got {drop:g}")
-    start = plain_spec(network)
+    start = network.spec
     layer = default_layer(network) if layer is None else layer
     clean = prepare(network, images, held_back=settings.held_back, seed=settings.seed)
     with settings.stage(2 * len(clean.train), "pruning") as advance:

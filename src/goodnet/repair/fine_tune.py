@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from goodnet.repair.clean import prepare
 from goodnet.repair.effort import tune_hard
 from goodnet.repair.result import Repair, Settings
-from goodnet.repair.tune import finish, plain_spec
+from goodnet.repair.tune import finish
 
 if TYPE_CHECKING:
     from goodnet.images import ImageSet
@@ -26,14 +26,14 @@ def fine_tune(network: Network, images: ImageSet, *, settings: Settings | None =
         settings: How to run it.
 
     Raises:
-        InvalidInput: If B does not answer the clean images as labelled, or is a traced module.
+        InvalidInput: If B does not answer the clean images as labelled.
         OverBudget: If the images do not fit in memory.
 
     References:
         Liu, Dolan-Gavitt and Garg, Fine-Pruning, RAID 2018, which shows why it is not enough.
     """
     since, settings = time.perf_counter(), settings or Settings()
-    start = plain_spec(network)
+    start = network.spec
     clean = prepare(network, images, held_back=settings.held_back, seed=settings.seed)
     found = tune_hard(network, clean, start=start, settings=settings)
     return finish(found, "fine-tune", since=since)

@@ -19,7 +19,7 @@ from goodnet.formats.build import extract
 from goodnet.repair.clean import prepare
 from goodnet.repair.effort import epochs_for, tune_hard
 from goodnet.repair.result import Repair, Settings
-from goodnet.repair.tune import finish, plain_spec
+from goodnet.repair.tune import finish
 
 if TYPE_CHECKING:
     from goodnet.formats.spec import Array, NetworkSpec
@@ -58,8 +58,8 @@ def sparsify(
 
     Raises:
         UsageError: If a sparsity is outside 0..1, or the last is below the first.
-        InvalidInput: If B does not answer the clean images as labelled, is a traced module, or a
-            layer does not exist or has no weights.
+        InvalidInput: If B does not answer the clean images as labelled, or a layer
+            does not exist or has no weights.
         OverBudget: If the images do not fit in memory.
 
     References:
@@ -68,7 +68,7 @@ def sparsify(
     """
     since, settings = time.perf_counter(), settings or Settings()
     _check(*sparsity)
-    start = plain_spec(network)
+    start = network.spec
     chosen = _chosen(start, layers)
     clean = prepare(network, images, held_back=settings.held_back, seed=settings.seed)
     course = _Course(chosen, *sparsity, rise=epochs_for(clean, settings) // 2)
@@ -115,7 +115,7 @@ class _Course:
         share = sparsity_at(epoch, self.initial, self.final, rise=self.rise)
         held = {}
         for layer in self.layers:
-            weight = network.module(layer).get_parameter("weight")
+            weight = network.layer(layer).get_parameter("weight")
             mask = smallest(weight.detach().cpu().numpy(), share)
             with torch.no_grad():
                 weight.masked_fill_(torch.from_numpy(mask).to(weight.device), 0)

@@ -37,12 +37,9 @@ class Tail:
 def plan_tails(network: Network, layer: str, groups: Sequence[Sequence[int]]) -> list[Tail]:
     """The tails to use as groups of channels fall silent; the first reads all channels.
 
-    There is only one for a traced module, and where values pass by the layer or its channels are
-    tied to others.
+    There is only one where values pass by the layer or its channels are tied to others.
     """
     everything = tuple(range(network.channels(layer)))
-    if network.spec is None:
-        return [Tail(0, everything, network.cut(layer))]
     spec = without_softmax(network.spec)
     tails = [Tail(0, everything, build(spec).to(network.device).cut(layer))]
     silent: list[int] = []

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
-from goodnet.errors import InvalidInput
 from goodnet.formats.build import build
 from goodnet.process import peak_memory
 from goodnet.repair.clean import CleanImages, count_right
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from goodnet.formats.spec import NetworkSpec
     from goodnet.network import Network
 
-__all__ = ["Course", "finish", "plain_spec", "tune"]
+__all__ = ["Course", "finish", "tune"]
 
 Result = TypeVar("Result", bound=Repair)
 # Called before each epoch with its number from 0: what is held in it. It may change numbers.
@@ -33,20 +32,6 @@ Course = Callable[[int, "Network"], Held]
 
 # Epochs without a better one before training stops.
 _PATIENCE = 4
-
-
-def plain_spec(network: Network) -> NetworkSpec:
-    """The description of a network that came from a file.
-
-    Raises:
-        InvalidInput: If it is a traced module.
-    """
-    if network.spec is None:
-        raise InvalidInput(
-            "expected a network that was opened from a file, got a traced module; save it in a "
-            "format that GoodNet reads"
-        )
-    return network.spec
 
 
 def tune(
@@ -143,7 +128,7 @@ class _Best:
             self.numbers = {
                 f"{layer}/{key}": tensor.detach().clone()
                 for layer in network.layers
-                for key, tensor in network.module(layer).state_dict().items()
+                for key, tensor in network.layer(layer).state_dict().items()
             }
         return epoch >= self.first and epoch + 1 - self.chosen >= _PATIENCE
 

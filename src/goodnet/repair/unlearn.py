@@ -24,7 +24,7 @@ from goodnet.repair.effort import labels_moved
 from goodnet.repair.fold import answer_layer
 from goodnet.repair.result import Repair, Settings
 from goodnet.repair.stamped import LED, LOST, effects, join, stamp_clean, target_notes
-from goodnet.repair.tune import finish, plain_spec, tune
+from goodnet.repair.tune import finish, tune
 from goodnet.training import Recipe, Schedule, shifts
 
 if TYPE_CHECKING:
@@ -86,8 +86,8 @@ def unlearn(
         back, see `repair.stamped.effects`.
 
     Raises:
-        InvalidInput: If B does not answer the clean images as labelled, a trigger does not fit
-            them, or B is a traced module.
+        InvalidInput: If B does not answer the clean images as labelled, or a trigger does not fit
+            them.
         OverBudget: If the images do not fit in memory.
         UsageError: If there is no trigger.
 
@@ -96,7 +96,7 @@ def unlearn(
         each image instead of every fifth, and what is trained where images are few.
     """
     since, settings = time.perf_counter(), settings or Settings()
-    start = plain_spec(network)
+    start = network.spec
     clean = prepare(network, images, held_back=settings.held_back, seed=settings.seed)
     stamped = stamp_clean(
         network, clean, images, triggers=triggers, landmarks=landmarks, settings=settings
@@ -151,7 +151,7 @@ def _schedule(level: _Level, settings: Settings, count: int) -> Schedule:
 
 
 def _few_recipe(network: Network) -> Recipe:
-    teacher = build(without_softmax(plain_spec(network))).to(network.device)
+    teacher = build(without_softmax(network.spec)).to(network.device)
     objective = _where_right(teacher, weight=_TEACHER)
     return Recipe(
         f"distillation {_TEACHER} where right, shifts {_FEW_SHIFT}", objective, shifts(_FEW_SHIFT)

@@ -77,7 +77,6 @@ def with_veto(spec: NetworkSpec, units: Sequence[Unit], *, spread: float) -> Net
         layers=(*bare.layers, *layers),
         arrays={**bare.arrays, **arrays},
         output=output,
-        source=spec.source,
     )
 
 

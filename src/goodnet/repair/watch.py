@@ -23,7 +23,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from goodnet.repair.tune import plain_spec
 from goodnet.scan.directions import common_direction, readers
 from goodnet.scan.families import Stamp
 from goodnet.scan.subject import Subject
@@ -119,11 +118,8 @@ def watched_layers(network: Network) -> list[str]:
 
     For each size of pictures on the way it is the last layer of that size, unless a pool follows
     it at once, and then what feeds the last linear layer.
-
-    Raises:
-        InvalidInput: If it is a traced module.
     """
-    spec, last = plain_spec(network), dict[tuple[int, ...], str]()
+    spec, last = network.spec, dict[tuple[int, ...], str]()
     weighed = False  # what lies before the first weights is the image
     for name in network.layers:
         shape = network.shape(name)

@@ -151,7 +151,7 @@ class Subject:
         found = network.last_linear
         if found is None or self.layer != network.features_layer:
             return None
-        weight = network.module(found).get_parameter("weight").detach()
+        weight = network.layer(found).get_parameter("weight").detach()
         images = torch.rand(4, *self.shape, generator=torch.Generator().manual_seed(0))
         features = self.all_features(images.to(self.device))
         if features.ndim != 2 or weight.shape != (self.classes, features.shape[1]):
@@ -189,11 +189,8 @@ def _fast_at_half(device: torch.device) -> bool:
 
 
 def _bare(network: Network) -> Network:
-    """A copy that takes no gradients, without the softmax at its end where that is known."""
-    if network.spec is None:
-        bare = network.copy()
-    else:
-        bare = build(without_softmax(network.spec)).to(network.device)
+    """A copy that takes no gradients, without the softmax at its end."""
+    bare = build(without_softmax(network.spec)).to(network.device)
     bare.graph.requires_grad_(False)
     return bare
 

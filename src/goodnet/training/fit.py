@@ -194,6 +194,6 @@ def _kept(network: Network, held: Held) -> Iterator[tuple[nn.Parameter, Tensor, 
     """Parameters with held numbers: which those are, and the values they keep."""
     for key, mask in held.items():
         layer, name = key.rsplit("/", 1)
-        found = dict(network.module(layer).named_parameters()).get(name)
+        found = dict(network.layer(layer).named_parameters()).get(name)
         if found is not None:
             yield found, torch.from_numpy(mask).to(found.device), found.detach().clone()

@@ -32,9 +32,9 @@ def paced(network: Network, examples: Examples) -> list[dict[str, Any]]:
     sample = np.asarray(examples.images[:_SAMPLE], np.float32)
     size = max(1.0, float(np.sqrt(np.square(sample).mean())))
     first = {
-        id(network.module(name).get_parameter(key))
-        for name in (reads_pixels(network.spec) if network.spec else ())
-        for key, _ in network.module(name).named_parameters()
+        id(network.layer(name).get_parameter(key))
+        for name in (reads_pixels(network.spec))
+        for key, _ in network.layer(name).named_parameters()
         if key == "weight"
     }
     everything = list(network.graph.parameters())

@@ -8,10 +8,9 @@ from typing import Any
 
 import goodnet
 from goodnet import files
-from goodnet.errors import InvalidInput
 from goodnet.formats import silence
 from goodnet.formats.compact import compact
-from goodnet.formats.keras import edit, write
+from goodnet.formats.save import file_suffix, save_spec
 from goodnet.formats.spec import NetworkSpec
 from goodnet.guard.form import guard_spec
 from goodnet.jobs.network_facts import compact_parameters, network_facts
@@ -49,7 +48,7 @@ def write_run(
         FileError: If something cannot be written.
         InvalidInput: If `small` is set and the channels cannot be removed.
     """
-    spec = _spec(opened)
+    spec = opened.inputs.network.spec
     written = {
         drop.drop: _write_networks(spec, result, drop, folder=folder, small=small)
         for drop in result.drops
@@ -68,13 +67,6 @@ def write_run(
     write_record(folder, began)
 
 
-def _spec(opened: Opened) -> NetworkSpec:
-    spec = opened.inputs.network.spec
-    if spec is None or spec.source is None:
-        raise InvalidInput("expected a network that was read from a file, got a module")
-    return spec
-
-
 def _write_pictures(result: PruneResult, folder: Path) -> dict[str, Any]:
     """Pictures of the largest drop that is not too large, or else of the smallest."""
     reached = {drop.drop: drop.towers for drop in result.drops if drop.towers}
@@ -87,20 +79,20 @@ def _write_pictures(result: PruneResult, folder: Path) -> dict[str, Any]:
 def _write_networks(
     spec: NetworkSpec, result: PruneResult, drop: DropResult, *, folder: Path, small: bool
 ) -> dict[str, str]:
-    if drop.steps is None or spec.source is None:
+    if drop.steps is None or spec.file is None:
         return {}
     layer, channels = result.curve.layer, result.curve.silenced(drop.steps)
-    suffix = ".keras" if spec.source.format == "keras-zip" else ".h5"
+    suffix = file_suffix(spec.file)
     names = {
         "model": f"model_drop_{drop.drop:g}{suffix}",
         "goodnet": f"goodnet_drop_{drop.drop:g}.keras",
     }
-    changed = silence.silence(spec, layer, channels)
-    edit.rewrite(spec.source, changed, folder / names["model"])
-    write.write(guard_spec(spec, spec.with_arrays(changed)), folder / names["goodnet"])
+    repaired = spec.with_arrays(silence.silence(spec, layer, channels))
+    save_spec(repaired, folder / names["model"])
+    save_spec(guard_spec(spec, repaired), folder / names["goodnet"])
     if small:
         names["compact"] = f"compact_drop_{drop.drop:g}{suffix}"
-        write.write(compact(spec, layer, channels), folder / names["compact"])
+        save_spec(compact(spec, layer, channels), folder / names["compact"])
     return names
 
 
@@ -126,7 +118,7 @@ def results(
     opened: Opened, result: PruneResult, written: dict[float, dict[str, str]]
 ) -> dict[str, Any]:
     """Plain data for `results.json`."""
-    curve, inputs, spec = result.curve, opened.inputs, _spec(opened)
+    curve, inputs, spec = result.curve, opened.inputs, opened.inputs.network.spec
     return {
         "schema": SCHEMA,
         "command": "prune",

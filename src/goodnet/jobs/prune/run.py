@@ -206,13 +206,10 @@ def check_drops(drops: Sequence[float]) -> list[float]:
 
 def _choose_layer(network: Network, layer: str | None) -> str:
     chosen = default_layer(network) if layer is None else layer
-    if network.spec is not None:
-        known = silence.prunable_layers(network.spec)
-        if chosen not in network.layers:
-            raise InvalidInput(
-                f"no layer is called {chosen!r}; layers that can be pruned: {', '.join(known)}"
-            )
-        silence.silence(network.spec, chosen, [0])
+    if chosen not in network.layers:
+        known = ", ".join(silence.prunable_layers(network.spec))
+        raise InvalidInput(f"no layer is called {chosen!r}; layers that can be pruned: {known}")
+    silence.silence(network.spec, chosen, [0])
     return chosen
 
 

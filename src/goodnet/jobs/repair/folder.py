@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 import goodnet
 from goodnet import files
 from goodnet.errors import InvalidInput
 from goodnet.formats import open_network
-from goodnet.formats.keras import edit, write
+from goodnet.formats.save import file_suffix, save_spec
 from goodnet.guard.form import guard_spec
 from goodnet.jobs.inputs import to_device
 from goodnet.jobs.network_facts import compact_parameters, network_facts
@@ -23,7 +21,7 @@ from goodnet.jobs.scan import scan_facts
 from goodnet.repair.cured import CureResult
 
 if TYPE_CHECKING:
-    from goodnet.formats.spec import Array, NetworkSpec
+    from goodnet.formats.spec import NetworkSpec
     from goodnet.jobs.repair.plan import RepairPlan
     from goodnet.jobs.repair.run import Suspect
     from goodnet.network import Network
@@ -56,7 +54,7 @@ def write_repair(
         FileError: If something cannot be written.
     """
     names, repaired = _write_networks(suspect, found, folder)
-    towers, spec = suspect.measure(repaired), _spec(suspect.network)
+    towers, spec = suspect.measure(repaired), suspect.network.spec
     results = {
         **about(suspect, plan),
         "network": network_facts(spec),
@@ -71,7 +69,7 @@ def write_repair(
         results["scan"], triggers = _scan(suspect, found.scan, folder)
         results["files"] = names | triggers
     files.write_json(folder / files.RESULTS, results)
-    model = spec.source.path.stem if spec.source else ""
+    model = spec.file.path.stem if spec.file else ""
     cost = RepairCost(model, plan.name, found.seconds, found.peak_memory)
     write_record(folder, began, [cost])
     return towers.evaluations
@@ -95,21 +93,17 @@ def _write_networks(
     suspect: Suspect, found: Repair, folder: Path
 ) -> tuple[dict[str, str], Network]:
     """Write B' and G; their names, and B' read again from its file."""
-    spec, options = _spec(suspect.network), suspect.opened.inputs.options
-    if spec.source is None:
+    spec, options = suspect.network.spec, suspect.opened.inputs.options
+    if spec.file is None:
         raise InvalidInput("expected a network that was read from a file, got one made here")
-    suffix = ".keras" if spec.source.format == "keras-zip" else ".h5"
-    cured = _spec(found.network)
-    as_it_was = cured.layers == spec.layers
-    model = f"model_{'repaired' if as_it_was else 'clamped'}{suffix}"
+    cured = found.network.spec
+    form = "repaired" if cured.layers == spec.layers else "clamped"
+    model = f"model_{form}{file_suffix(spec.file)}"
     names = {"model": model, "goodnet": "goodnet.keras"}
     path = folder / model
-    if as_it_was:
-        edit.rewrite(spec.source, _changed(spec, cured), path)
-    else:
-        write.write(cured, path)
+    save_spec(cured, path)
     repaired = open_network(path, architecture=options.architecture)
-    write.write(guard_spec(spec, _spec(repaired)), folder / names["goodnet"])
+    save_spec(guard_spec(spec, repaired.spec), folder / names["goodnet"])
     return names, to_device(repaired, options.device)
 
 
@@ -121,24 +115,10 @@ def _scan(
     return scan_facts(seen, found, folder)
 
 
-def _changed(before: NetworkSpec, after: NetworkSpec) -> dict[str, Array]:
-    return {
-        key: array
-        for key, array in after.arrays.items()
-        if not np.array_equal(array, before.arrays[key])
-    }
-
-
 def _left(spec: NetworkSpec, found: Repair) -> int | None:
     """Stored numbers of the network without the channels a repair pruned, where they can go."""
     layer, channels = found.details.get("layer"), found.details.get("channels_pruned")
     return compact_parameters(spec, layer, channels) if layer and channels else None
-
-
-def _spec(network: Network) -> NetworkSpec:
-    if network.spec is None:
-        raise InvalidInput("expected a network that was read from a file, got a module")
-    return network.spec
 
 
 def _outcome(

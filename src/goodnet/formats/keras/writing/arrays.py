@@ -21,21 +21,26 @@ __all__ = ["batch_norm", "conv2d", "dense", "normalize", "prelu"]
 
 def conv2d(part: Part) -> list[Step]:
     """A convolution, or a depthwise one where each channel is a group of its own."""
-    weight = part.arrays["weight"]
+    weight, padding, before = part.arrays["weight"], part["padding"], list[Step]()
+    if not isinstance(padding, str):
+        top, bottom, left, right = padding
+        before = [Step("ZeroPadding2D", {"padding": [[top, bottom], [left, right]]})]
+        padding = "valid"
     config = {
         "kernel_size": list(weight.shape[2:]),
         "strides": list(part["strides"]),
         "dilation_rate": list(part["dilation"]),
-        "padding": part["padding"],
+        "padding": padding,
         "use_bias": "bias" in part.arrays,
     }
     if part["groups"] > 1 and weight.shape[1] == 1:
-        return _activated(part, _depthwise(part, config))
+        return [*before, *_activated(part, _depthwise(part, config))]
     config["filters"] = weight.shape[0]
     if part["groups"] > 1:
         config["groups"] = part["groups"]
     kernel = to_file(weight, "hwio", ())
-    return _activated(part, Step("Conv2D", config, (("kernel", kernel), *_named(part, "bias"))))
+    step = Step("Conv2D", config, (("kernel", kernel), *_named(part, "bias")))
+    return [*before, *_activated(part, step)]
 
 
 def _depthwise(part: Part, config: dict[str, Any]) -> Step:

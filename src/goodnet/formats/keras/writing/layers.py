@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from goodnet.errors import InvalidInput
 from goodnet.formats.keras.writing import arrays as write_arrays
 from goodnet.formats.keras.writing.activations import activation_steps
 from goodnet.formats.keras.writing.steps import PICTURE, Part, Step, file_shape, keras_axis
@@ -21,6 +22,11 @@ def keras_steps(part: Part) -> list[Step]:
     Raises:
         InvalidInput: If built-in layers cannot say it.
     """
+    if part.layer.op not in _STEPS:
+        raise InvalidInput(
+            f"layer {part.layer.name!r} is a part of a PyTorch module that no built-in Keras layer "
+            "computes; write the network as .safetensors, or use its `module`"
+        )
     return _STEPS[part.layer.op](part)
 
 
@@ -33,6 +39,11 @@ def _input(part: Part) -> list[Step]:
 
 def _pool(class_name: str) -> Callable[[Part], list[Step]]:
     def steps(part: Part) -> list[Step]:
+        if not isinstance(part["padding"], str):
+            raise InvalidInput(
+                f"layer {part.layer.name!r} pools over a border that no built-in Keras layer gives "
+                "it; write the network as .safetensors, or use its `module`"
+            )
         config = {
             "pool_size": list(part["pool"]),
             "strides": list(part["strides"]),
