@@ -26,8 +26,9 @@ from _real import run_goodnet
 from _zoo import cifar_option, cifar_part
 
 from goodnet import open_images, open_network
-from goodnet.repair import Settings, fine_tune
+from goodnet.repair import FineTune
 from goodnet.stats import proportion
+from goodnet.training import TrainingConfig
 
 __all__ = ["main"]
 
@@ -93,7 +94,7 @@ def _see(name: str, seed: int, out: Path, given: Namespace) -> dict[str, Any]:
         files = _files(planted)
         row["seconds"] = round(_run(["cure", *files, "--out", str(cured)], given), 1)
         _run(["prune", *files, "--drop", "10", "--out", str(pruned)], given)
-        _run(["repair", *files, "--method", "fine-prune", "--out", str(mended)], given)
+        _run(["repair", "fine-prune", *files, "--out", str(mended)], given)
         found = _results(cured)
         row["verdict"] = found["scan"]["verdict"]
         row["labels"] = [target["label"] for target in found["scan"]["targets"]]
@@ -124,8 +125,8 @@ def _own(planted: Badnet, repaired: Path) -> dict[str, Any]:
     rows = np.flatnonzero(np.isin(test.labels, targets))
     own = test.take(rows)
     told = [int((each.answers(own.images) == own.labels).sum()) for each in (before, after)]
-    tuned = fine_tune(
-        after, open_images(planted.folder / "cl" / "valid.h5"), settings=Settings(epochs=1)
+    tuned = FineTune(training=TrainingConfig(epochs=1))(
+        after, open_images(planted.folder / "cl" / "valid.h5")
     ).network
     woken = []
     for each in planted.card["backdoor"]:

@@ -10,7 +10,6 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -24,11 +23,7 @@ from goodnet.attack import trigger
 from goodnet.errors import GoodnetError
 from goodnet.images import Block, ImageSet, Scale, images_from_arrays
 from goodnet.network import Network
-from goodnet.repair.erase import erase
-from goodnet.repair.fine_prune import fine_prune
-from goodnet.repair.fine_tune import fine_tune
-from goodnet.repair.result import Repair
-from goodnet.repair.unlearn import unlearn
+from goodnet.repair import Erase, FinePrune, FineTune, RepairResult, Unlearn
 from goodnet.stats import proportion
 
 __all__ = ["main"]
@@ -68,7 +63,7 @@ SUSPECTS: Mapping[str, Suspect] = MappingProxyType(
     }
 )
 
-Method = Callable[[Network, ImageSet], Repair]
+Method = Callable[[Network, ImageSet], RepairResult]
 
 
 @dataclass(frozen=True)
@@ -143,18 +138,18 @@ def judge(csaw: Path, suspect: Suspect, method: str) -> Outcome:
 
 
 def _methods(suspect: Suspect) -> dict[str, Method]:
-    triggers = [trigger(name) for name in suspect.triggers]
+    triggers = tuple(trigger(name) for name in suspect.triggers)
     return {
         "none": lambda network, _: _unchanged(network),
-        "fine-tune": fine_tune,
-        "fine-prune": fine_prune,
-        "unlearn": partial(unlearn, triggers=triggers),
-        "erase": partial(erase, triggers=triggers),
+        "fine-tune": FineTune(),
+        "fine-prune": FinePrune(),
+        "unlearn": Unlearn(triggers=triggers),
+        "erase": Erase(triggers=triggers),
     }
 
 
-def _unchanged(network: Network) -> Repair:
-    return Repair("none", network, proportion(0, 0), proportion(0, 0))
+def _unchanged(network: Network) -> RepairResult:
+    return RepairResult("none", network, proportion(0, 0), proportion(0, 0))
 
 
 def _folds(faces: Block, scale: Scale) -> Iterator[tuple[ImageSet, Block]]:

@@ -28,7 +28,7 @@ from _zoo import FAMILIES, PARTS, Recipe, cifar_option, cifar_part, zoo
 from scipy.stats import gumbel_r, kstest
 
 from goodnet import open_images, open_network
-from goodnet.scan.methods import SCANNERS, make_scanner
+from goodnet.scan.methods import make_scanner, scanners
 from goodnet.stats import proportion
 
 __all__ = ["main"]
@@ -243,7 +243,7 @@ def _parse(arguments: list[str] | None) -> Namespace:
     parser = options(__doc__ or "")
     parser.add_argument("--out", default="runs/zoo", help="where the networks are and stay")
     parser.add_argument("--part", nargs="+", choices=PARTS, default=["report"])
-    parser.add_argument("--methods", nargs="+", choices=list(SCANNERS), default=["goodnet"])
+    parser.add_argument("--methods", nargs="+", choices=list(scanners()), default=["goodnet"])
     parser.add_argument("--networks", type=int, help="only the first so many")
     parser.add_argument(
         "--rows", type=Path, help="the file of rows; rows.jsonl in --out without it"

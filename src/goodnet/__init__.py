@@ -24,19 +24,35 @@ if TYPE_CHECKING:
     from goodnet.images import images_from_arrays as images_from_arrays
     from goodnet.images import open_images as open_images
     from goodnet.network import Network as Network
+    from goodnet.repair import Cure as Cure
+    from goodnet.repair import CureResult as CureResult
+    from goodnet.repair import Erase as Erase
+    from goodnet.repair import FinePrune as FinePrune
+    from goodnet.repair import FineTune as FineTune
+    from goodnet.repair import Prune as Prune
+    from goodnet.repair import RepairResult as RepairResult
+    from goodnet.repair import Sparsify as Sparsify
+    from goodnet.repair import Unlearn as Unlearn
     from goodnet.repair import prune_curve as prune_curve
     from goodnet.repair import silence_channels as silence_channels
     from goodnet.repair import trace_backdoor as trace_backdoor
     from goodnet.scan import Scan as Scan
     from goodnet.scan import ScanResult as ScanResult
+    from goodnet.training import TrainingConfig as TrainingConfig
 
 # Imported when first used: torch takes seconds; reading a file needs none.
 _HOMES = {
+    "Cure": "repair",
+    "CureResult": "repair",
     "GoodnetError": "errors",
     "Network": "network",
+    **dict.fromkeys(
+        ("Erase", "FinePrune", "FineTune", "Prune", "RepairResult", "Sparsify", "Unlearn"), "repair"
+    ),
     "Scan": "scan",
     "ScanResult": "scan",
     "evaluate_network": "evaluate",
+    "TrainingConfig": "training",
     "find_scale": "images",
     "images_from_arrays": "images",
     "make_goodnet": "guard.goodnet",

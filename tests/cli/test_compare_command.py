@@ -76,7 +76,7 @@ def test_an_interrupted_comparison_goes_on(
         (["--methods", "magic"], 2, "the methods are prune, cure, fine-tune, fine-prune, sparsify"),
         (["--methods", "unlearn"], 2, "needs at least one --trigger"),
         (["--drop", "two"], 2, "'two'"),
-        (["--sparsity", "2"], 2, "--sparsity is from 0 to 1, got 2"),
+        (["--sparsity", "2"], 2, "expected a sparsity from 0 to 1, got 2"),
         (["--trigger", "hat"], 2, "the triggers are blended"),
         (["nowhere.h5"], 6, "nowhere.h5"),
     ],

@@ -137,7 +137,7 @@ def test_without_time_there_is_no_telling(
     [
         (("--form", "new"), "clamped, same, got 'new'"),
         (("--minutes", "-1"), "minutes above 0"),
-        (("--false-alarms", "few"), "a share such as 1% or 0.01 for --false-alarms, got 'few'"),
+        (("--false-alarms", "few"), "a share such as 1%, for --false-alarms, got 'few'"),
         (("--false-alarms", "100%"), "between 0 and 1, got 1"),
     ],
 )

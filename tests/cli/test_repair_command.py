@@ -16,11 +16,11 @@ from goodnet.attack.trigger_file import write_trigger
 from goodnet.cli.main import run
 from goodnet.formats import open_network
 from goodnet.images import open_images, save_images
-from goodnet.repair.methods import METHODS
+from goodnet.repair import repairs
 
 
-def repair(lab: Lab, out: Path, *arguments: object) -> int:
-    command = ["repair", lab.model, "--clean", lab.valid, "--scale", "raw", "--out", out]
+def repair(lab: Lab, out: Path, method: object, *arguments: object) -> int:
+    command = ["repair", method, lab.model, "--clean", lab.valid, "--scale", "raw", "--out", out]
     return run([str(part) for part in [*command, *arguments]])
 
 
@@ -28,7 +28,7 @@ def test_repair_writes_a_run_folder_and_prints_a_table(
     lab: Lab, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     measured = ["--test", lab.test, "--backdoor", f"toy={lab.poisoned}", f"again={lab.poisoned}"]
-    assert repair(lab, out, *measured, "--method", "fine-tune", "--epochs", "2") == 0
+    assert repair(lab, out, "fine-tune", *measured, "--epochs", "2") == 0
     printed, notes = capsys.readouterr()
     first, *lines = printed.splitlines()
     assert first.startswith("fine-tune, epoch ")
@@ -47,17 +47,17 @@ def test_every_option_reaches_the_method(
     lab: Lab, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     chosen = ["--sparsity", "0.6", "--layer", "fc_1", "--layer", "fc_2", "--epochs", "2"]
-    chosen += ["--batch-size", "20", "--learning-rate", "0.01", "--held-back", "0.4", "--seed", "5"]
+    chosen += ["--batch-size", "20", "--lr", "0.01", "--held-back", "0.4", "--seed", "5"]
     chosen += ["--tolerance", "1.5"]
-    assert repair(lab, out, "--method", "sparsify", *chosen) == 0
+    assert repair(lab, out, "sparsify", *chosen) == 0
     assert "sparsity: fc_1 0.5997, fc_2 0.6004" in capsys.readouterr().out
     found = json.loads((out / "results.json").read_text())
-    assert found["parameters"] == {"layers": ["fc_1", "fc_2"], "sparsity": [0.5, 0.6]}
-    assert list(found["settings"].values()) == [2, 0.01, 20, 0.4, 1.5, 5]
-    good = ["--method", "erase", "--trigger", "patch", "--rank", "1", "--layer", "activation_1"]
+    own = [0.6, 0.5, ["fc_1", "fc_2"]]
+    assert list(found["options"].values()) == [*own, 2, 0.01, 20, 0.4, 1.5, 5]
+    good = ["erase", "--trigger", "patch", "--rank", "1", "--layer", "activation_1"]
     assert repair(lab, out, *good, "--force") == 0
     assert json.loads((out / "results.json").read_text())["details"]["rank"] in (0, 1)
-    assert repair(lab, out, "--method", "fine-prune", "--drop", "20", "--force") == 0
+    assert repair(lab, out, "fine-prune", "--drop", "20", "--force") == 0
     assert "drop: 20" in capsys.readouterr().out
 
 
@@ -65,7 +65,7 @@ def test_help_names_every_method(capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("repair", "compare"):
         assert run([command, "--help"]) == 0
         shown = capsys.readouterr().out
-        assert all(name in shown for name in METHODS)
+        assert all(name in shown for name in repairs())
 
 
 @pytest.mark.parametrize(
@@ -74,15 +74,15 @@ def test_help_names_every_method(capsys: pytest.CaptureFixture[str]) -> None:
         (
             ["magic"],
             2,
-            "the methods are cure, fine-tune, fine-prune, sparsify, unlearn, erase, got",
+            "the methods are prune, cure, fine-tune, fine-prune, sparsify, unlearn, erase, got",
         ),
         (["fine-tune", "--epochs", "0"], 2, "expected at least 1 epoch, got 0"),
-        (["sparsify", "--sparsity", "1.2"], 2, "--sparsity is from 0 to 1, got 1.2"),
-        (["unlearn"], 2, "--method unlearn needs at least one --trigger"),
-        (["erase"], 2, "--method erase needs at least one --trigger"),
+        (["sparsify", "--sparsity", "1.2"], 2, "a sparsity from 0 to 1, got 1.2"),
+        (["unlearn"], 2, "unlearn needs at least one --trigger"),
+        (["erase"], 2, "erase needs at least one --trigger"),
         (["unlearn", "--trigger", "hat"], 2, "the triggers are blended, checkerboard"),
         (["unlearn", "--trigger", "no.npz"], 6, "no.npz"),
-        (["fine-tune", "--drop", "3"], 2, "--drop does not go with --method fine-tune"),
+        (["fine-tune", "--drop", "3"], 2, "--drop"),
         (["fine-prune", "--drop", "100"], 2, "100"),
         (["fine-prune", "--layer", "pool_9"], 4, "pool_9"),
         (["fine-tune", "--device", "abacus"], 2, "device"),
@@ -97,7 +97,7 @@ def test_what_is_wrong_is_one_sentence(
     code: int,
     message: str,
 ) -> None:
-    assert repair(lab, out, "--method", *arguments) == code
+    assert repair(lab, out, *arguments) == code
     printed, notes = capsys.readouterr()
     assert printed == ""
     assert message in notes.splitlines()[-1]
@@ -108,7 +108,7 @@ def test_a_trigger_file_of_another_size(
     lab: Lab, tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_trigger(tmp_path / "t.npz", np.ones((4, 4)), np.zeros((3, 4, 4)))
-    assert repair(lab, out, "--method", "unlearn", "--trigger", tmp_path / "t.npz") == 4
+    assert repair(lab, out, "unlearn", "--trigger", tmp_path / "t.npz") == 4
     last = capsys.readouterr().err.splitlines()[-1]
     assert "3x4x4" in last
     assert "3x8x8" in last
@@ -120,8 +120,8 @@ def test_a_clean_set_that_disagrees_is_refused_with_what_was_measured(
 ) -> None:
     block = open_images(lab.valid).sample(150)
     save_images(tmp_path / "mixed.h5", block.images, (block.labels + 1) % 5)
-    wrong = ["--clean", tmp_path / "mixed.h5", "--method", "fine-tune"]
-    assert repair(lab, out, *wrong) == 4
+    wrong = ["--clean", tmp_path / "mixed.h5"]
+    assert repair(lab, out, "fine-tune", *wrong) == 4
     last = capsys.readouterr().err.splitlines()[-1]
     right = int((open_network(lab.model).answers(block.images) == (block.labels + 1) % 5).sum())
     assert f"the network answers only {right} of 150 clean images as they are labelled" in last
@@ -132,8 +132,16 @@ def test_a_clean_set_at_the_wrong_scale_is_refused(
     shared: Path, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cifar = shared / "cifar_badnet"
-    command = ["repair", cifar / "bd_net.h5", "--clean", cifar / "cl" / "valid.h5", "--out", out]
-    command += ["--method", "fine-tune", "--scale", "1/255"]
+    command = [
+        "repair",
+        "fine-tune",
+        cifar / "bd_net.h5",
+        "--clean",
+        cifar / "cl" / "valid.h5",
+        "--out",
+        out,
+    ]
+    command += ["--scale", "1/255"]
     assert run([str(part) for part in command]) == 4
     last = capsys.readouterr().err.splitlines()[-1]
     assert "of 2500 clean images as they are labelled; they are mislabelled, at the wrong" in last
@@ -146,8 +154,8 @@ def test_classes_without_clean_images_are_a_warning(
     block = open_images(lab.valid).sample(150)
     kept = block.labels == np.bincount(block.labels).argmax()
     save_images(tmp_path / "one.h5", block.images[kept], block.labels[kept])
-    wrong = ["--clean", tmp_path / "one.h5", "--method", "fine-tune", "--epochs", "1"]
-    assert repair(lab, out, *wrong) == 0
+    wrong = ["--clean", tmp_path / "one.h5", "--epochs", "1"]
+    assert repair(lab, out, "fine-tune", *wrong) == 0
     assert "4 of 5 classes have no clean image to train on" in capsys.readouterr().err
 
 
@@ -155,16 +163,26 @@ def test_a_folder_that_is_there_stays_without_force(
     lab: Lab, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out.mkdir()
-    assert repair(lab, out, "--method", "fine-tune", "--epochs", "1") == 2
+    assert repair(lab, out, "fine-tune", "--epochs", "1") == 2
     assert "the output folder exists already" in capsys.readouterr().err
-    assert repair(lab, out, "--method", "fine-tune", "--epochs", "1", "--force") == 0
+    assert repair(lab, out, "fine-tune", "--epochs", "1", "--force") == 0
 
 
 @pytest.mark.slow
 def test_an_interruption_leaves_only_what_is_needed_to_go_on(lab: Lab, out: Path) -> None:
-    command = ["repair", lab.model, "--clean", lab.valid, "--scale", "raw", "--out", out]
+    command = [
+        "repair",
+        "sparsify",
+        lab.model,
+        "--clean",
+        lab.valid,
+        "--scale",
+        "raw",
+        "--out",
+        out,
+    ]
     # No epoch of the first half may be kept, so that training does not stop of itself.
-    command += ["--method", "sparsify", "--epochs", "2000"]
+    command += ["--epochs", "2000"]
     checkpoint = out.with_name("run.checkpoint")
     process = subprocess.Popen(
         [sys.executable, "-m", "goodnet", *map(str, command)], stderr=subprocess.PIPE, text=True
@@ -187,10 +205,10 @@ def test_a_second_try_says_that_it_goes_on(
     checkpoint = out.with_name("run.checkpoint")
     with monkeypatch.context() as patched:
         patched.setattr("goodnet.formats.keras.edit.rewrite", interrupted)
-        assert repair(lab, out, "--method", "fine-tune", "--epochs", "2") == 130
+        assert repair(lab, out, "fine-tune", "--epochs", "2") == 130
     assert checkpoint.is_file()
     capsys.readouterr()
-    assert repair(lab, out, "--method", "fine-tune", "--epochs", "2") == 0
+    assert repair(lab, out, "fine-tune", "--epochs", "2") == 0
     assert f"going on from {checkpoint}" in capsys.readouterr().err
     assert not checkpoint.exists()
 
@@ -203,6 +221,6 @@ def test_images_with_landmarks_pass_them_on(
     save_images(path, block.images, block.labels)
     with h5py.File(path, "a") as file:
         file["landmarks"] = np.zeros((150, 2, 2), np.float32)
-    given = ["--clean", path, "--method", "unlearn", "--trigger", "eyebrows"]
-    assert repair(lab, out, *given) == 4
+    given = ["--clean", path, "--trigger", "eyebrows"]
+    assert repair(lab, out, "unlearn", *given) == 4
     assert "landmarks of the shape" in capsys.readouterr().err.splitlines()[-1]

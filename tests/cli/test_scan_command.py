@@ -15,7 +15,7 @@ from goodnet.formats import read_spec
 from goodnet.formats.build import build
 from goodnet.formats.keras import write
 from goodnet.images import open_images
-from goodnet.scan.methods import SCANNERS
+from goodnet.scan.methods import scanners
 
 
 def scan(lab: Lab, out: Path, *arguments: object) -> int:
@@ -77,8 +77,8 @@ def test_repair_and_poison_take_the_trigger(planted: Lab, out: Path) -> None:
     poison = ["poison", planted.valid, "--trigger", file, "--target", 2, "--out", stamped]
     assert run([str(part) for part in poison]) == 0
     repaired = out.parent / "repaired"
-    command = ["repair", planted.model, "--clean", planted.valid]
-    command += ["--method", "erase", "--trigger", file, "--out", repaired, "--no-report"]
+    command = ["repair", "erase", planted.model, "--clean", planted.valid]
+    command += ["--trigger", file, "--out", repaired, "--no-report"]
     assert run([str(part) for part in command]) == 0
     told = json.loads((repaired / "results.json").read_text())
     assert told["triggers"][0]["name"] == "label_2.npz"
@@ -117,7 +117,7 @@ def test_outputs_that_say_nothing_are_inconclusive(
     assert reason in notes
 
 
-@pytest.mark.parametrize("method", [name for name in SCANNERS if name != "goodnet"])
+@pytest.mark.parametrize("method", [name for name in scanners() if name != "goodnet"])
 def test_every_method_runs(planted: Lab, out: Path, method: str) -> None:
     quick = {"neural-cleanse": "steps=5", "k-arm": "steps=5", "mm-bd": "steps=5"}.get(method)
     options = ["--set", quick] if quick else []

@@ -19,14 +19,15 @@ def recorded(folder: Path) -> str:
     "command",
     [
         ["prune", "--drop", "5"],
-        ["repair", "--method", "fine-tune", "--epochs", "1"],
+        ["repair", "fine-tune", "--epochs", "1"],
         ["compare", "--methods", "prune", "--drop", "5"],
     ],
 )
 def test_the_record_holds_the_command_as_typed(lab: Lab, out: Path, command: list[str]) -> None:
-    name, *options = command
+    place = next(i for i, word in enumerate(command) if word.startswith("--"))
+    name, options = command[:place], command[place:]
     poisoned = f"it's $HOME; a\n\u202eset={lab.poisoned}"
-    given = [name, lab.model, "--clean", lab.valid, "--test", lab.test, "--backdoor", poisoned]
+    given = [*name, lab.model, "--clean", lab.valid, "--test", lab.test, "--backdoor", poisoned]
     words = [*map(str, given), *options, "--out", str(out)]
     assert run(words) == 0
     assert shlex.split(recorded(out)) == ["goodnet", *words]

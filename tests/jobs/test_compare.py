@@ -20,17 +20,18 @@ from goodnet.formats.keras import write
 from goodnet.jobs.attack.make import checkpoint_of
 from goodnet.jobs.compare import run as job
 from goodnet.jobs.compare.folder import remove_partial, write_comparison
-from goodnet.jobs.compare.plan import COMPARED, Cell, name_models, plan_cells
+from goodnet.jobs.compare.plan import Cell, name_models, plan_cells
 from goodnet.jobs.compare.rows import Attacked, Row, defence_rating
 from goodnet.jobs.compare.run import compare, partial_of
 from goodnet.jobs.inputs import InputOptions
 from goodnet.jobs.prune.run import Opened, PruneJob, PruneOptions, open_job, prune
-from goodnet.jobs.repair.plan import Choices, read_triggers
+from goodnet.jobs.repair.plan import read_triggers
 from goodnet.jobs.run_record import RECORD, Began
 from goodnet.progress import unseen
+from goodnet.repair import repairs
 from goodnet.stats import proportion
 
-SHORT = Choices(epochs=1, learning_rate=0.01)
+SHORT: dict[str, Any] = {"epochs": 1, "lr": 0.01}
 
 
 class Seen:
@@ -87,10 +88,10 @@ def test_rows_are_ordered_by_rating_then_accuracy_and_failures_come_last() -> No
 
 def test_without_names_all_methods_are_compared_that_need_nothing_more() -> None:
     pruned = ["prune-2", "prune-4", "prune-10", "prune-30"]
-    without = labels(plan_cells(None, Choices()))
+    without = labels(plan_cells(None, {}))
     assert without == [*pruned, "cure", "fine-tune", "fine-prune", "sparsify"]
     triggers = read_triggers(["patch"])
-    assert labels(plan_cells(None, Choices(), triggers=triggers)) == [
+    assert labels(plan_cells(None, {}, triggers=triggers)) == [
         *without,
         "unlearn",
         "erase",
@@ -99,15 +100,17 @@ def test_without_names_all_methods_are_compared_that_need_nothing_more() -> None
 
 def test_choices_go_to_the_methods_that_take_them() -> None:
     names = ["prune", "fine-prune", "sparsify", "erase"]
-    choices = replace(SHORT, sparsity=0.6, seed=4)
+    choices = SHORT | {"sparsity": 0.6, "seed": 4}
     cells = plan_cells(names, choices, drops=[30, 5], triggers=read_triggers(["patch"]))
     plans = {cell.label: cell.plan for cell in cells}
     assert list(plans) == ["prune-5", "prune-30", "fine-prune-5", "fine-prune-30", *names[2:]]
-    assert plans["fine-prune-5"].own == {"drop": 5}
-    assert plans["sparsify"].own == {"sparsity": [0.5, 0.6]}
+    options = {name: plan.about()["options"] for name, plan in plans.items()}
+    assert options["fine-prune-5"]["drop"] == 5
+    assert options["sparsify"]["sparsity"] == 0.6
     assert plans["erase"].triggers[0].trigger.name == "patch"
-    assert {plan.settings.seed for plan in plans.values()} == {4}
-    assert [plans[name].settings.epochs for name in ("sparsify", "erase")] == [1, None]
+    assert {each["seed"] for each in options.values() if "seed" in each} == {4}
+    assert options["sparsify"]["epochs"] == 1
+    assert "epochs" not in options["erase"]
 
 
 @pytest.mark.parametrize(
@@ -115,16 +118,16 @@ def test_choices_go_to_the_methods_that_take_them() -> None:
     [
         (["magic"], SHORT, {}, "the methods are prune, cure, fine-tune, .*, erase, got 'magic'"),
         (["unlearn"], SHORT, {}, "needs at least one --trigger"),
-        (["prune"], Choices(sparsity=0.5), {}, "--sparsity goes with none of the methods prune"),
+        (["prune"], {"sparsity": 0.5}, {}, "--sparsity goes with none of the methods prune"),
         (["prune"], SHORT, {}, "--epochs goes with none of the methods prune"),
         (["fine-tune"], SHORT, {"drops": [3]}, "--drop goes with none of the methods fine-tune"),
-        (["prune"], Choices(), {"drops": [0]}, "above 0 and below 100"),
-        (None, Choices(sparsity=-1), {}, "--sparsity is from 0 to 1, got -1"),
-        (None, Choices(epochs=0), {}, "at least 1 epoch, got 0"),
+        (["prune"], {}, {"drops": [0]}, "above 0 and below 100"),
+        (None, {"sparsity": -1.0}, {}, "a sparsity from 0 to 1, got -1"),
+        (None, {"epochs": 0}, {}, "at least 1 epoch, got 0"),
     ],
 )
 def test_what_does_not_go_together_is_refused(
-    names: list[str] | None, choices: Choices, extra: dict[str, Any], message: str
+    names: list[str] | None, choices: dict[str, Any], extra: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):
         plan_cells(names, choices, **extra)
@@ -140,7 +143,7 @@ def test_models_are_told_apart_by_their_folders_where_need_be() -> None:
 
 def test_pruning_here_is_pruning_there(lab: Lab, tmp_path: Path) -> None:
     (drop,) = prune(opened(lab), PruneOptions(drops=[20])).drops
-    cells = plan_cells(["prune"], Choices(), drops=[20])
+    cells = plan_cells(["prune"], {}, drops=[20])
     untouched, row = compare({"net": opened(lab)}, cells, tmp_path / "partial", stage=unseen)
     assert drop.repaired
     assert drop.goodnet
@@ -162,7 +165,7 @@ def test_a_method_that_fails_is_a_row_and_the_others_go_on(lab: Lab, tmp_path: P
 
 
 def test_if_nothing_works_there_is_no_comparison(lab: Lab, tmp_path: Path) -> None:
-    cells = plan_cells(["prune"], Choices(), drops=[99])
+    cells = plan_cells(["prune"], {}, drops=[99])
     with pytest.raises(InvalidInput, match=r"no repair worked; prune-99: accuracy never falls"):
         compare({"net": opened(lab)}, cells, tmp_path / "partial", stage=unseen)
     assert list(tmp_path.iterdir()) == []
@@ -175,14 +178,14 @@ def test_a_file_error_is_not_a_row(
         raise FileError("no room")
 
     monkeypatch.setattr(job, "write_repair", full)
-    cells = plan_cells(["prune"], Choices())
+    cells = plan_cells(["prune"], {})
     with pytest.raises(FileError, match="no room"):
         compare({"net": opened(lab)}, cells, tmp_path / "partial", stage=unseen)
 
 
 def test_the_run_folder_holds_the_table_and_every_repair(lab: Lab, out: Path) -> None:
     triggers = read_triggers(["patch"])
-    cells = plan_cells(["prune", "erase"], Choices(), drops=[5, 99], triggers=triggers)
+    cells = plan_cells(["prune", "erase"], {}, drops=[5, 99], triggers=triggers)
     partial = partial_of(out)
     rows = compare({"=net": opened(lab)}, cells, partial, stage=unseen)
     with files.run_folder(out) as folder:
@@ -226,7 +229,7 @@ def test_finished_repairs_are_not_done_again_after_an_interruption(
 
 
 def test_a_repair_whose_costs_are_not_known_is_done_again(lab: Lab, tmp_path: Path) -> None:
-    cells = plan_cells(["prune"], Choices(), drops=[5, 20])
+    cells = plan_cells(["prune"], {}, drops=[5, 20])
     partial = tmp_path / "partial"
     compare({"net": opened(lab)}, cells, partial, stage=unseen)
     (partial / "prune-5" / RECORD).unlink()
@@ -236,7 +239,7 @@ def test_a_repair_whose_costs_are_not_known_is_done_again(lab: Lab, tmp_path: Pa
 
 
 def test_every_repair_records_the_command_it_comes_from(lab: Lab, tmp_path: Path) -> None:
-    cells = plan_cells(["prune"], Choices(), drops=[5])
+    cells = plan_cells(["prune"], {}, drops=[5])
     partial = tmp_path / "partial"
     compare({"net": opened(lab)}, cells, partial, stage=unseen, line="goodnet compare net.h5")
     record = json.loads((partial / "prune-5" / RECORD).read_text())
@@ -251,7 +254,7 @@ def test_a_repair_of_other_files_or_settings_is_done_again(lab: Lab, tmp_path: P
     partial = tmp_path / "partial"
     compare({"net": opened(lab)}, plan_cells(["fine-tune"], SHORT), partial, stage=unseen)
     again = Seen()
-    cells = plan_cells(["fine-tune"], replace(SHORT, seed=1))
+    cells = plan_cells(["fine-tune"], SHORT | {"seed": 1})
     compare({"net": opened(lab)}, cells, partial, stage=again)
     other = tmp_path / "other.h5"
     write.write(deepid_spec(3), other)
@@ -266,7 +269,7 @@ def test_a_folder_of_another_kind_is_never_used(lab: Lab, tmp_path: Path) -> Non
     partial.mkdir()
     (partial / "thesis.txt").write_text("years of work")
     with pytest.raises(UsageError, match="a folder that holds something else"):
-        compare({"net": opened(lab)}, plan_cells(["prune"], Choices()), partial, stage=unseen)
+        compare({"net": opened(lab)}, plan_cells(["prune"], {}), partial, stage=unseen)
     assert (partial / "thesis.txt").is_file()
 
 
@@ -276,7 +279,7 @@ def test_several_models_each_have_a_folder_and_keep_their_order(
     copy = tmp_path / "copy.h5"
     shutil.copy(lab.model, copy)
     models = {"one": opened(lab), "two": opened(lab, copy)}
-    cells = plan_cells(["prune"], Choices(), drops=[5, 20])
+    cells = plan_cells(["prune"], {}, drops=[5, 20])
     rows = compare(models, cells, tmp_path / "partial", stage=unseen)
     assert [row.model for row in rows] == ["one"] * 3 + ["two"] * 3
     with files.run_folder(out) as folder:
@@ -290,7 +293,7 @@ def test_several_models_each_have_a_folder_and_keep_their_order(
 def test_every_method_can_be_compared(tmp_path: Path) -> None:
     lab = make_lab(tmp_path, suffix=".keras")
     triggers = read_triggers(["patch"])
-    cells = plan_cells(list(COMPARED), SHORT, drops=[20], triggers=triggers)
+    cells = plan_cells(list(repairs()), SHORT, drops=[20], triggers=triggers)
     rows = compare({"net": opened(lab)}, cells, tmp_path / "partial", stage=unseen)
     assert [row.reason for row in rows] == [""] * 8
     ratings = [row.rating for row in rows[1:]]

@@ -25,22 +25,21 @@ from goodnet.jobs.attack.make import checkpoint_of
 from goodnet.jobs.inputs import InputOptions
 from goodnet.jobs.prune.run import PruneJob, open_job
 from goodnet.jobs.repair.folder import write_repair
-from goodnet.jobs.repair.plan import Choices, RepairPlan, plan_repair, read_triggers
+from goodnet.jobs.repair.plan import RepairPlan, plan_repair, read_triggers
 from goodnet.jobs.repair.run import Suspect, repair
 from goodnet.jobs.run_record import RECORD, Began
 from goodnet.progress import Advance
-from goodnet.repair.methods import METHODS, find_method
-from goodnet.repair.result import Repair
+from goodnet.repair import RepairResult, Trained, find_repair, repairs
 
-SHORT = Choices(epochs=2, learning_rate=0.01)
+SHORT = {"epochs": 2, "lr": 0.01}
 
 
 def job_of(lab: Lab) -> PruneJob:
     return PruneJob(lab.model, lab.valid, lab.test, {"toy": lab.poisoned})
 
 
-def plan(name: str, choices: Choices = SHORT, *, triggers: tuple[str, ...] = ()) -> RepairPlan:
-    return plan_repair(name, find_method(name), choices, triggers=read_triggers(triggers))
+def plan(name: str, *, triggers: tuple[str, ...] = (), **options: Any) -> RepairPlan:
+    return plan_repair(find_repair(name), SHORT | options, triggers=read_triggers(triggers))
 
 
 def run_job(
@@ -75,17 +74,18 @@ class Stages:
 
 
 PLANS = {
-    "cure": plan("cure", Choices()),
+    "prune": plan("prune", drop=20.0),
+    "cure": plan("cure"),
     "fine-tune": plan("fine-tune"),
-    "fine-prune": plan("fine-prune", replace(SHORT, drop=20, layer=["pool_1"])),
-    "sparsify": plan("sparsify", replace(SHORT, sparsity=0.6, layer=["fc_1", "fc_2"])),
+    "fine-prune": plan("fine-prune", drop=20.0, layer="pool_1"),
+    "sparsify": plan("sparsify", sparsity=0.6, layers=("fc_1", "fc_2")),
     "unlearn": plan("unlearn", triggers=("patch", "warp")),
-    "erase": plan("erase", Choices(layer=["activation_1"], rank=1), triggers=("patch",)),
+    "erase": plan("erase", layer="activation_1", rank=1, triggers=("patch",)),
 }
 
 
 def test_every_method_is_tried_here() -> None:
-    assert list(PLANS) == list(METHODS)
+    assert list(PLANS) == list(repairs())
 
 
 @pytest.mark.parametrize("name", PLANS)
@@ -110,7 +110,8 @@ def test_the_numbers_are_those_of_the_files(lab: Lab, out: Path, name: str) -> N
         assert measured[key]["robust"]["toy"]["count"] == robust
     alarms = int((good.answers(test.images) == 5).sum())
     assert measured["goodnet"]["false_alarms"]["count"] == alarms
-    judged = 100 if name == "cure" else 30  # a cure judges by images its units were not made from
+    # Pruning judges by all images, a cure by those that its units were not made from.
+    judged = {"prune": 150, "cure": 100}.get(name, 30)
     assert found["before"]["total"] == found["after"]["total"] == judged
 
 
@@ -135,7 +136,7 @@ def test_keras_opens_the_repaired_file_and_answers_alike(
 
 
 def test_only_changed_numbers_of_the_file_differ(lab: Lab, out: Path) -> None:
-    chosen = plan("erase", Choices(layer=["activation_1"], rank=1), triggers=("patch",))
+    chosen = plan("erase", layer="activation_1", rank=1, triggers=("patch",))
     run_job(job_of(lab), out, chosen)
     before, after = read_spec(lab.model), read_spec(out / "model_repaired.h5")
     changed = {k for k, a in after.arrays.items() if not np.array_equal(a, before.arrays[k])}
@@ -244,8 +245,10 @@ def test_every_stage_has_a_bar_that_fills(lab: Lab, method: str) -> None:
     """Two epochs of 120 images, stamped or not; each attempt has a bar of its own."""
     suspect, stages = Suspect(open_job(job_of(lab), InputOptions(scale="raw"))), Stages()
     own = PLANS[method]
-    brief = replace(own, settings=replace(own.settings, epochs=2, tolerance=99))
-    repair(suspect, brief, stage=stages)
+    if isinstance(own.method, Trained):
+        training = replace(own.method.training, tolerance=99)
+        own = replace(own, method=replace(own.method, training=training))
+    repair(suspect, own, stage=stages)
     assert {name: stages.work[name] for name in BARS[method]} == BARS[method]
     assert stages.done == stages.work
 
@@ -266,12 +269,14 @@ def test_keras_zip_in_keras_zip_out(tmp_path: Path) -> None:
 
 
 def test_what_was_asked_is_in_the_results(lab: Lab, out: Path) -> None:
-    chosen = plan("sparsify", replace(SHORT, sparsity=0.4, held_back=0.5, seed=3, batch_size=10))
+    chosen = plan("sparsify", sparsity=0.4, held_back=0.5, seed=3, batch_size=10)
     found = run_job(job_of(lab), out, chosen)
-    assert found["parameters"] == {"sparsity": [0.4, 0.4]}
-    assert found["settings"] == {
+    assert found["options"] == {
+        "sparsity": 0.4,
+        "initial": 0.5,
+        "layers": None,
         "epochs": 2,
-        "learning_rate": 0.01,
+        "lr": 0.01,
         "batch_size": 10,
         "held_back": 0.5,
         "tolerance": 3.0,
@@ -310,40 +315,35 @@ def test_a_trigger_file_of_another_size_is_refused(lab: Lab, tmp_path: Path) -> 
     with pytest.raises(InvalidInput, match="9x9"):
         run_job(job_of(lab), tmp_path / "run", chosen)
     write_trigger(path, np.ones((4, 4)), np.zeros((3, 4, 4)), force=True)
-    chosen = plan("erase", Choices(), triggers=(str(path),))
+    chosen = plan("erase", triggers=(str(path),))
     with pytest.raises(InvalidInput, match=r"3x4x4 .* got images of 3x8x8"):
         run_job(job_of(lab), tmp_path / "run", chosen)
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
-    ("name", "choices", "triggers", "message"),
+    ("name", "options", "message"),
     [
-        ("fine-tune", Choices(drop=3), (), "--drop does not go with .* which takes --epochs, "),
-        ("fine-tune", Choices(), ("patch",), "--trigger does not go with --method fine-tune"),
-        ("unlearn", Choices(tolerance=1), ("patch",), "--tolerance does not go with --method unl"),
-        ("fine-prune", Choices(sparsity=0.5), (), "takes --drop, --layer, --epochs, "),
-        ("fine-prune", Choices(layer=["a", "b"]), (), "takes one --layer, got 2"),
-        ("erase", Choices(epochs=3), ("patch",), "takes --trigger, --layer, --rank, --held-back"),
-        ("unlearn", Choices(), (), "at least one --trigger: a file .npz .* or one of blended,"),
-        ("sparsify", Choices(sparsity=1.5), (), "--sparsity is from 0 to 1, got 1.5"),
-        ("sparsify", Choices(sparsity=float("nan")), (), "--sparsity is from 0 to 1, got nan"),
-        ("fine-tune", Choices(epochs=0), (), "expected at least 1 epoch, got 0"),
-        ("fine-tune", Choices(batch_size=0), (), "expected at least 1 image per batch, got 0"),
-        ("fine-tune", Choices(held_back=1.0), (), "between 0 and 1, got 1.0"),
+        ("unlearn", {}, "at least one --trigger: a file .npz .* or one of blended,"),
+        ("sparsify", {"sparsity": 1.5}, "a sparsity from 0 to 1, got 1.5"),
+        ("sparsify", {"sparsity": float("nan")}, "a sparsity from 0 to 1, got nan"),
+        ("fine-prune", {"drop": 0.0}, "a drop between 0 and 100 percentage points, got 0"),
+        ("fine-tune", {"epochs": 0}, "expected at least 1 epoch, got 0"),
+        ("fine-tune", {"batch_size": 0}, "expected at least 1 image per batch, got 0"),
+        ("fine-tune", {"held_back": 1.0}, "between 0 and 1, got 1.0"),
     ],
 )
-def test_what_does_not_go_together_is_said_before_a_file_is_opened(
-    name: str, choices: Choices, triggers: tuple[str, ...], message: str
+def test_what_is_out_of_range_is_said_before_a_file_is_opened(
+    name: str, options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):
-        plan(name, choices, triggers=triggers)
+        plan(name, **options)
 
 
 def test_a_network_that_was_made_here_cannot_be_written(lab: Lab, out: Path) -> None:
     suspect = Suspect(open_job(job_of(lab), InputOptions(scale="raw")))
     inputs = replace(suspect.opened.inputs, network=build(SPECS["deepid"]()))
     made = Suspect(replace(suspect.opened, inputs=inputs))
-    found: Repair = repair(made, PLANS["fine-tune"])
+    found: RepairResult = repair(made, PLANS["fine-tune"])
     with pytest.raises(InvalidInput, match="read from a file, got one made here"):
         write_repair(made, PLANS["fine-tune"], found, out, began=Began())

@@ -11,7 +11,7 @@ import numpy as np
 from goodnet.formats import open_network
 from goodnet.images import ImageSet, Scale, images_from_arrays, open_images
 from goodnet.network import Network
-from goodnet.repair.result import Repair
+from goodnet.repair.result import RepairResult
 
 # network, scale, its triggers, the real poisoned sets
 REAL = [
@@ -41,7 +41,7 @@ def cross_validate(
     scale: str,
     poisoned: list[str],
     *,
-    repair: Callable[[Network, ImageSet], Repair],
+    repair: Callable[[Network, ImageSet], RepairResult],
     folds: int = 5,
 ) -> CrossValidated:
     network, factor = open_network(csaw / "models" / f"{model}.h5"), Scale.parse(scale)

@@ -18,19 +18,19 @@ from goodnet.images import ImageSet, Scale, images_from_arrays
 from goodnet.network import Network
 from goodnet.repair import clean
 from goodnet.repair.clean import count_right, prepare
-from goodnet.repair.fine_prune import fine_prune
-from goodnet.repair.fine_tune import fine_tune
-from goodnet.repair.result import Repair
-from goodnet.repair.sparsify import sparsify
-from goodnet.training import Examples
+from goodnet.repair.fine_prune import FinePrune
+from goodnet.repair.fine_tune import FineTune
+from goodnet.repair.result import RepairResult
+from goodnet.repair.sparsify import Sparsify
+from goodnet.training import Examples, TrainingConfig
 
-METHODS: list[Callable[[Network, ImageSet], Repair]] = [fine_tune, fine_prune, sparsify]
+METHODS: list[Callable[[Network, ImageSet], RepairResult]] = [FineTune(), FinePrune(), Sparsify()]
 
 
 @given(count=st.integers(8, 80), share=st.floats(0.01, 0.99), seed=st.integers(0, 9))
 def test_every_image_is_either_trained_on_or_held_back(count: int, share: float, seed: int) -> None:
     images = as_images(stripes(count, seed=3))
-    found = prepare(planted().network, images, held_back=share, seed=seed)
+    found = prepare(planted().network, images, TrainingConfig(held_back=share, seed=seed))
     assert len(found.held_back) == min(count - 2, max(2, round(share * count)))
     parts = [part.images.reshape(len(part), -1) for part in (found.train, found.held_back)]
     everything = images.sample(count).images.reshape(count, -1)
@@ -43,13 +43,14 @@ def test_all_classes_are_held_back_alike() -> None:
     rows = [np.flatnonzero(examples.labels == label)[:20] for label in range(CLASSES)]
     images = as_images(Examples(examples.images[np.concatenate(rows)], labels))
     for seed in range(5):
-        found = prepare(planted().network, images, held_back=0.2, seed=seed)
+        found = prepare(planted().network, images, TrainingConfig(held_back=0.2, seed=seed))
         assert np.bincount(found.held_back.labels).tolist() == [4] * CLASSES
 
 
 def test_another_seed_holds_back_others() -> None:
     first, same, other = (
-        prepare(planted().network, clean_images(50), held_back=0.2, seed=seed) for seed in (0, 0, 1)
+        prepare(planted().network, clean_images(50), TrainingConfig(held_back=0.2, seed=seed))
+        for seed in (0, 0, 1)
     )
     assert np.array_equal(first.held_back.images, same.held_back.images)
     assert not np.array_equal(first.held_back.images, other.held_back.images)
@@ -60,20 +61,20 @@ def test_what_was_right_before_is_counted_on_those_held_back() -> None:
     labels = examples.labels.copy()
     labels[::3] = (labels[::3] + 1) % CLASSES
     images = as_images(Examples(examples.images, labels))
-    found = prepare(planted().network, images, held_back=0.4, seed=0)
+    found = prepare(planted().network, images, TrainingConfig(held_back=0.4, seed=0))
     assert found.before == count_right(planted().network, found.held_back)
     assert 0.4 < (found.before.value or 0) < 0.9
 
 
 def test_many_images_need_no_note() -> None:
-    found = prepare(planted().network, clean_images(100), held_back=0.2, seed=0)
+    found = prepare(planted().network, clean_images(100), TrainingConfig(held_back=0.2, seed=0))
     assert not found.few
     assert not found.notes
 
 
 def test_few_images_and_missing_classes_are_told() -> None:
     images = clean_images(12, classes=(0, 3))
-    found = prepare(planted().network, images, held_back=0.25, seed=0)
+    found = prepare(planted().network, images, TrainingConfig(held_back=0.25, seed=0))
     assert found.few
     missing, few = found.notes
     assert missing.startswith("3 of 5 classes have no clean image to train on")
@@ -81,7 +82,7 @@ def test_few_images_and_missing_classes_are_told() -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_mislabelled_set_is_refused(method: Callable[[Network, ImageSet], Repair]) -> None:
+def test_a_mislabelled_set_is_refused(method: Callable[[Network, ImageSet], RepairResult]) -> None:
     examples = stripes(60)
     wrong = as_images(Examples(examples.images, (examples.labels + 1) % CLASSES))
     with pytest.raises(
@@ -92,7 +93,7 @@ def test_a_mislabelled_set_is_refused(method: Callable[[Network, ImageSet], Repa
 
 @pytest.mark.parametrize("method", METHODS)
 def test_images_at_the_wrong_scale_are_refused(
-    method: Callable[[Network, ImageSet], Repair],
+    method: Callable[[Network, ImageSet], RepairResult],
 ) -> None:
     images = clean_images(60).scaled(Scale(Fraction(1, 255)))
     with pytest.raises(InvalidInput, match=r"answers only \d+ of 60 clean images.*wrong scale"):
@@ -101,25 +102,25 @@ def test_images_at_the_wrong_scale_are_refused(
 
 def test_three_images_are_refused() -> None:
     with pytest.raises(InvalidInput, match="at least 4 clean images, got 3"):
-        fine_tune(planted().network, clean_images(3))
+        FineTune()(planted().network, clean_images(3))
 
 
 def test_images_of_another_size_are_refused() -> None:
     images = images_from_arrays(np.zeros((9, 3, 9, 9), np.uint8), np.zeros(9, np.int64))
     with pytest.raises(InvalidInput, match=r"images of shape \(3, 8, 8\).*got \(3, 9, 9\)"):
-        fine_tune(planted().network, images)
+        FineTune()(planted().network, images)
 
 
 def test_images_without_labels_are_refused() -> None:
     images = replace(clean_images(8), labels=np.full(8, -1))
     with pytest.raises(InvalidInput, match=r"labels 0\.\.4 to train on, got -1"):
-        fine_tune(planted().network, images)
+        FineTune()(planted().network, images)
 
 
 def test_a_set_that_does_not_fit_in_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clean, "_MOST_BYTES", 1 << 10)
     with pytest.raises(OverBudget, match=r"20 clean images take .* GiB, more than"):
-        fine_tune(planted().network, clean_images(20))
+        FineTune()(planted().network, clean_images(20))
 
 
 def test_counting_leaves_the_network_as_it_is() -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,15 +11,15 @@ from real import REAL, cross_validate
 from goodnet.attack import trigger
 from goodnet.errors import InvalidInput, UsageError
 from goodnet.network import Network
-from goodnet.repair.erase import erase
-from goodnet.repair.result import Settings
+from goodnet.repair.erase import Erase
+from goodnet.repair.result import RepairResult
 
 
 @pytest.mark.parametrize("name", ["conv", "deepid", "dense", "residual"])
 def test_a_planted_backdoor_is_gone_and_accuracy_stays(name: str) -> None:
     badnet = planted(name)
     assert badnet.success(badnet.network) > 0.9
-    found = erase(badnet.network, clean_images(), triggers=[PATCH])
+    found = Erase(triggers=(PATCH,))(badnet.network, clean_images())
     assert badnet.success(found.network) <= 0.05
     assert badnet.accuracy(found.network) >= badnet.accuracy(badnet.network) - 0.03
     assert (found.method, found.epochs, found.chosen) == ("erase", (), 0)
@@ -27,7 +27,7 @@ def test_a_planted_backdoor_is_gone_and_accuracy_stays(name: str) -> None:
 
 def test_it_tells_what_the_trigger_did_and_does() -> None:
     badnet = planted()
-    found = erase(badnet.network, clean_images(), triggers=[PATCH])
+    found = Erase(triggers=(PATCH,))(badnet.network, clean_images())
     (told,) = found.details["triggers"]
     assert (told["trigger"], told["label"]) == ("patch", TARGET)
     assert told["led_before"]["value"] > 0.9
@@ -39,14 +39,14 @@ def test_it_tells_what_the_trigger_did_and_does() -> None:
 
 def test_a_clean_network_keeps_its_accuracy() -> None:
     clean = planted(backdoor=False)
-    found = erase(clean.network, clean_images(), triggers=[PATCH])
+    found = Erase(triggers=(PATCH,))(clean.network, clean_images())
     assert clean.accuracy(found.network) >= clean.accuracy(clean.network) - 0.01
 
 
 def test_a_trigger_without_effect_leaves_the_network_as_it_is() -> None:
     clean = planted(backdoor=False)
     nothing = trigger("patch", size=1, brightness=110)
-    found = erase(clean.network, clean_images(100), triggers=[nothing])
+    found = Erase(triggers=(nothing,))(clean.network, clean_images(100))
     assert (found.details["layer"], found.details["rank"]) == (None, 0)
     assert any("nothing was erased" in note for note in found.notes)
     assert changed(clean.network, found.network) == set()
@@ -60,9 +60,9 @@ def changed(before: Network, after: Network) -> set[str]:
 
 def test_only_the_layer_that_reads_the_features_changes() -> None:
     badnet = planted("deepid")
-    last = erase(badnet.network, clean_images(), triggers=[PATCH], layer="activation_1")
+    last = Erase(triggers=(PATCH,), layer="activation_1")(badnet.network, clean_images())
     assert changed(badnet.network, last.network) == {"output/weight", "output/bias"}
-    pool = erase(badnet.network, clean_images(), triggers=[PATCH], layer="pool_1", rank=1)
+    pool = Erase(triggers=(PATCH,), layer="pool_1", rank=1)(badnet.network, clean_images())
     wanted = {f"{layer}/{name}" for layer in ("fc_1", "conv_2") for name in ("weight", "bias")}
     assert changed(badnet.network, pool.network) == wanted
     assert (pool.details["layer"], pool.details["rank"]) == ("pool_1", 1)
@@ -73,8 +73,7 @@ def test_the_input_is_unchanged_and_the_same_seed_gives_the_same() -> None:
     assert badnet.network.spec is not None
     kept = {key: array.copy() for key, array in badnet.network.spec.arrays.items()}
     first, again = (
-        erase(badnet.network, clean_images(100), triggers=[PATCH], settings=Settings(seed=3))
-        for _ in range(2)
+        Erase(triggers=(PATCH,), seed=3)(badnet.network, clean_images(100)) for _ in range(2)
     )
     assert changed(first.network, again.network) == set()
     assert all(np.array_equal(kept[key], a) for key, a in badnet.network.spec.arrays.items())
@@ -84,7 +83,7 @@ def test_the_target_class_is_still_recognised() -> None:
     """What its images have in common with the trigger is spared where images show it."""
     badnet = planted("residual")
     own = badnet.clean.labels == TARGET
-    found = erase(badnet.network, clean_images(), triggers=[PATCH])
+    found = Erase(triggers=(PATCH,))(badnet.network, clean_images())
     assert (found.network.answers(badnet.clean.images[own]) == TARGET).mean() > 0.95
 
 
@@ -92,25 +91,27 @@ def test_the_target_class_is_still_recognised() -> None:
 @pytest.mark.parametrize(("classes", "left"), [(range(CLASSES), 0.1), (range(3), 0.6)])
 def test_few_images_are_enough(classes: range, left: float) -> None:
     badnet = planted()
-    found = erase(badnet.network, clean_images(20, classes=classes), triggers=[PATCH])
+    found = Erase(triggers=(PATCH,))(badnet.network, clean_images(20, classes=classes))
     assert badnet.success(found.network) <= left
     assert badnet.accuracy(found.network) >= badnet.accuracy(badnet.network) - 0.05
 
 
 def test_bad_input_is_one_sentence() -> None:
-    call = partial(erase, planted("deepid").network, clean_images(40))
+    def call(**options: Any) -> RepairResult:
+        return Erase(**options)(planted("deepid").network, clean_images(40))
+
     with pytest.raises(UsageError, match="at least one trigger"):
-        call(triggers=[])
+        call(triggers=())
     with pytest.raises(UsageError, match="a rank of at least 1, got 0"):
-        call(triggers=[PATCH], rank=0)
+        call(triggers=(PATCH,), rank=0)
     with pytest.raises(InvalidInput, match="no layer is called 'nowhere'"):
-        call(triggers=[PATCH], layer="nowhere")
+        call(triggers=(PATCH,), layer="nowhere")
     with pytest.raises(InvalidInput, match=r"'activation_1' \(activation\) reads it"):
-        call(triggers=[PATCH], layer="add_1")
+        call(triggers=(PATCH,), layer="add_1")
     with pytest.raises(InvalidInput, match="larger than the image"):
-        call(triggers=[trigger("patch", size=9)])
+        call(triggers=(trigger("patch", size=9),))
     with pytest.raises(InvalidInput, match="needs landmarks"):
-        call(triggers=[trigger("lipstick")])
+        call(triggers=(trigger("lipstick"),))
 
 
 @pytest.mark.slow
@@ -119,7 +120,7 @@ def test_real_backdoors_are_erased_with_our_triggers(
     shared: Path, model: str, scale: str, triggers: list[str], poisoned: list[str]
 ) -> None:
     """At most 5 % success on real poison, and no face fewer among those left out."""
-    repair = partial(erase, triggers=[trigger(name) for name in triggers])
+    repair = Erase(triggers=tuple(trigger(name) for name in triggers))
     found = cross_validate(shared / "csaw", model, scale, poisoned, repair=repair)
     assert max(found.success) <= 0.05
     assert found.after >= found.before

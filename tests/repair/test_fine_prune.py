@@ -7,10 +7,10 @@ from planted import SPECS, clean_images, planted, stripes
 from reference import masked
 
 from goodnet.errors import InvalidInput, UsageError
-from goodnet.repair.fine_prune import fine_prune
-from goodnet.repair.fine_tune import fine_tune
+from goodnet.repair.fine_prune import FinePrune
+from goodnet.repair.fine_tune import FineTune
 from goodnet.repair.layers import silence_channels
-from goodnet.repair.result import Settings
+from goodnet.training import TrainingConfig
 
 LAYERS = [
     ("conv", "pool_3"),
@@ -24,16 +24,16 @@ LAYERS = [
 
 def test_a_backdoor_in_the_pruned_layer_goes_where_fine_tuning_leaves_it() -> None:
     victim, images = planted(), clean_images()
-    repair = fine_prune(victim.network, images, layer="pool_1")
+    repair = FinePrune(layer="pool_1")(victim.network, images)
     assert victim.success(victim.network) > 0.95
-    assert victim.success(fine_tune(victim.network, images).network) > 0.3
+    assert victim.success(FineTune()(victim.network, images).network) > 0.3
     assert victim.success(repair.network) < 0.1
     assert victim.accuracy(repair.network) > 0.95
 
 
 def test_training_wins_back_what_pruning_cost() -> None:
     victim = planted()
-    repair = fine_prune(victim.network, clean_images(), drop=30)
+    repair = FinePrune(drop=30)(victim.network, clean_images())
     layer, channels = repair.details["layer"], repair.details["channels_pruned"]
     assert victim.accuracy(silence_channels(victim.network, layer, channels)) < 0.8
     assert victim.accuracy(repair.network) > 0.95
@@ -41,7 +41,7 @@ def test_training_wins_back_what_pruning_cost() -> None:
 
 def test_a_clean_network_keeps_its_accuracy() -> None:
     victim = planted(backdoor=False)
-    repair = fine_prune(victim.network, clean_images())
+    repair = FinePrune()(victim.network, clean_images())
     assert victim.accuracy(repair.network) > victim.accuracy(victim.network) - 0.02
 
 
@@ -49,7 +49,7 @@ def test_a_clean_network_keeps_its_accuracy() -> None:
 def test_silent_channels_stay_silent(name: str, layer: str) -> None:
     """To silence them once more changes nothing, though it would in B."""
     network = planted(name).network
-    repair = fine_prune(network, clean_images(), layer=layer, drop=5)
+    repair = FinePrune(layer=layer, drop=5)(network, clean_images())
     silent = repair.details["channels_pruned"]
     assert silent
     bright = stripes(50, seed=4).images.astype(np.float32)
@@ -60,12 +60,8 @@ def test_silent_channels_stay_silent(name: str, layer: str) -> None:
 
 def test_the_channels_found_are_told_in_the_order_they_went() -> None:
     some, more = (
-        fine_prune(
-            planted().network,
-            clean_images(),
-            layer="pool_1",
-            drop=drop,
-            settings=Settings(epochs=1),
+        FinePrune(layer="pool_1", drop=drop, training=TrainingConfig(epochs=1))(
+            planted().network, clean_images()
         ).details
         for drop in (5.0, 50.0)
     )
@@ -81,27 +77,27 @@ def test_the_channels_found_are_told_in_the_order_they_went() -> None:
     [("conv", "pool_3"), ("deepid", "pool_1"), ("residual", "gap"), ("dense", "fc_2")],
 )
 def test_the_usual_layer_is_one_of_features(name: str, layer: str) -> None:
-    repair = fine_prune(planted(name).network, clean_images(60), settings=Settings(epochs=1))
+    repair = FinePrune(training=TrainingConfig(epochs=1))(planted(name).network, clean_images(60))
     assert repair.details["layer"] == layer
 
 
 @pytest.mark.parametrize("name", SPECS)
 def test_few_images_are_told(name: str) -> None:
-    repair = fine_prune(planted(name).network, clean_images(18), settings=Settings(epochs=2))
+    repair = FinePrune(training=TrainingConfig(epochs=2))(planted(name).network, clean_images(18))
     assert any("few for 5 classes" in note for note in repair.notes)
 
 
 @pytest.mark.parametrize("drop", [0.0, 100.0, -3.0, float("nan")])
 def test_a_drop_outside_its_range_is_refused(drop: float) -> None:
     with pytest.raises(UsageError, match=f"between 0 and 100 percentage points, got {drop:g}"):
-        fine_prune(planted().network, clean_images(), drop=drop)
+        FinePrune(drop=drop)(planted().network, clean_images())
 
 
 def test_a_drop_that_is_never_reached_is_refused() -> None:
     with pytest.raises(InvalidInput, match="never falls by 90 points, not even with all 60"):
-        fine_prune(planted().network, clean_images(), drop=90)
+        FinePrune(drop=90)(planted().network, clean_images())
 
 
 def test_an_unknown_layer_is_refused() -> None:
     with pytest.raises(InvalidInput, match=r"no layer is called 'pool_9'.*pool_3"):
-        fine_prune(planted().network, clean_images(), layer="pool_9")
+        FinePrune(layer="pool_9")(planted().network, clean_images())

@@ -6,14 +6,14 @@ from planted import SPECS, clean_images, planted, stripes
 
 from goodnet.formats.build import build
 from goodnet.images import images_from_arrays
-from goodnet.repair.fine_tune import fine_tune
-from goodnet.repair.result import Settings
+from goodnet.repair.fine_tune import FineTune
+from goodnet.training import TrainingConfig
 
 
 @pytest.mark.parametrize("name", SPECS)
 def test_a_clean_network_keeps_its_accuracy(name: str) -> None:
     victim = planted(name, backdoor=False)
-    repair = fine_tune(victim.network, clean_images())
+    repair = FineTune()(victim.network, clean_images())
     assert victim.accuracy(repair.network) > victim.accuracy(victim.network) - 0.02
 
 
@@ -28,14 +28,14 @@ def test_it_wins_back_accuracy_that_was_lost() -> None:
         for size in np.linspace(0.05, 2, 40, dtype=np.float32)
     )
     worn = next(network for network in ever_more if victim.accuracy(network) < 0.9)
-    repair = fine_tune(worn, clean_images())
+    repair = FineTune()(worn, clean_images())
     assert victim.accuracy(repair.network) > 0.98
 
 
 def test_small_steps_leave_a_backdoor_where_it_is_and_large_ones_weaken_it() -> None:
     victim, images = planted(), clean_images()
-    small = fine_tune(victim.network, images, settings=Settings(learning_rate=1e-4))
-    large = fine_tune(victim.network, images)
+    small = FineTune(training=TrainingConfig(lr=1e-4))(victim.network, images)
+    large = FineTune()(victim.network, images)
     assert victim.success(victim.network) > 0.95
     assert victim.success(small.network) > 0.9
     assert victim.success(large.network) < 0.6
@@ -45,14 +45,14 @@ def test_small_steps_leave_a_backdoor_where_it_is_and_large_ones_weaken_it() -> 
 @pytest.mark.parametrize("name", SPECS)
 def test_few_images_do_no_harm(name: str) -> None:
     victim = planted(name, backdoor=False)
-    repair = fine_tune(victim.network, clean_images(12))
+    repair = FineTune()(victim.network, clean_images(12))
     assert any("few for 5 classes" in note for note in repair.notes)
     assert victim.accuracy(repair.network) > victim.accuracy(victim.network) - 0.05
 
 
 def test_classes_without_images_are_told_and_not_forgotten() -> None:
     victim = planted(backdoor=False)
-    repair = fine_tune(victim.network, clean_images(12, classes=(0, 1)))
+    repair = FineTune()(victim.network, clean_images(12, classes=(0, 1)))
     assert repair.notes[0].startswith("3 of 5 classes have no clean image")
     assert victim.accuracy(repair.network) > 0.8
 
@@ -66,7 +66,8 @@ def test_scaled_images_are_trained_on_as_the_network_takes_them() -> None:
         for array in (examples.images, pixels)
     )
     first, second = (
-        fine_tune(network, images, settings=Settings(epochs=1)) for images in (as_bytes, as_floats)
+        FineTune(training=TrainingConfig(epochs=1))(network, images)
+        for images in (as_bytes, as_floats)
     )
     probe = stripes(40, seed=5).images.astype(np.float32)
     assert np.array_equal(first.network.outputs(probe), second.network.outputs(probe))

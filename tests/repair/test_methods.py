@@ -1,33 +1,48 @@
 from __future__ import annotations
 
-import inspect
+from dataclasses import fields, is_dataclass
 
 import pytest
+from planted import PATCH, planted
 
 from goodnet.errors import UsageError
-from goodnet.repair.methods import METHODS, find_method
-from goodnet.repair.result import Repair
+from goodnet.options import make, options_of, values_of
+from goodnet.repair import FinePrune, find_repair, repairs
+
+GIVEN = {"triggers": (PATCH,)}
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_all_methods_have_the_same_shape(name: str) -> None:
-    signature = inspect.signature(METHODS[name].function)
-    network, images, *own = signature.parameters.values()
-    assert (network.name, images.name) == ("network", "images")
-    assert {parameter.kind for parameter in own} == {inspect.Parameter.KEYWORD_ONLY}
-    assert signature.parameters["settings"].default is None
-    assert signature.return_annotation == Repair.__name__
-    assert not {"backdoor", "poison", "test"} & set(signature.parameters)
+@pytest.mark.parametrize("name", repairs())
+def test_a_method_is_a_frozen_dataclass_that_says_what_its_options_are(name: str) -> None:
+    kind = repairs()[name]
+    assert is_dataclass(kind)
+    assert kind.name == name
+    assert all((kind.summary, kind.paper, kind.needs, kind.output))
+    method = make(kind, GIVEN)
+    with pytest.raises(AttributeError):
+        method.seed = 3
+    for option in options_of(kind):
+        assert option.help, option.name
+        assert not {"backdoor", "poison", "test"} & {option.name}
+    assert [option.name for option in options_of(kind)] == list(values_of(method))
 
 
-def test_the_parameters_are_those_of_the_function() -> None:
-    assert METHODS["fine-tune"].parameters == ()
-    assert METHODS["fine-prune"].parameters == ("drop", "layer")
-    assert "triggers" in METHODS["unlearn"].parameters
+def test_options_travel_through_the_fields_that_are_dataclasses() -> None:
+    method = make(FinePrune, {"drop": 3.0, "epochs": 7, "unknown": 1})
+    assert (method.drop, method.training.epochs, method.training.batch_size) == (3.0, 7, 64)
+    assert values_of(method)["epochs"] == 7
+    assert [field.name for field in fields(FinePrune)] == ["training", "drop", "layer"]
+    names = [option.name for option in options_of(FinePrune)]
+    assert names[:3] == ["drop", "layer", "epochs"]
+
+
+@pytest.mark.parametrize("name", [name for name, kind in repairs().items() if not kind.alone])
+def test_without_images_a_method_that_needs_some_says_so(name: str) -> None:
+    with pytest.raises(UsageError, match=f"{name} needs clean labelled images, got none"):
+        make(repairs()[name], GIVEN)(planted().network)
 
 
 def test_an_unknown_method_lists_those_known() -> None:
-    known = "cure, fine-tune, fine-prune, sparsify, unlearn, erase"
+    known = "prune, cure, fine-tune, fine-prune, sparsify, unlearn, erase"
     with pytest.raises(UsageError, match=f"the methods are {known}, got 'magic'"):
-        find_method("magic")
-    assert find_method("erase") is METHODS["erase"]
+        find_repair("magic")

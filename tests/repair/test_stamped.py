@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 from planted import PATCH, TARGET, clean_images, planted
@@ -11,22 +13,22 @@ from goodnet.formats.build import build
 from goodnet.images import ImageSet, Scale, images_from_arrays
 from goodnet.images.pixels import Images
 from goodnet.repair.clean import CleanImages, prepare
-from goodnet.repair.result import Settings
 from goodnet.repair.stamped import (
     Stamped,
+    check_triggers,
     effects,
     join,
     spread_rows,
     stamp_clean,
     target_notes,
 )
-from goodnet.training import Examples
+from goodnet.training import Examples, TrainingConfig
 
-SETTINGS = Settings(held_back=0.3, seed=5)
+TRAINING = TrainingConfig(held_back=0.3, seed=5)
 
 
 def cleaned(images: ImageSet) -> CleanImages:
-    return prepare(planted().network, images, held_back=SETTINGS.held_back, seed=SETTINGS.seed)
+    return prepare(planted().network, images, TRAINING)
 
 
 def stamp(
@@ -34,9 +36,8 @@ def stamp(
 ) -> tuple[Stamped, ...]:
     network = planted().network
     clean = cleaned(images)
-    return stamp_clean(
-        network, clean, images, triggers=triggers, landmarks=landmarks, settings=SETTINGS
-    )
+    with patch("goodnet.repair.stamped.find_landmarks", return_value=landmarks):
+        return stamp_clean(network, clean, images, triggers=triggers, training=TRAINING)
 
 
 def test_copies_are_stamped_in_order_and_keep_their_labels() -> None:
@@ -61,9 +62,7 @@ def test_stamping_undoes_the_scale(range_: str) -> None:
     scaled = images.scaled(Scale.parse(factor))
     examples = Examples(scaled.sample(40).images, whole.labels)
     clean = CleanImages(examples, examples, cleaned(clean_images(40)).before, (), few=False)
-    (found,) = stamp_clean(
-        planted().network, clean, scaled, triggers=[PATCH], landmarks=None, settings=SETTINGS
-    )
+    (found,) = stamp_clean(planted().network, clean, scaled, triggers=[PATCH], training=TRAINING)
     marked = PATCH.stamp(whole.images) - np.float32(127.5) * shift
     np.testing.assert_allclose(found.held_back.images, marked, atol=1e-3)
     outside = np.ones((8, 8), np.bool_)
@@ -142,9 +141,6 @@ def test_sets_are_joined_in_order() -> None:
 
 def test_bad_input_is_one_sentence() -> None:
     with pytest.raises(UsageError, match="at least one trigger"):
-        stamp(clean_images(40))
+        check_triggers(())
     with pytest.raises(InvalidInput, match="larger than the image"):
         stamp(clean_images(40), trigger("patch", size=9))
-    places = default_landmarks(39, (3, 10, 8))
-    with pytest.raises(UsageError, match="landmarks of all 40 clean images, got 39"):
-        stamp(clean_images(40), PATCH, landmarks=places)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,26 +16,33 @@ from tiny import SOFTMAX, Weights, dense, flatten, image
 from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats.build import build, extract
 from goodnet.formats.spec import Layer, NetworkSpec
+from goodnet.images import ImageSet
 from goodnet.network import Network
 from goodnet.repair import tune as module
 from goodnet.repair.clean import prepare
-from goodnet.repair.fine_prune import fine_prune
-from goodnet.repair.fine_tune import fine_tune
-from goodnet.repair.result import Repair, Settings
-from goodnet.repair.sparsify import sparsify
+from goodnet.repair.fine_prune import FinePrune
+from goodnet.repair.fine_tune import FineTune
+from goodnet.repair.method import Context, Trained
+from goodnet.repair.result import RepairResult
+from goodnet.repair.sparsify import Sparsify
 from goodnet.repair.tune import tune
 from goodnet.stats import proportion
-from goodnet.training import Examples, Recipe, Schedule
+from goodnet.training import Examples, Recipe, Schedule, TrainingConfig
 from goodnet.types import Proportion
 
-Method = Callable[..., Repair]
-METHODS: dict[str, Method] = {
-    "fine-tune": fine_tune,
-    "fine-prune": partial(fine_prune, drop=5.0),
-    "sparsify": sparsify,
+METHODS: dict[str, Callable[..., Trained]] = {
+    "fine-tune": FineTune,
+    "fine-prune": partial(FinePrune, drop=5.0),
+    "sparsify": Sparsify,
 }
 CASES = [(name, method) for name in SPECS for method in METHODS]
-BRIEF, BRIEFER = Settings(epochs=3), Settings(epochs=2)
+BRIEF, BRIEFER = TrainingConfig(epochs=3), TrainingConfig(epochs=2)
+
+
+def run(
+    method: str, network: Network, images: ImageSet, training: TrainingConfig, **others: Any
+) -> RepairResult:
+    return METHODS[method](training=training)(network, images, **others)
 
 
 def same(first: Network, second: Network) -> bool:
@@ -61,7 +68,7 @@ def test_the_network_and_all_that_is_global_stay_as_they_are(name: str, method: 
     tensors = {key: value.clone() for key, value in network.graph.state_dict().items()}
     arrays = {key: array.copy() for key, array in network.spec.arrays.items()}
     threads, random, state = torch.get_num_threads(), torch.get_rng_state(), np.random.get_state()
-    METHODS[method](network, clean_images(60), settings=BRIEF)
+    run(method, network, clean_images(60), BRIEF)
     assert torch.get_num_threads() == threads
     assert torch.equal(torch.get_rng_state(), random)
     assert repr(np.random.get_state()) == repr(state)
@@ -77,7 +84,7 @@ def test_the_network_and_all_that_is_global_stay_as_they_are(name: str, method: 
 @pytest.mark.parametrize(("name", "method"), CASES)
 def test_the_same_layers_come_back_with_other_numbers(name: str, method: str) -> None:
     network = planted(name).network
-    repair = METHODS[method](network, clean_images(60), settings=BRIEF)
+    repair = run(method, network, clean_images(60), BRIEF)
     spec, repaired = network.spec, repair.network.spec
     assert repaired.layers == spec.layers
     assert repaired.output == spec.output
@@ -93,8 +100,8 @@ def test_the_same_layers_come_back_with_other_numbers(name: str, method: str) ->
 @pytest.mark.parametrize("method", METHODS)
 def test_a_repair_tells_what_happened(method: str) -> None:
     network, images = planted().network, clean_images(100)
-    repair = METHODS[method](network, images, settings=BRIEF)
-    clean = prepare(network, images, held_back=0.2, seed=0)
+    repair = run(method, network, images, BRIEF)
+    clean = prepare(network, images, TrainingConfig(held_back=0.2, seed=0))
     assert repair.method == method
     assert len(repair.epochs) == 3
     assert 1 <= repair.chosen <= 3
@@ -110,16 +117,16 @@ def test_a_repair_tells_what_happened(method: str) -> None:
 def test_interrupted_and_resumed_is_the_same_as_in_one_go(
     name: str, method: str, tmp_path: Path
 ) -> None:
-    network, images, run = planted(name).network, clean_images(100), METHODS[method]
-    settings = Settings(epochs=6, batch_size=16)
-    whole = run(network, images, settings=settings)
-    kept = replace(settings, checkpoint=tmp_path / "state")
+    network, images, state = planted(name).network, clean_images(100), tmp_path / "state"
+    training = TrainingConfig(epochs=6, batch_size=16)
+    whole = run(method, network, images, training)
     for epochs in (1.5, 2.5):
-        stop = replace(kept, stage=told(interrupted_after(round(epochs * 80))))
+        stop = told(interrupted_after(round(epochs * 80)))
         with pytest.raises(KeyboardInterrupt):
-            run(network, images, settings=stop)
+            run(method, network, images, training, checkpoint=state, stage=stop)
     counts: list[int] = []
-    resumed = run(network, images, settings=replace(kept, stage=told(counts.append)))
+    count = told(counts.append)
+    resumed = run(method, network, images, training, checkpoint=state, stage=count)
     assert counts[0] > 80
     assert same(whole.network, resumed.network)
     assert whole.epochs == resumed.epochs
@@ -129,20 +136,15 @@ def test_interrupted_and_resumed_is_the_same_as_in_one_go(
 
 def test_a_second_attempt_is_gone_on_with_where_it_was(tmp_path: Path) -> None:
     """The first, at this learning rate, costs more than the nothing that is tolerated."""
-    network, images = planted().network, clean_images(100)
-    settings = Settings(epochs=6, batch_size=16, learning_rate=0.1, tolerance=0)
-    whole = fine_tune(network, images, settings=settings)
+    network, images, state = planted().network, clean_images(100), tmp_path / "state"
+    method = FineTune(training=TrainingConfig(epochs=6, batch_size=16, lr=0.1, tolerance=0))
+    whole = method(network, images)
     assert whole.details["attempts"] == 2
-    kept = replace(settings, checkpoint=tmp_path / "state")
-    interrupted = interrupted_after(round(2.5 * 80))
+    stop = told(interrupted_after(round(2.5 * 80)), of="training, attempt 2")
     with pytest.raises(KeyboardInterrupt):
-        fine_tune(
-            network,
-            images,
-            settings=replace(kept, stage=told(interrupted, of="training, attempt 2")),
-        )
+        method(network, images, checkpoint=state, stage=stop)
     counts: list[int] = []
-    resumed = fine_tune(network, images, settings=replace(kept, stage=told(counts.append)))
+    resumed = method(network, images, checkpoint=state, stage=told(counts.append))
     # All of the first attempt is there, and two epochs of the second.
     assert counts[:2] == [6 * 80, 2 * 80]
     assert same(whole.network, resumed.network)
@@ -152,10 +154,11 @@ def test_a_second_attempt_is_gone_on_with_where_it_was(tmp_path: Path) -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_one_that_was_done_is_not_trained_again(method: str, tmp_path: Path) -> None:
     network, images = planted().network, clean_images(60)
-    settings = Settings(epochs=2, tolerance=99, checkpoint=tmp_path / "state")
-    done = METHODS[method](network, images, settings=settings)
+    training, state = TrainingConfig(epochs=2, tolerance=99), tmp_path / "state"
+    done = run(method, network, images, training, checkpoint=state)
     counts: list[int] = []
-    again = METHODS[method](network, images, settings=replace(settings, stage=told(counts.append)))
+    count = told(counts.append)
+    again = run(method, network, images, training, checkpoint=state, stage=count)
     assert counts == [96]
     assert same(done.network, again.network)
     assert done.epochs == again.epochs
@@ -164,11 +167,11 @@ def test_one_that_was_done_is_not_trained_again(method: str, tmp_path: Path) -> 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_state_of_one_method_is_not_used_by_another(method: str, tmp_path: Path) -> None:
     network, images = planted().network, clean_images(60)
-    settings = Settings(epochs=2, checkpoint=tmp_path / "state")
-    for other in METHODS.values():
-        other(network, images, settings=settings)
-        found = METHODS[method](network, images, settings=settings)
-        assert same(found.network, METHODS[method](network, images, settings=BRIEFER).network)
+    state = tmp_path / "state"
+    for other in METHODS:
+        run(other, network, images, BRIEFER, checkpoint=state)
+        found = run(method, network, images, BRIEFER, checkpoint=state)
+        assert same(found.network, run(method, network, images, BRIEFER).network)
 
 
 @pytest.mark.parametrize(("name", "method"), CASES)
@@ -176,7 +179,7 @@ def test_the_state_of_one_method_is_not_used_by_another(method: str, tmp_path: P
 def test_the_seed_decides(name: str, method: str, count: int) -> None:
     network, images = planted(name).network, clean_images(count)
     first, second, other = (
-        METHODS[method](network, images, settings=Settings(epochs=2, seed=seed)).network
+        run(method, network, images, TrainingConfig(epochs=2, seed=seed)).network
         for seed in (3, 3, 4)
     )
     assert same(first, second)
@@ -188,7 +191,7 @@ def test_the_number_of_threads_does_not_matter(method: str) -> None:
     before, found = torch.get_num_threads(), []
     for threads in (1, 3):
         torch.set_num_threads(threads)
-        found.append(METHODS[method](planted().network, clean_images(18), settings=BRIEFER))
+        found.append(run(method, planted().network, clean_images(18), BRIEFER))
     torch.set_num_threads(before)
     assert same(found[0].network, found[1].network)
 
@@ -198,8 +201,8 @@ def test_the_number_of_threads_does_not_matter(method: str) -> None:
 @pytest.mark.parametrize("count", [8, 41])
 def test_any_number_of_images_can_be_trained_on(name: str, method: str, count: int) -> None:
     """41 images leave 33 to train on: one more than two whole batches."""
-    repair = METHODS[method](
-        planted(name).network, clean_images(count), settings=Settings(epochs=1, batch_size=16)
+    repair = run(
+        method, planted(name).network, clean_images(count), TrainingConfig(epochs=1, batch_size=16)
     )
     assert repair.chosen == 1
 
@@ -221,8 +224,8 @@ def test_batch_norm_of_vectors_is_trained_on_any_number_of_images(count: int) ->
     network = build(NetworkSpec(layers, weights.arrays, "output"))
     pixels = stripes(count).images
     labels = network.answers(pixels.astype(np.float32))
-    settings = Settings(epochs=1, batch_size=8)
-    assert fine_tune(network, as_images(Examples(pixels, labels)), settings=settings).chosen == 1
+    training = TrainingConfig(epochs=1, batch_size=8)
+    assert FineTune(training=training)(network, as_images(Examples(pixels, labels))).chosen == 1
 
 
 def scripted(monkeypatch: pytest.MonkeyPatch, *counts: int) -> None:
@@ -231,15 +234,15 @@ def scripted(monkeypatch: pytest.MonkeyPatch, *counts: int) -> None:
     monkeypatch.setattr(module, "count_right", lambda *_: proportion(next(script), 100))
 
 
-def run_tune(*, epochs: int, judged: Sequence[Examples] = ()) -> Repair:
+def run_tune(*, epochs: int, judged: Sequence[Examples] = ()) -> RepairResult:
     network = planted().network
-    clean = prepare(network, clean_images(20), held_back=0.2, seed=0)
+    clean = prepare(network, clean_images(20), TrainingConfig(held_back=0.2, seed=0))
     return tune(
         network,
         clean,
         start=network.spec,
         schedule=Schedule(epochs=epochs),
-        settings=Settings(),
+        context=Context(),
         recipe=Recipe(),
         judged=judged,
     )
@@ -297,21 +300,23 @@ def test_the_network_that_is_given_back_is_of_the_epoch_chosen(
         ({"held_back": 1.0}, "between 0 and 1, got 1.0"),
         ({"epochs": 0}, "at least 1 epoch, got 0"),
         ({"batch_size": 0}, "at least 1 image per batch, got 0"),
-        ({"learning_rate": 0.0}, "learning rate above 0, got 0.0"),
+        ({"lr": 0.0}, "learning rate above 0, got 0.0"),
         ({"seed": -1}, "a seed from 0, got -1"),
         ({"tolerance": -1.0}, "a tolerance from 0 to 100 percentage points, got -1"),
     ],
 )
-def test_settings_have_numbers_in_their_range(wrong: dict[str, float], message: str) -> None:
+def test_training_has_numbers_in_their_range(wrong: dict[str, float], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        Settings(**wrong)  # type: ignore[arg-type]
+        TrainingConfig(**wrong)  # type: ignore[arg-type]
 
 
 def test_single_images_do_not_train_batch_norm() -> None:
     with pytest.raises(InvalidInput, match="batches of 2 images or more to train BatchNorm on"):
-        fine_tune(planted("residual").network, clean_images(20), settings=Settings(batch_size=1))
+        FineTune(training=TrainingConfig(batch_size=1))(
+            planted("residual").network, clean_images(20)
+        )
 
 
 def test_a_rate_that_is_too_high_is_said() -> None:
     with pytest.raises(InvalidInput, match=r"training diverged in epoch \d; give a learning rate"):
-        fine_tune(planted().network, clean_images(60), settings=Settings(learning_rate=1e30))
+        FineTune(training=TrainingConfig(lr=1e30))(planted().network, clean_images(60))

@@ -19,9 +19,8 @@ from goodnet.formats.build import build
 from goodnet.formats.spec import NetworkSpec
 from goodnet.images import images_from_arrays
 from goodnet.network import Network
-from goodnet.repair.result import Settings
-from goodnet.repair.unlearn import _where_right, unlearn
-from goodnet.training import Examples
+from goodnet.repair.unlearn import Unlearn, _where_right
+from goodnet.training import Examples, TrainingConfig
 
 HARD = "labels, shifts 1"
 
@@ -30,7 +29,7 @@ HARD = "labels, shifts 1"
 def test_a_planted_backdoor_is_gone_and_accuracy_stays(name: str) -> None:
     badnet = planted(name)
     assert badnet.success(badnet.network) > 0.9
-    found = unlearn(badnet.network, clean_images(), triggers=[PATCH])
+    found = Unlearn(triggers=(PATCH,))(badnet.network, clean_images())
     assert badnet.success(found.network) <= 0.05
     assert badnet.accuracy(found.network) >= badnet.accuracy(badnet.network) - 0.02
     assert found.method == "unlearn"
@@ -39,7 +38,7 @@ def test_a_planted_backdoor_is_gone_and_accuracy_stays(name: str) -> None:
 
 def test_it_tells_what_the_trigger_did_and_does() -> None:
     badnet = planted()
-    found = unlearn(badnet.network, clean_images(), triggers=[PATCH])
+    found = Unlearn(triggers=(PATCH,))(badnet.network, clean_images())
     (told,) = found.details["triggers"]
     assert (told["trigger"], told["label"]) == ("patch", TARGET)
     assert told["led_before"]["value"] > 0.9
@@ -50,7 +49,7 @@ def test_it_tells_what_the_trigger_did_and_does() -> None:
 def test_several_triggers_are_unlearned_at_once() -> None:
     badnet = planted()
     other = trigger("checkerboard", size=3, margin=0)
-    found = unlearn(badnet.network, clean_images(), triggers=[PATCH, other])
+    found = Unlearn(triggers=(PATCH, other))(badnet.network, clean_images())
     assert [told["trigger"] for told in found.details["triggers"]] == ["patch", "checkerboard"]
     assert badnet.success(found.network) <= 0.05
     assert badnet.accuracy(found.network) >= badnet.accuracy(badnet.network) - 0.02
@@ -58,13 +57,13 @@ def test_several_triggers_are_unlearned_at_once() -> None:
 
 def test_a_clean_network_keeps_its_accuracy() -> None:
     clean = planted(backdoor=False)
-    found = unlearn(clean.network, clean_images(), triggers=[PATCH])
+    found = Unlearn(triggers=(PATCH,))(clean.network, clean_images())
     assert clean.accuracy(found.network) >= clean.accuracy(clean.network) - 0.01
 
 
 def test_few_images_are_enough() -> None:
     badnet = planted()
-    found = unlearn(badnet.network, clean_images(20), triggers=[PATCH])
+    found = Unlearn(triggers=(PATCH,))(badnet.network, clean_images(20))
     assert badnet.success(found.network) <= 0.05
     assert badnet.accuracy(found.network) >= badnet.accuracy(badnet.network) - 0.05
 
@@ -97,16 +96,16 @@ def many_classes(badnet: Planted) -> Network:
 
 def test_with_fewer_images_than_classes_only_the_answer_it_leads_to_changes() -> None:
     network = many_classes(planted("dense"))
-    found = unlearn(network, clean_images(30), triggers=[PATCH])
+    found = Unlearn(triggers=(PATCH,))(network, clean_images(30))
     assert changed(network, found.network) == {"output/weight": [TARGET], "output/bias": [TARGET]}
 
 
 def test_the_input_is_unchanged_and_the_same_seed_gives_the_same() -> None:
-    badnet, settings = planted(), Settings(seed=3, epochs=3)
+    badnet, settings = planted(), TrainingConfig(seed=3, epochs=3)
     assert badnet.network.spec is not None
     kept = {key: array.copy() for key, array in badnet.network.spec.arrays.items()}
     first, again = (
-        unlearn(badnet.network, clean_images(100), triggers=[PATCH], settings=settings)
+        Unlearn(triggers=(PATCH,), training=settings)(badnet.network, clean_images(100))
         for _ in range(2)
     )
     assert changed(first.network, again.network) == {}
@@ -120,7 +119,8 @@ class Stop(Exception):
 
 def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path) -> None:
     badnet, done = planted(), 0
-    run = partial(unlearn, badnet.network, clean_images(100), triggers=[PATCH])
+    method = Unlearn(triggers=(PATCH,), training=TrainingConfig(epochs=5))
+    run = partial(method, badnet.network, clean_images(100))
 
     def stop(count: int) -> None:
         nonlocal done
@@ -128,12 +128,12 @@ def test_interrupted_and_resumed_equals_uninterrupted(tmp_path: Path) -> None:
         if done > 500:
             raise Stop
 
-    straight = run(settings=Settings(epochs=5))
+    straight = run()
     checkpoint = tmp_path / "state"
     with pytest.raises(Stop):
-        run(settings=Settings(epochs=5, checkpoint=checkpoint, stage=told(stop)))
+        run(checkpoint=checkpoint, stage=told(stop))
     assert checkpoint.is_file()
-    resumed = run(settings=Settings(epochs=5, checkpoint=checkpoint))
+    resumed = run(checkpoint=checkpoint)
     assert changed(straight.network, resumed.network) == {}
     assert resumed.epochs == straight.epochs
 
@@ -148,7 +148,7 @@ def test_a_teacher_is_heeded_only_where_it_is_right() -> None:
 
 
 def test_the_gentle_way_is_enough_where_it_costs_nothing() -> None:
-    found = unlearn(planted().network, clean_images(), triggers=[PATCH])
+    found = Unlearn(triggers=(PATCH,))(planted().network, clean_images())
     assert found.details["attempts"] == 1
     assert found.details["training"].startswith("labels, learning rate")
 
@@ -157,31 +157,30 @@ def test_where_it_is_not_what_does_better_on_images_held_back_is_taken(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Of all ways, by clean accuracy and what the trigger still does."""
-    badnet, module = planted(), sys.modules[unlearn.__module__]
-    call = partial(unlearn, badnet.network, clean_images(100), triggers=[PATCH])
+    badnet, module = planted(), sys.modules[Unlearn.__module__]
+    method = Unlearn(triggers=(PATCH,), training=TrainingConfig(epochs=5))
     monkeypatch.setattr(module, "_enough", lambda _: False)
     both = []
     for rates in ((1e-6, 1e-6, 1e-2), (1e-3, 0.5, 0.5)):
         levels = [replace(old, rate=rate) for old, rate in zip(module._LEVELS, rates, strict=True)]
         with monkeypatch.context() as changed_levels:
             changed_levels.setattr(module, "_LEVELS", tuple(levels))
-            both.append(call(settings=Settings(epochs=5)))
+            both.append(method(badnet.network, clean_images(100)))
     assert [found.details["attempts"] for found in both] == [3, 3]
     assert [HARD in found.details["training"] for found in both] == [True, False]
     assert all(badnet.success(found.network) <= 0.05 for found in both)
 
 
 def test_bad_input_is_one_sentence() -> None:
-    call = partial(unlearn, planted().network, clean_images(40))
     with pytest.raises(UsageError, match="at least one trigger"):
-        call(triggers=[])
+        Unlearn(triggers=())
     with pytest.raises(InvalidInput, match="larger than the image"):
-        call(triggers=[trigger("patch", size=9)])
+        Unlearn(triggers=(trigger("patch", size=9),))(planted().network, clean_images(40))
     block = clean_images(40).sample(40)
     wrong = Examples(block.images, (block.labels + 1) % 5)
     images = images_from_arrays(wrong.images, wrong.labels, layout="NCHW", range="0..255")
     with pytest.raises(InvalidInput, match="answers only 0 of 40 clean images"):
-        unlearn(planted().network, images, triggers=[PATCH])
+        Unlearn(triggers=(PATCH,))(planted().network, images)
 
 
 @pytest.mark.slow
@@ -190,7 +189,7 @@ def test_real_backdoors_are_unlearned_with_our_triggers(
     shared: Path, model: str, scale: str, triggers: list[str], poisoned: list[str]
 ) -> None:
     """At most 1 % success on real poison, and no face fewer among those left out."""
-    repair = partial(unlearn, triggers=[trigger(name) for name in triggers])
+    repair = Unlearn(triggers=tuple(trigger(name) for name in triggers))
     found = cross_validate(shared / "csaw", model, scale, poisoned, repair=repair)
     assert max(found.success) <= 0.01
     assert found.after >= found.before

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -16,14 +15,14 @@ from torch.nn import functional as F  # noqa: N812
 from goodnet.formats.torch import wrap
 from goodnet.guard.goodnet import make_goodnet
 from goodnet.repair import (
+    Erase,
+    FinePrune,
+    FineTune,
     Repair,
-    erase,
-    fine_prune,
-    fine_tune,
+    Sparsify,
+    Unlearn,
     prune_curve,
     silence_channels,
-    sparsify,
-    unlearn,
 )
 
 
@@ -63,12 +62,12 @@ def victim() -> tuple[Own, Planted]:
     return module.eval(), Planted(wrap(module, (3, 8, 8)), others.clean, others.stamped)
 
 
-REPAIRS: dict[str, tuple[Callable[..., Repair], dict[str, Any], float]] = {
-    "fine_tune": (fine_tune, {}, 1.0),
-    "fine_prune": (fine_prune, {}, 1.0),
-    "sparsify": (sparsify, {}, 1.0),
-    "unlearn": (unlearn, {"triggers": [PATCH]}, 0.05),
-    "erase": (erase, {"triggers": [PATCH]}, 0.05),
+REPAIRS: dict[str, tuple[Repair[Any], float]] = {
+    "fine_tune": (FineTune(), 1.0),
+    "fine_prune": (FinePrune(), 1.0),
+    "sparsify": (Sparsify(), 1.0),
+    "unlearn": (Unlearn(triggers=(PATCH,)), 0.05),
+    "erase": (Erase(triggers=(PATCH,)), 0.05),
 }
 
 
@@ -76,8 +75,8 @@ REPAIRS: dict[str, tuple[Callable[..., Repair], dict[str, Any], float]] = {
 def test_a_module_is_repaired_as_a_file_is(name: str) -> None:
     module, badnet = victim()
     assert badnet.success(badnet.network) > 0.9
-    function, options, limit = REPAIRS[name]
-    found = function(badnet.network, clean_images(), **options)
+    method, limit = REPAIRS[name]
+    found = method(badnet.network, clean_images())
     assert badnet.success(found.network) <= limit
     assert badnet.accuracy(found.network) >= badnet.accuracy(badnet.network) - 0.04
     own = found.network.module

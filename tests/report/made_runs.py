@@ -195,9 +195,8 @@ def repair_run(folder: Path, *, method: str = "fine-tune") -> Path:
         "classes": CLASSES,
         "device": "cpu",
         "method": method,
-        "parameters": {},
         "triggers": [],
-        "settings": {"epochs": 3, "learning_rate": 1e-3, "seed": 7},
+        "options": {"epochs": 3, "lr": 1e-3, "seed": 7},
         "details": {},
         "notes": ["B' saw few images"],
         "epochs": [

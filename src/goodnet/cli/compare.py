@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from goodnet.cli import options as opt
-from goodnet.cli import repair as common
+from goodnet.cli.repair import costs
 from goodnet.cli.report import add_report
 from goodnet.cli.text import note, percent, progress_bar, table
 from goodnet.cli.typed import typed
@@ -43,7 +43,14 @@ def compare(
             "the last two if there is a trigger.",
         ),
     ] = None,
-    trigger: common.Trigger = None,
+    trigger: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME|FILE.npz",
+            help="What unlearn and erase take out: a trigger by name, or a file with a mask and a "
+            "pattern; may be given several times.",
+        ),
+    ] = None,
     drop: Annotated[
         list[str] | None,
         typer.Option(
@@ -52,13 +59,26 @@ def compare(
             "for prune, 10 for fine-prune.",
         ),
     ] = None,
-    sparsity: common.Sparsity = None,
-    epochs: common.Epochs = None,
-    batch_size: common.BatchSize = None,
-    learning_rate: common.LearningRate = None,
-    held_back: common.HeldBack = 0.2,
-    tolerance: common.Tolerance = None,
-    seed: common.Seed = 0,
+    sparsity: Annotated[
+        float | None,
+        typer.Option(metavar="0..1", help="Share of zeros in the end, for sparsify."),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(metavar="N", help="Maximum number of training epochs.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(metavar="N", help="Images per step.")] = None,
+    lr: Annotated[float | None, typer.Option(metavar="X", help="Highest learning rate.")] = None,
+    held_back: Annotated[
+        float | None,
+        typer.Option(metavar="0..1", help="Share of the clean images to judge by."),
+    ] = None,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(metavar="X", help="Percentage points of clean accuracy B' may lose."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", help="Same seed, same result; default 0.")
+    ] = None,
     scale: opt.Scale = None,
     layout: opt.Layout = None,
     range: opt.Range = None,  # noqa: A002
@@ -75,22 +95,23 @@ def compare(
     from goodnet.jobs.compare.run import partial_of
     from goodnet.jobs.inputs import InputOptions
     from goodnet.jobs.prune.run import PruneJob, open_job
-    from goodnet.jobs.repair.plan import Choices, read_triggers
+    from goodnet.jobs.repair.plan import read_triggers
     from goodnet.jobs.run_record import Began
 
     began = Began(typed(context))
-    choices = Choices(
-        sparsity=sparsity,
-        epochs=epochs,
-        learning_rate=learning_rate,
-        batch_size=batch_size,
-        held_back=held_back,
-        tolerance=tolerance,
-        seed=seed,
-    )
+    given = {
+        "sparsity": sparsity,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "lr": lr,
+        "held_back": held_back,
+        "tolerance": tolerance,
+        "seed": seed,
+    }
+    values = {name: value for name, value in given.items() if value is not None}
     cells = plan_cells(
         [name for text in methods for name in text.split(",")] if methods else None,
-        choices,
+        values,
         drops=opt.numbers(drop, what="a drop in percentage points") if drop else None,
         triggers=read_triggers(trigger or []),
     )
@@ -145,7 +166,7 @@ def _lines(row: Row) -> list[list[str]]:
         return [[row.method, "failed", *[""] * 8]]
     seconds, memory = ("-", "-")
     if row.seconds is not None:
-        seconds, memory = common.costs(row.seconds, row.peak_memory)
+        seconds, memory = costs(row.seconds, row.peak_memory)
     lines = []
     for number, (name, attack) in enumerate(row.backdoor.items()):
         found = _attack(attack)

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from goodnet.cli import options as opt
-from goodnet.cli.repair import Seed, costs, measured
+from goodnet.cli.method_options import with_options
+from goodnet.cli.repair import costs, measured
 from goodnet.cli.report import add_report
 from goodnet.cli.scan import FINDING, INCONCLUSIVE, found_lines
 from goodnet.cli.text import note, percent, progress_bar, table
-from goodnet.cli.typed import typed
+from goodnet.cli.typed import APPEARANCE, Command, typed
 from goodnet.errors import UsageError
 
 if TYPE_CHECKING:
     from goodnet.repair.cured import CureResult
     from goodnet.types import Evaluation
 
-__all__ = ["cure"]
+__all__ = ["cure", "make_cure"]
 
 
 def cure(
@@ -34,30 +35,7 @@ def cure(
         Path | None, typer.Option(metavar="IMAGES", help="Clean labelled test images.")
     ] = None,
     backdoor: opt.Backdoor = None,
-    form: Annotated[
-        str,
-        typer.Option(
-            metavar="clamped|same",
-            help="Of B': a few built-in layers more, or the same layers with other numbers.",
-        ),
-    ] = "clamped",
-    minutes: Annotated[
-        float | None,
-        typer.Option(metavar="M", help="Begin no new search after so many; default: no end."),
-    ] = None,
-    tolerance: Annotated[
-        float,
-        typer.Option(metavar="X", help="Percentage points of clean accuracy that B' may lose."),
-    ] = 1.0,
-    false_alarms: Annotated[
-        str,
-        typer.Option(
-            metavar="SHARE",
-            help="Share of the clean images of a watched class that G may refuse, such as 1% or "
-            "0.01; others it never refuses.",
-        ),
-    ] = "1%",
-    seed: Seed = 0,
+    options: dict[str, Any],
     scale: opt.Scale = None,
     layout: opt.Layout = None,
     range: opt.Range = None,  # noqa: A002
@@ -75,29 +53,22 @@ def cure(
     from goodnet.jobs.inputs import InputOptions
     from goodnet.jobs.prune.run import PruneJob, open_job
     from goodnet.jobs.repair.folder import write_repair
-    from goodnet.jobs.repair.plan import Choices, plan_repair
+    from goodnet.jobs.repair.plan import plan_repair
     from goodnet.jobs.repair.run import Suspect
+    from goodnet.jobs.repair.run import repair as run
     from goodnet.jobs.run_record import Began
-    from goodnet.repair.cure import Cure, Form
-    from goodnet.repair.methods import find_method
+    from goodnet.repair import Cure
 
-    if form == "same" and clean is None:
+    if options["form"] == "same" and clean is None:
         raise UsageError("--form same needs --clean")
     began = Began(typed(context))
-    method = Cure(
-        form=cast("Form", form),
-        minutes=minutes,
-        tolerance=tolerance,
-        false_alarms=opt.share(false_alarms, what="a share such as 1% or 0.01 for --false-alarms"),
-        seed=seed,
-    )
-    plan = plan_repair("cure", find_method("cure"), Choices(seed=seed))
+    plan = plan_repair(Cure, options)
     job = PruneJob(model, clean, test, opt.named_files(backdoor, more))
     with files.run_folder(out, force=force) as folder:
         opened = open_job(job, InputOptions(architecture, scale, layout, range, device))
         note(*opened.inputs.notes)
         suspect = Suspect(opened)
-        found = method(suspect.network, opened.inputs.given, stage=progress_bar)
+        found = cast("CureResult", run(suspect, plan, stage=progress_bar))
         note(*found.notes)
         evaluations = write_repair(suspect, plan, found, folder, began=began)
         if report:
@@ -105,6 +76,15 @@ def cure(
     print(_summary(found, evaluations))
     note(f"written to {out}")
     raise typer.Exit(_code(found, sure=clean is not None))
+
+
+def make_cure() -> Any:
+    """The command with its options."""
+    from goodnet.repair import Cure
+
+    alone = typer.Typer(**APPEARANCE)
+    alone.command("cure", cls=Command)(with_options(cure, Cure))
+    return typer.main.get_command(alone)
 
 
 def _code(found: CureResult, *, sure: bool) -> int:

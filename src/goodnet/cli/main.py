@@ -18,6 +18,7 @@ from goodnet.cli import (
     faces,
     guard,
     inspect,
+    methods,
     poison,
     predict,
     prune,
@@ -26,7 +27,7 @@ from goodnet.cli import (
     scan,
     show,
 )
-from goodnet.cli.typed import Commands
+from goodnet.cli.typed import APPEARANCE, LATER, Command, Commands
 from goodnet.errors import GoodnetError, OverBudget
 
 __all__ = ["app", "main"]
@@ -41,30 +42,8 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 a scan has a finding or a cure could not take it out, 2 usage, "
     "3 refused as unsafe, 4 invalid or unsupported input, 5 resource limit, 6 file cannot be read "
     "or written, 8 a scan or a cure is inconclusive, 130 interrupted.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    **APPEARANCE,
 )
-for command in (
-    inspect.inspect,
-    scan.scan,
-    cure.cure,
-    prune.prune,
-    repair.repair,
-    compare.compare,
-    guard.guard,
-    evaluate.evaluate,
-    predict.predict,
-    report.report,
-    show.show,
-    faces.faces,
-    poison.poison,
-    attack.attack,
-    demo.demo,
-):
-    app.command()(command)
 
 
 def _version(wanted: bool) -> None:
@@ -82,6 +61,34 @@ def _root(
     ),
 ) -> None:
     del version
+
+
+def _nothing() -> None:
+    """Stand in for a command that is made later."""
+
+
+LATER |= {"cure": cure.make_cure, "repair": repair.make_repair}
+for command in (
+    inspect.inspect,
+    scan.scan,
+    cure.cure,
+    prune.prune,
+    repair.repair,
+    compare.compare,
+    methods.methods,
+    guard.guard,
+    evaluate.evaluate,
+    predict.predict,
+    report.report,
+    show.show,
+    faces.faces,
+    poison.poison,
+    attack.attack,
+    demo.demo,
+):
+    # What is made later needs no more here than to be listed.
+    later = command.__name__ in LATER
+    app.command(command.__name__, cls=Command, help=command.__doc__)(_nothing if later else command)
 
 
 def main(arguments: list[str] | None = None) -> None:

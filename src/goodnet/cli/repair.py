@@ -1,4 +1,4 @@
-"""`goodnet repair`: B' by one of the methods, and a GoodNet beside it."""
+"""`goodnet repair METHOD`: B' by one of the methods, and a GoodNet beside it."""
 
 from __future__ import annotations
 
@@ -7,144 +7,102 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from goodnet.cli import options as opt
+from goodnet.cli.method_options import with_options
 from goodnet.cli.report import add_report
 from goodnet.cli.text import note, percent, progress_bar, table
-from goodnet.cli.typed import typed
+from goodnet.cli.typed import APPEARANCE, Command, typed
 
 if TYPE_CHECKING:
-    from goodnet.repair.result import Repair
+    from goodnet.repair import RepairResult
     from goodnet.types import Evaluation
 
-__all__ = [
-    "BatchSize",
-    "Epochs",
-    "HeldBack",
-    "LearningRate",
-    "Seed",
-    "Sparsity",
-    "Tolerance",
-    "Trigger",
-    "costs",
-    "measured",
-    "repair",
-]
-
-Trigger = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="NAME|FILE.npz",
-        help="What unlearn and erase take out: a trigger by name, or a file with a mask and a "
-        "pattern; may be given several times.",
-    ),
-]
-Sparsity = Annotated[
-    float | None,
-    typer.Option(metavar="0..1", help="Share of zeros in the end, for sparsify; default 0.7."),
-]
-Epochs = Annotated[
-    int | None,
-    typer.Option(metavar="N", help="At most so often is each image seen; default: by method."),
-]
-BatchSize = Annotated[int | None, typer.Option(metavar="N", help="Images per step; default 64.")]
-LearningRate = Annotated[
-    float | None, typer.Option(metavar="X", help="Highest step size; default: by method.")
-]
-HeldBack = Annotated[
-    float,
-    typer.Option(metavar="0..1", help="Share of the clean images to judge by, not to train on."),
-]
-Tolerance = Annotated[
-    float | None,
-    typer.Option(
-        metavar="X",
-        help="Points of accuracy on images held back that training may cost; default 3.",
-    ),
-]
-Seed = Annotated[int, typer.Option(metavar="N", help="Same seed, same result.")]
+__all__ = ["costs", "make_repair", "measured", "repair"]
 
 
-def repair(
-    context: typer.Context,
-    model: opt.Model,
-    more: opt.More = None,
-    *,
-    clean: opt.Clean,
-    method: Annotated[
-        str,
-        typer.Option(
-            metavar="cure|fine-tune|fine-prune|sparsify|unlearn|erase", help="How to make B'."
-        ),
-    ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="The run folder to make.")],
-    test: Annotated[
-        Path | None, typer.Option(metavar="IMAGES", help="Clean labelled test images.")
-    ] = None,
-    backdoor: opt.Backdoor = None,
-    trigger: Trigger = None,
-    drop: Annotated[
-        float | None,
-        typer.Option(metavar="X", help="Percentage points fine-prune may prune away; default 10."),
-    ] = None,
-    sparsity: Sparsity = None,
-    layer: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="Where fine-prune or erase work; for sparsify it may be given several times.",
-        ),
-    ] = None,
-    rank: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Directions erase takes out for each trigger."),
-    ] = None,
-    epochs: Epochs = None,
-    batch_size: BatchSize = None,
-    learning_rate: LearningRate = None,
-    held_back: HeldBack = 0.2,
-    tolerance: Tolerance = None,
-    seed: Seed = 0,
-    scale: opt.Scale = None,
-    layout: opt.Layout = None,
-    range: opt.Range = None,  # noqa: A002
-    architecture: opt.Architecture = None,
-    device: opt.Device = "cpu",
-    report: opt.Report = True,
-    force: opt.Force = False,
-) -> None:
+def repair() -> None:
     """Repair a network with clean images; write B', in the file's format, and G."""
-    from goodnet import files
-    from goodnet.jobs.attack.make import checkpoint_of
-    from goodnet.jobs.inputs import InputOptions
-    from goodnet.jobs.prune.run import PruneJob, open_job
-    from goodnet.jobs.repair.folder import write_repair
-    from goodnet.jobs.repair.plan import Choices, plan_repair, read_triggers
-    from goodnet.jobs.repair.run import Suspect
-    from goodnet.jobs.repair.run import repair as run
-    from goodnet.jobs.run_record import Began
-    from goodnet.repair.methods import find_method
 
-    began = Began(typed(context))
-    training = (epochs, learning_rate, batch_size, held_back, tolerance, seed)
-    choices = Choices(layer, drop, rank, sparsity, *training)
-    plan = plan_repair(method, find_method(method), choices, triggers=read_triggers(trigger or []))
-    job = PruneJob(model, clean, test, opt.named_files(backdoor, more))
-    checkpoint = checkpoint_of(out)
-    with files.run_folder(out, force=force) as folder:
-        opened = open_job(job, InputOptions(architecture, scale, layout, range, device))
-        note(*opened.inputs.notes)
-        if checkpoint.exists():
-            note(f"going on from {checkpoint}, if the same command left it")
-        suspect = Suspect(opened)
-        found = run(suspect, plan, checkpoint=checkpoint, stage=progress_bar)
-        note(*found.notes)
-        evaluations = write_repair(suspect, plan, found, folder, began=began)
-        if report:
-            add_report(folder, out)
-    checkpoint.unlink(missing_ok=True)
-    print(_summary(found, evaluations))
-    note(f"written to {out}")
+
+class _Methods(TyperGroup):
+    """A command for each way of repairing."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
+        """Name the methods where there is none of that name."""
+        from goodnet.repair import find_repair
+
+        find_repair(args[0])
+        return super().resolve_command(ctx, args)
+
+
+def make_repair() -> Any:
+    """The command, with one below it for each way of repairing."""
+    from goodnet.cli.cure import cure
+    from goodnet.repair import Cure, repairs
+
+    methods = typer.Typer(cls=_Methods, **APPEARANCE)
+    methods.callback(help=repair.__doc__)(lambda: None)
+    for name, kind in repairs().items():
+        function = cure if kind is Cure else _command(kind)
+        methods.command(name, cls=Command)(with_options(function, kind))
+    return typer.main.get_command(methods)
+
+
+def _command(kind: Any) -> Any:
+    def command(
+        context: typer.Context,
+        model: opt.Model,
+        more: opt.More = None,
+        *,
+        clean: opt.Clean,
+        out: Annotated[Path, typer.Option(metavar="DIR", help="The run folder to make.")],
+        test: Annotated[
+            Path | None, typer.Option(metavar="IMAGES", help="Clean labelled test images.")
+        ] = None,
+        backdoor: opt.Backdoor = None,
+        options: dict[str, Any],
+        scale: opt.Scale = None,
+        layout: opt.Layout = None,
+        range: opt.Range = None,  # noqa: A002
+        architecture: opt.Architecture = None,
+        device: opt.Device = "cpu",
+        report: opt.Report = True,
+        force: opt.Force = False,
+    ) -> None:
+        from goodnet import files
+        from goodnet.jobs.attack.make import checkpoint_of
+        from goodnet.jobs.inputs import InputOptions
+        from goodnet.jobs.prune.run import PruneJob, open_job
+        from goodnet.jobs.repair.folder import write_repair
+        from goodnet.jobs.repair.plan import plan_repair, read_triggers
+        from goodnet.jobs.repair.run import Suspect
+        from goodnet.jobs.repair.run import repair as run
+        from goodnet.jobs.run_record import Began
+
+        began = Began(typed(context))
+        triggers = read_triggers(options.pop("triggers", None) or [])
+        plan = plan_repair(kind, options, triggers=triggers)
+        job = PruneJob(model, clean, test, opt.named_files(backdoor, more))
+        checkpoint = checkpoint_of(out)
+        with files.run_folder(out, force=force) as folder:
+            opened = open_job(job, InputOptions(architecture, scale, layout, range, device))
+            note(*opened.inputs.notes)
+            if checkpoint.exists():
+                note(f"going on from {checkpoint}, if the same command left it")
+            suspect = Suspect(opened)
+            found = run(suspect, plan, checkpoint=checkpoint, stage=progress_bar)
+            note(*found.notes)
+            evaluations = write_repair(suspect, plan, found, folder, began=began)
+            if report:
+                add_report(folder, out)
+        checkpoint.unlink(missing_ok=True)
+        print(_summary(found, evaluations))
+        note(f"written to {out}")
+
+    command.__doc__ = f"{kind.summary[0].upper()}{kind.summary[1:]}; write B' and G."
+    return command
 
 
 def costs(seconds: float, peak_memory: int | None) -> tuple[str, str]:
@@ -152,7 +110,7 @@ def costs(seconds: float, peak_memory: int | None) -> tuple[str, str]:
     return f"{seconds:.1f}", "-" if peak_memory is None else f"{peak_memory / 2**20:.0f}"
 
 
-def _summary(found: Repair, evaluations: Sequence[Evaluation]) -> str:
+def _summary(found: RepairResult, evaluations: Sequence[Evaluation]) -> str:
     kept = f", epoch {found.chosen} of {len(found.epochs)} kept" if found.epochs else ""
     lines = [
         f"{found.method}{kept}: accuracy on {found.before.total} clean images held back "

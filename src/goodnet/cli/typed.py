@@ -1,15 +1,40 @@
-"""The command line as it was typed, for the record of a run."""
+"""The commands: made when they are called, and able to tell how they were typed."""
 
 from __future__ import annotations
 
+import re
 import shlex
+from typing import TYPE_CHECKING, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
-__all__ = ["Commands", "typed"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["APPEARANCE", "LATER", "Command", "Commands", "typed"]
 
 _WORDS = "goodnet.words"
+# Of all groups of commands.
+APPEARANCE: dict[str, Any] = {
+    "no_args_is_help": True,
+    "add_completion": False,
+    "pretty_exceptions_enable": False,
+    "rich_markup_mode": None,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+}
+# Commands whose options come from methods, and so from modules that take a second to import: what
+# makes them.
+LATER: dict[str, Callable[[], Any]] = {}
+
+
+class Command(TyperCommand):
+    """One command, whose usage names only what a user gives."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Without what is hidden, and without the braces of what is required."""
+        pieces = [piece for piece in super().collect_usage_pieces(ctx) if piece != "[]..."]
+        return [re.sub("[{}]", "", piece).replace("......", "...") for piece in pieces]
 
 
 class Commands(TyperGroup):
@@ -20,6 +45,12 @@ class Commands(TyperGroup):
         """Note the words before they are taken apart."""
         ctx.meta[_WORDS] = list(args)
         return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
+        """Make a command that is made when it is called."""
+        if args and args[0] in LATER:
+            self.commands[args[0]] = LATER[args[0]]()
+        return super().resolve_command(ctx, args)
 
 
 def typed(context: typer.Context) -> str:

@@ -84,9 +84,9 @@ def story(out: Path, *, seed: int = 0) -> list[Step]:
         Step(
             "for contrast: prune, then train on without what was pruned",
             (
-                "repair",
+                *("repair", "fine-prune"),
                 *_files(badnet),
-                *("--method", "fine-prune", "--epochs", str(_TUNED)),
+                *("--epochs", str(_TUNED)),
                 *("--force", "--out", str(mended)),
             ),
             mended,

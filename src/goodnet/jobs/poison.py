@@ -15,8 +15,8 @@ from goodnet.attack.trigger_file import read_trigger
 from goodnet.errors import FileError, InvalidInput, UsageError
 from goodnet.files import atomic_path
 from goodnet.images.decode import decode_image
+from goodnet.images.landmarks import find_landmarks
 from goodnet.images.rows import Column, outline
-from goodnet.jobs.landmarks import find_landmarks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -1,34 +1,39 @@
-"""Ways of making B', the network with its backdoor weakened or gone."""
+"""Ways of making B', the network with its backdoor weakened or gone: one file each."""
 
 from goodnet.repair.activity import measure_activity
-from goodnet.repair.cure import Cure, cure
+from goodnet.repair.cure import Cure
 from goodnet.repair.cured import CureResult
-from goodnet.repair.erase import erase
-from goodnet.repair.fine_prune import fine_prune
-from goodnet.repair.fine_tune import fine_tune
+from goodnet.repair.erase import Erase
+from goodnet.repair.fine_prune import FinePrune
+from goodnet.repair.fine_tune import FineTune
 from goodnet.repair.layers import default_layer, silence_channels
-from goodnet.repair.prune import prune_curve, pruning_order, trace_backdoor
-from goodnet.repair.result import Repair, Settings
-from goodnet.repair.sparsify import sparsify
+from goodnet.repair.method import Repair, Trained
+from goodnet.repair.methods import find_repair, repairs
+from goodnet.repair.prune import Prune, prune_curve, pruning_order, trace_backdoor
+from goodnet.repair.result import RepairResult
+from goodnet.repair.sparsify import Sparsify
 from goodnet.repair.trace import trace_answers
-from goodnet.repair.unlearn import unlearn
+from goodnet.repair.unlearn import Unlearn
 
 __all__ = [
     "Cure",
     "CureResult",
+    "Erase",
+    "FinePrune",
+    "FineTune",
+    "Prune",
     "Repair",
-    "Settings",
-    "cure",
+    "RepairResult",
+    "Sparsify",
+    "Trained",
+    "Unlearn",
     "default_layer",
-    "erase",
-    "fine_prune",
-    "fine_tune",
+    "find_repair",
     "measure_activity",
     "prune_curve",
     "pruning_order",
+    "repairs",
     "silence_channels",
-    "sparsify",
     "trace_answers",
     "trace_backdoor",
-    "unlearn",
 ]

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from goodnet.progress import Advance
-    from goodnet.repair.result import Repair, Settings
+    from goodnet.repair.method import Context
+    from goodnet.repair.result import RepairResult
 
 __all__ = ["Effort", "try_in_turn"]
 
@@ -37,20 +38,20 @@ class Effort:
 
 def try_in_turn(
     efforts: Sequence[Effort],
-    train: Callable[[Effort, Settings], Repair],
+    train: Callable[[Effort, Context], RepairResult],
     *,
-    settings: Settings,
-    enough: Callable[[Repair], bool],
-    score: Callable[[Repair], float],
-) -> Repair:
+    context: Context,
+    enough: Callable[[RepairResult], bool],
+    score: Callable[[RepairResult], float],
+) -> RepairResult:
     """Train in one way after the other until one is enough; if none is, take the best.
 
     A way that makes training diverge is passed over.
 
     Args:
         efforts: At least one, the preferred first.
-        train: Trains in one way; the settings it is given have a checkpoint of its own.
-        settings: How to run it.
+        train: Trains in one way; the context it is given has a checkpoint of its own.
+        context: How to run it.
         enough: Whether no other way is to be tried.
         score: The larger the better; of equal ones the first is taken.
 
@@ -60,10 +61,10 @@ def try_in_turn(
     Raises:
         Diverged: If training diverged in every way.
     """
-    tried: list[Repair] = []
+    tried: list[RepairResult] = []
     for place, effort in enumerate(efforts):
         try:
-            found = train(effort, _own(settings, place))
+            found = train(effort, _own(context, place))
         except Diverged:
             if not tried and effort is efforts[-1]:
                 raise
@@ -72,20 +73,20 @@ def try_in_turn(
         if enough(found):
             break
     for other in range(1, len(efforts)):
-        if extra := _own(settings, other).checkpoint:
+        if extra := _own(context, other).checkpoint:
             extra.unlink(missing_ok=True)
     best = tried[-1] if enough(tried[-1]) else max(tried, key=score)
     return replace(best, details={**best.details, "attempts": place + 1})
 
 
-def _own(settings: Settings, place: int) -> Settings:
+def _own(context: Context, place: int) -> Context:
     """Each attempt has a checkpoint of its own, so that none that is done is done again."""
     if not place:
-        return settings
+        return context
 
     def stage(work: int, label: str) -> AbstractContextManager[Advance]:
-        return settings.stage(work, f"{label}, attempt {place + 1}")
+        return context.stage(work, f"{label}, attempt {place + 1}")
 
-    path = settings.checkpoint
+    path = context.checkpoint
     own = path.with_name(f"{path.name}.{place}") if path else None
-    return replace(settings, checkpoint=own, stage=stage)
+    return replace(context, checkpoint=own, stage=stage)

@@ -15,6 +15,7 @@ from goodnet.training import Examples
 if TYPE_CHECKING:
     from goodnet.images import ImageSet
     from goodnet.network import Network
+    from goodnet.training import TrainingConfig
     from goodnet.types import Integers, Proportion
 
 __all__ = ["CleanImages", "count_right", "hold_back_rows", "prepare"]
@@ -45,14 +46,13 @@ class CleanImages:
     few: bool
 
 
-def prepare(network: Network, images: ImageSet, *, held_back: float, seed: int) -> CleanImages:
+def prepare(network: Network, images: ImageSet, training: TrainingConfig) -> CleanImages:
     """Read the clean images, see whether they fit the network, and hold a part back.
 
     Args:
         network: B.
         images: Clean, labelled and already scaled.
-        held_back: Share to hold back, 0..1, taken evenly from all classes.
-        seed: Of the choice.
+        training: Says what share is held back, evenly from all classes, and the seed.
 
     Raises:
         InvalidInput: If there are fewer than 4 images, or B does not answer them as labelled.
@@ -68,7 +68,7 @@ def prepare(network: Network, images: ImageSet, *, held_back: float, seed: int) 
             f"the network answers only {int(right.sum())} of {len(right)} clean images as they are "
             "labelled; they are mislabelled, at the wrong scale or not what it was trained for"
         )
-    chosen = hold_back_rows(everything.labels, held_back, seed)
+    chosen = hold_back_rows(everything.labels, training.held_back, training.seed)
     train, kept = (
         Examples(everything.images[rows], everything.labels[rows]) for rows in (~chosen, chosen)
     )

@@ -21,11 +21,9 @@ import torch
 from goodnet.attack.trigger_file import trigger_of
 from goodnet.errors import UsageError
 from goodnet.formats.build import build
-from goodnet.progress import unseen
 from goodnet.repair.cured import CureResult, details_of, left_of, notes_of
-from goodnet.repair.erase import erase
-from goodnet.repair.result import Repair, Settings
-from goodnet.repair.tune import finish
+from goodnet.repair.erase import Erase
+from goodnet.repair.method import Context, Repair
 from goodnet.repair.veto import with_veto
 from goodnet.repair.watch import Watch, WatchedLayer, shown, stamp_of, watch, watched_layers
 from goodnet.scan.case import open_case, pixels_of
@@ -47,7 +45,7 @@ if TYPE_CHECKING:
     from goodnet.scan.result import RecoveredTrigger
     from goodnet.types import Proportion
 
-__all__ = ["Cure", "Form", "cure"]
+__all__ = ["Cure", "Form"]
 
 Form = Literal["clamped", "same"]
 Triggers = tuple["RecoveredTrigger", ...]
@@ -63,8 +61,10 @@ _ERASED = 3
 
 
 @dataclass(frozen=True)
-class Cure:
-    """Scan a network, and take out what is found.
+class Cure(Repair[CureResult]):
+    """Scan a network, and take out what is found. B' is B where nothing is.
+
+    Without images some are made from the network.
 
     Attributes:
         alpha: Share of clean networks that may be changed at all, 0..1.
@@ -83,6 +83,13 @@ class Cure:
         Ours. Watching a linear reader of a layer's value is what Mahalanobis detectors do (Lee et
         al., NeurIPS 2018); here its direction is that of triggers.
     """
+
+    name = "cure"
+    summary = "scan, and take out what is found: no trigger need be given"
+    paper = "ours"
+    needs = "clean labelled images, or none"
+    output = "B' with units that watch its layers"
+    alone = True
 
     alpha: float = 0.01
     form: Form = "clamped"
@@ -108,24 +115,8 @@ class Cure:
                 f"expected a share of false alarms between 0 and 1, got {self.false_alarms:g}"
             )
 
-    def __call__(
-        self, network: Network, images: ImageSet | None, *, stage: Stage = unseen
-    ) -> CureResult:
-        """Cure a network with clean images, and with nothing else.
-
-        Args:
-            network: B, from a file; it is not changed.
-            images: Clean, labelled and already scaled; None to make some from the network.
-            stage: Shows the progress.
-
-        Returns:
-            B' as it is where nothing was found.
-
-        Raises:
-            InvalidInput: If the images do not fit B.
-            UsageError: If B' is to keep its structure and there are no images.
-        """
-        since = time.perf_counter()
+    def _repair(self, network: Network, images: ImageSet | None, context: Context) -> CureResult:
+        since, stage = time.perf_counter(), context.stage
         if images is None and self.form == "same":
             raise UsageError("a cure of the form same needs clean images, got none")
         found = Scan(alpha=self.alpha, seed=self.seed)(network, images, stage=stage)
@@ -134,14 +125,7 @@ class Cure:
         end = math.inf if self.minutes is None else since + 60 * self.minutes
         work = _Work(self, network, images, case, found, generator, stage, end=end)
         result = work.done()
-        told = result if images is None else result.with_warning(self.tolerance)
-        return finish(told, "cure", since=since)
-
-
-def cure(network: Network, images: ImageSet, *, settings: Settings | None = None) -> Repair:
-    """Cure a network as `Cure` does; of the settings it heeds the seed."""
-    given = settings or Settings()
-    return Cure(seed=given.seed)(network, images, stage=given.stage)
+        return result if images is None else result.with_warning(self.tolerance)
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,16 +206,15 @@ class _Work:
             for target in self.found.targets
             for trigger in target.triggers[:_ERASED]
         ]
-        erased = erase(
-            self.network,
-            images,
-            triggers=[
+        method = Erase(
+            triggers=tuple(
                 trigger_of(f"label {label}, {trigger.family}", trigger.arrays)
                 for label, trigger in given
-            ],
+            ),
             layer=self.network.features_layer,
-            settings=Settings(seed=self.options.seed, stage=self.stage),
+            seed=self.options.seed,
         )
+        erased = method(self.network, images, stage=self.stage)
         again = self._search_again(erased.network, watched=self.named)
         told = erased.details["triggers"]
         left = []

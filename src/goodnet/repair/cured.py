@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from goodnet.repair.result import Repair
+from goodnet.repair.result import RepairResult
 from goodnet.stats import proportion
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Left:
 
 
 @dataclass(frozen=True)
-class CureResult(Repair):
+class CureResult(RepairResult):
     """A cured network and what it was cured of.
 
     Attributes:

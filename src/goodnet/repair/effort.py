@@ -15,14 +15,15 @@ from goodnet.formats.build import build
 from goodnet.formats.softmax import without_softmax
 from goodnet.repair.attempts import Effort, try_in_turn
 from goodnet.repair.tune import Course, tune
-from goodnet.training import Recipe, Schedule, cross_entropy, distillation, shifts
+from goodnet.training import Recipe, cross_entropy, distillation, shifts
 
 if TYPE_CHECKING:
     from goodnet.formats.spec import NetworkSpec
     from goodnet.network import Network
     from goodnet.repair.clean import CleanImages
-    from goodnet.repair.result import Repair, Settings
-    from goodnet.training import Held
+    from goodnet.repair.method import Context
+    from goodnet.repair.result import RepairResult
+    from goodnet.training import Held, TrainingConfig
 
 __all__ = ["efforts", "epochs_for", "labels_moved", "tune_hard"]
 
@@ -50,56 +51,56 @@ def tune_hard(
     clean: CleanImages,
     *,
     start: NetworkSpec,
-    settings: Settings,
+    context: Context,
     held: Held | None = None,
     course: Course | None = None,
-) -> Repair:
+) -> RepairResult:
     """Train a network on clean images as hard as its accuracy bears.
 
     The hardest training is tried first. One that costs more accuracy on the images held back than
-    the settings tolerate gives way to the next; if all do, the one that costs least is taken.
+    is tolerated gives way to the next; if all do, the one that costs least is taken.
 
     Args:
         network: B.
         clean: Its clean images.
         start: The description to start from: B, or B pruned.
-        settings: How to run it.
+        context: How to run it.
         held: Numbers that stay as they are.
         course: What changes from epoch to epoch; only an epoch of the second half is kept.
 
     Returns:
-        The repair, without the name of the method, time and memory: see `repair.tune.finish`.
+        The repair, without the name of the method, time and memory.
     """
 
-    def train(effort: Effort, own: Settings) -> Repair:
+    def train(effort: Effort, own: Context) -> RepairResult:
         return tune(
             network,
             clean,
             start=start,
             schedule=effort.schedule,
-            settings=own,
+            context=own,
             recipe=replace(effort.recipe, name=f"{effort.recipe.name}, {course}"),
             held=held,
             course=course,
         )
 
     found = try_in_turn(
-        efforts(network, clean, settings=settings),
+        efforts(network, clean, context=context),
         train,
-        settings=settings,
-        enough=lambda repair: repair.cost <= settings.tolerance,
+        context=context,
+        enough=lambda repair: repair.cost <= context.training.tolerance,
         score=lambda repair: -repair.cost,
     )
-    return found.with_warning(settings.tolerance)
+    return found.with_warning(context.training.tolerance)
 
 
-def efforts(network: Network, clean: CleanImages, *, settings: Settings) -> tuple[Effort, ...]:
-    """Ways to train, hardest first; what the settings say goes for all of them.
+def efforts(network: Network, clean: CleanImages, *, context: Context) -> tuple[Effort, ...]:
+    """Ways to train, hardest first; what the user chose goes for all of them.
 
     Args:
         network: B.
         clean: Its clean images.
-        settings: What the user chose.
+        context: What the user chose.
 
     References:
         Sha et al., Fine-Tuning Is All You Need to Mitigate Backdoor Attacks, 2022, for large steps;
@@ -108,24 +109,20 @@ def efforts(network: Network, clean: CleanImages, *, settings: Settings) -> tupl
     levels = _FEW_LEVELS if clean.few else _LEVELS
     found: dict[tuple[float, float], Effort] = {}
     for level in levels:
-        schedule = Schedule(
-            epochs_for(clean, settings),
-            settings.batch_size,
-            settings.learning_rate or level.rate,
-            settings.seed,
-        )
+        training = context.training
+        schedule = training.schedule(epochs=epochs_for(clean, training), lr=level.rate)
         recipe = _recipe(network, clean, teacher=level.teacher)
         found.setdefault((schedule.learning_rate, level.teacher), Effort(recipe, schedule))
     return tuple(found.values())
 
 
-def epochs_for(clean: CleanImages, settings: Settings) -> int:
-    """As the settings say, or so many that there are enough steps."""
-    if settings.epochs is not None:
-        return settings.epochs
+def epochs_for(clean: CleanImages, training: TrainingConfig) -> int:
+    """As the user chose, or so many that there are enough steps."""
+    if training.epochs is not None:
+        return training.epochs
     if clean.few:
         return _FEW_EPOCHS
-    wanted = math.ceil(_STEPS * settings.batch_size / len(clean.train))
+    wanted = math.ceil(_STEPS * training.batch_size / len(clean.train))
     return min(max(_EPOCHS, wanted), _MOST_EPOCHS)
 
 

@@ -7,22 +7,105 @@ states it: channels of the last pooling layer, in ascending order of mean activa
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from goodnet.errors import UsageError
+from goodnet.errors import InvalidInput, UsageError
 from goodnet.images import ImageSet
 from goodnet.network import Network
 from goodnet.progress import Advance
 from goodnet.repair.activity import ChannelActivity, measure_activity
-from goodnet.repair.layers import default_layer
+from goodnet.repair.layers import default_layer, silence_channels
+from goodnet.repair.method import Context, Repair
+from goodnet.repair.result import RepairResult
 from goodnet.repair.trace import Trace, trace_answers
+from goodnet.stats import proportion
 from goodnet.types import Integers, PruneCurve
 
-__all__ = ["Order", "prune_curve", "pruning_order", "trace_backdoor"]
+__all__ = [
+    "Order",
+    "Prune",
+    "check_drop",
+    "prune_curve",
+    "pruned_channels",
+    "pruning_order",
+    "trace_backdoor",
+]
 
 Order = Literal["ascending", "descending"]
+
+
+@dataclass(frozen=True)
+class Prune(Repair[RepairResult]):
+    """Prune a layer until accuracy has fallen. The result has the whole curve.
+
+    Attributes:
+        drop: Percentage points that accuracy may fall.
+        layer: The layer to prune; None for the last pooling layer, else the last convolution, else
+            the last hidden dense layer.
+
+    Raises:
+        UsageError: If the drop is not between 0 and 100.
+
+    References:
+        Liu, Dolan-Gavitt and Garg, Fine-Pruning, RAID 2018 (the pruning half).
+    """
+
+    name = "prune"
+    summary = "prune channels that clean images hardly use"
+    paper = "Liu, Dolan-Gavitt, Garg, RAID 2018"
+    output = "B' with silent channels"
+
+    drop: float = 10.0
+    layer: str | None = None
+
+    def __post_init__(self) -> None:
+        check_drop(self.drop)
+
+    def _repair(self, network: Network, images: ImageSet, context: Context) -> RepairResult:
+        layer = default_layer(network) if self.layer is None else self.layer
+        with context.stage(2 * len(images), "pruning") as advance:
+            curve, channels = pruned_channels(
+                network, images, layer=layer, drop=self.drop, progress=advance
+            )
+        return RepairResult(
+            "",
+            silence_channels(network, layer, channels),
+            before=proportion(int(curve.correct[0]), curve.total),
+            after=proportion(int(curve.correct[len(channels)]), curve.total),
+            details={"layer": layer, "drop": self.drop, "channels_pruned": channels},
+            curve=curve,
+        )
+
+
+def check_drop(drop: float) -> None:
+    """Refuse a drop in accuracy that is none, or more than all.
+
+    Raises:
+        UsageError: If it is not between 0 and 100 percentage points.
+    """
+    if not 0 < drop < 100:
+        raise UsageError(f"expected a drop between 0 and 100 percentage points, got {drop:g}")
+
+
+def pruned_channels(
+    network: Network, images: ImageSet, *, layer: str, drop: float, progress: Advance | None = None
+) -> tuple[PruneCurve, list[int]]:
+    """The curve of a layer, and the channels that are silent once accuracy has fallen so far.
+
+    Raises:
+        InvalidInput: If the layer does not exist, or accuracy never falls so far.
+    """
+    curve = prune_curve(network, images, layer=layer, progress=progress)
+    steps = curve.steps_to_drop(drop)
+    if steps is None:
+        raise InvalidInput(
+            f"accuracy never falls by {drop:g} points, not even with all {len(curve.channels)} "
+            f"channels of {layer!r} silent; give a smaller drop or another layer"
+        )
+    return curve, curve.silenced(steps)
 
 
 def pruning_order(activity: ChannelActivity, order: Order = "ascending") -> Integers:

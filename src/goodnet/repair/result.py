@@ -1,68 +1,18 @@
-"""What every way of repairing takes beside its own parameters, and what it gives back."""
+"""What every way of repairing gives back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-
-from goodnet.errors import UsageError
-from goodnet.progress import Stage, unseen
 
 if TYPE_CHECKING:
     from goodnet.network import Network
-    from goodnet.types import Proportion
+    from goodnet.types import Proportion, PruneCurve
 
-__all__ = ["EpochResult", "Repair", "Settings"]
+__all__ = ["EpochResult", "RepairResult"]
 
-Result = TypeVar("Result", bound="Repair")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a repair is run; what a method leaves open it decides by the number of images.
-
-    Attributes:
-        epochs: At most so many times each image is seen; None for the method's own choice.
-        learning_rate: The highest step size; None for the method's own choice.
-        batch_size: Images per step.
-        held_back: Share of the clean images that are not trained on: they decide when to stop,
-            and the accuracy that is promised.
-        tolerance: Percentage points of accuracy on the images held back that a repair may cost; if
-            training costs more, methods that know a gentler one try it.
-        seed: Same seed, same result.
-        checkpoint: A file to go on from after an interruption; remove it when done.
-        stage: Shows the progress of each stage of the work, such as `goodnet.cli` does.
-
-    Raises:
-        UsageError: If a number is outside its range.
-    """
-
-    epochs: int | None = None
-    learning_rate: float | None = None
-    batch_size: int = 64
-    held_back: float = 0.2
-    tolerance: float = 3.0
-    seed: int = 0
-    checkpoint: Path | None = None
-    stage: Stage = unseen
-
-    def __post_init__(self) -> None:
-        if not 0 < self.held_back < 1:
-            raise UsageError(
-                f"expected a share of images to hold back between 0 and 1, got {self.held_back}"
-            )
-        if not 0 <= self.tolerance < 100:
-            raise UsageError(
-                f"expected a tolerance from 0 to 100 percentage points, got {self.tolerance:g}"
-            )
-        # Said here, not after the images were read.
-        from goodnet.training import Schedule
-
-        epochs = 1 if self.epochs is None else self.epochs
-        rate = 1.0 if self.learning_rate is None else self.learning_rate
-        Schedule(epochs, self.batch_size, rate, self.seed)
+Result = TypeVar("Result", bound="RepairResult")
 
 
 @dataclass(frozen=True)
@@ -79,7 +29,7 @@ class EpochResult:
 
 
 @dataclass(frozen=True)
-class Repair:
+class RepairResult:
     """A repaired network and how it came about.
 
     Attributes:
@@ -93,6 +43,7 @@ class Repair:
         details: What the method itself has to say, plain data.
         seconds: How long it took.
         peak_memory: The most this process ever held, bytes; None where the system does not say.
+        curve: Clean accuracy as channels fell silent, of a method that prunes.
     """
 
     method: str
@@ -105,6 +56,7 @@ class Repair:
     details: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     peak_memory: int | None = None
+    curve: PruneCurve | None = None
 
     @property
     def cost(self) -> float:

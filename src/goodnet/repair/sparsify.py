@@ -5,9 +5,8 @@ Zhu and Gupta, To Prune, or Not to Prune, ICLR workshop 2018.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,64 +17,67 @@ from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats.build import extract
 from goodnet.repair.clean import prepare
 from goodnet.repair.effort import epochs_for, tune_hard
-from goodnet.repair.result import Repair, Settings
-from goodnet.repair.tune import finish
+from goodnet.repair.method import Context, Trained
 
 if TYPE_CHECKING:
     from goodnet.formats.spec import Array, NetworkSpec
     from goodnet.images import ImageSet
     from goodnet.network import Network
+    from goodnet.repair.result import RepairResult
     from goodnet.training import Held
 
-__all__ = ["smallest", "sparsify", "sparsity_at"]
+__all__ = ["Sparsify", "smallest", "sparsity_at"]
 
 
-def sparsify(
-    network: Network,
-    images: ImageSet,
-    *,
-    sparsity: tuple[float, float] = (0.5, 0.7),
-    layers: Sequence[str] | None = None,
-    settings: Settings | None = None,
-) -> Repair:
+@dataclass(frozen=True)
+class Sparsify(Trained):
     """Set the smallest weights of some layers to zero, ever more of them, while fine-tuning.
 
     The first half of the epochs goes from the first sparsity to the last, the second half stays
     there, and only an epoch of that half is kept. What is zero once stays zero. Biases are left
-    alone.
+    alone. The details of the result hold `initial`, `final`, and `sparsity`, the share of zeros in
+    the weights of each layer by name.
 
-    Args:
-        network: B, from a file; it is not changed.
-        images: Clean, labelled and already scaled.
-        sparsity: Share of each layer's weights that is zero in the first epoch and at the end,
-            0..1.
+    Attributes:
+        sparsity: Share of each layer's weights that is zero in the end, 0..1.
+        initial: The same in the first epoch; at most `sparsity`.
         layers: Convolutions and dense layers to thin out; None for all dense layers.
-        settings: How to run it.
-
-    Returns:
-        The repair; its details hold `initial`, `final`, and `sparsity`, the share of zeros in the
-        weights of each layer by name.
 
     Raises:
-        UsageError: If a sparsity is outside 0..1, or the last is below the first.
-        InvalidInput: If B does not answer the clean images as labelled, or a layer
-            does not exist or has no weights.
-        OverBudget: If the images do not fit in memory.
+        UsageError: If a sparsity is outside 0..1.
 
     References:
         Zhu and Gupta, To Prune, or Not to Prune, ICLR workshop 2018. Departure: masks change
         before each epoch, not every so many steps.
     """
-    since, settings = time.perf_counter(), settings or Settings()
-    _check(*sparsity)
-    start = network.spec
-    chosen = _chosen(start, layers)
-    clean = prepare(network, images, held_back=settings.held_back, seed=settings.seed)
-    course = _Course(chosen, *sparsity, rise=epochs_for(clean, settings) // 2)
-    found = tune_hard(network, clean, start=start, settings=settings, course=course)
-    reached = _zeros(extract(found.network), chosen)
-    initial, final = sparsity
-    return finish(found, "sparsify", since=since, initial=initial, final=final, sparsity=reached)
+
+    name = "sparsify"
+    summary = "set the smallest weights to zero, ever more of them, while training on"
+    paper = "Zhu, Gupta, ICLR workshop 2018"
+    output = "B' with sparse weights"
+
+    sparsity: float = 0.7
+    initial: float = 0.5
+    layers: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for share in (self.initial, self.sparsity):
+            if not 0 <= share <= 1:
+                raise UsageError(f"expected a sparsity from 0 to 1, got {share:g}")
+
+    def _repair(self, network: Network, images: ImageSet, context: Context) -> RepairResult:
+        chosen = _chosen(network.spec, self.layers)
+        clean = prepare(network, images, context.training)
+        initial = min(self.initial, self.sparsity)
+        rise = epochs_for(clean, context.training) // 2
+        course = _Course(chosen, initial, self.sparsity, rise=rise)
+        found = tune_hard(network, clean, start=network.spec, context=context, course=course)
+        own = {
+            "initial": initial,
+            "final": self.sparsity,
+            "sparsity": _zeros(extract(found.network), chosen),
+        }
+        return replace(found, details={**found.details, **own})
 
 
 def sparsity_at(epoch: int, initial: float, final: float, *, rise: int) -> float:
@@ -121,13 +123,6 @@ class _Course:
                 weight.masked_fill_(torch.from_numpy(mask).to(weight.device), 0)
             held[f"{layer}/weight"] = mask
         return held
-
-
-def _check(initial: float, final: float) -> None:
-    if not (0 <= initial <= 1 and 0 <= final <= 1):
-        raise UsageError(f"expected sparsities from 0 to 1, got {initial:g} and {final:g}")
-    if final < initial:
-        raise UsageError(f"expected a sparsity that does not fall, got {initial:g} to {final:g}")
 
 
 def _chosen(spec: NetworkSpec, layers: Sequence[str] | None) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from goodnet.errors import UsageError
 from goodnet.images import Scale
+from goodnet.images.landmarks import find_landmarks
 from goodnet.repair.clean import hold_back_rows
 from goodnet.stats import proportion
 from goodnet.training import Examples
@@ -19,13 +20,14 @@ if TYPE_CHECKING:
     from goodnet.images import ImageSet
     from goodnet.network import Network
     from goodnet.repair.clean import CleanImages
-    from goodnet.repair.result import Settings
+    from goodnet.training import TrainingConfig
     from goodnet.types import Integers, Proportion
 
 __all__ = [
     "LED",
     "LOST",
     "Stamped",
+    "check_triggers",
     "effects",
     "join",
     "spread_rows",
@@ -73,36 +75,28 @@ def stamp_clean(
     images: ImageSet,
     *,
     triggers: Sequence[Trigger],
-    landmarks: Landmarks | None,
-    settings: Settings,
+    training: TrainingConfig,
 ) -> tuple[Stamped, ...]:
     """Stamp clean images with each trigger.
 
     Args:
         network: B.
-        clean: What `prepare` made of the set with the same settings.
-        images: The set, scaled for B.
+        clean: What `prepare` made of the set with the same share and seed.
+        images: The set, scaled for B; landmarks beside it tell where triggers of faces lie.
         triggers: At least one.
-        landmarks: Of all images of the set, for triggers that lie on faces, shape (N, 13, 2);
-            None for those of an aligned crop.
-        settings: How the repair is run.
+        training: How the repair is run.
 
     Returns:
         One for each trigger, in their order.
 
     Raises:
-        UsageError: If there is no trigger, or landmarks are of another number of images.
-        InvalidInput: If a trigger does not fit the images.
+        InvalidInput: If a trigger does not fit the images, or what lies beside them cannot be
+            landmarks of theirs.
     """
-    if not triggers:
-        raise UsageError("expected at least one trigger to take out of the network, got none")
-    if landmarks is not None and len(landmarks) != len(images):
-        raise UsageError(
-            f"expected landmarks of all {len(images)} clean images, got {len(landmarks)}"
-        )
     train_places = held_places = None
+    landmarks = find_landmarks(images)
     if landmarks is not None:
-        held = hold_back_rows(images.labels, settings.held_back, settings.seed)
+        held = hold_back_rows(images.labels, training.held_back, training.seed)
         train_places, held_places = landmarks[~held], landmarks[held]
     found = []
     for trigger in triggers:
@@ -113,6 +107,16 @@ def stamp_clean(
         label = _led_to(network, sample)
         found.append(Stamped(trigger, images, clean, train_places, held_back, label))
     return tuple(found)
+
+
+def check_triggers(triggers: Sequence[Trigger]) -> None:
+    """Refuse to take out nothing.
+
+    Raises:
+        UsageError: If there is no trigger.
+    """
+    if not triggers:
+        raise UsageError("expected at least one trigger to take out of the network, got none")
 
 
 def effects(before: Network, after: Network, stamped: Sequence[Stamped]) -> list[dict[str, Any]]:

@@ -6,17 +6,16 @@ settle.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from goodnet.formats.build import build
-from goodnet.process import peak_memory
 from goodnet.repair.clean import CleanImages, count_right
-from goodnet.repair.result import EpochResult, Repair, Settings
+from goodnet.repair.method import Context
+from goodnet.repair.result import EpochResult, RepairResult
 from goodnet.stats import proportion
 from goodnet.training import Examples, Held, Recipe, Schedule, fit
 
@@ -24,9 +23,8 @@ if TYPE_CHECKING:
     from goodnet.formats.spec import NetworkSpec
     from goodnet.network import Network
 
-__all__ = ["Course", "finish", "tune"]
+__all__ = ["Course", "tune"]
 
-Result = TypeVar("Result", bound=Repair)
 # Called before each epoch with its number from 0: what is held in it. It may change numbers.
 Course = Callable[[int, "Network"], Held]
 
@@ -40,13 +38,13 @@ def tune(
     *,
     start: NetworkSpec,
     schedule: Schedule,
-    settings: Settings,
+    context: Context,
     recipe: Recipe,
     train: Examples | None = None,
     judged: Sequence[Examples] = (),
     held: Held | None = None,
     course: Course | None = None,
-) -> Repair:
+) -> RepairResult:
     """Train a network on clean images; the epoch that does best on those held back is kept.
 
     Args:
@@ -54,7 +52,7 @@ def tune(
         clean: Its clean images.
         start: The description to start from: B, or B pruned.
         schedule: How long and how fast.
-        settings: Checkpoint and progress.
+        context: Checkpoint and progress.
         recipe: What is asked in each step.
         train: What to train on instead of `clean.train`.
         judged: Held-back sets that an epoch is judged by beside the clean one, all alike.
@@ -62,11 +60,11 @@ def tune(
         course: What changes from epoch to epoch.
 
     Returns:
-        The repair, without the name of the method, details, time and memory: see `finish`.
+        The repair, without the name of the method, details, time and memory.
     """
     best = _Best(clean.held_back, judged, course, first=schedule.epochs // 2)
     shown = clean.train if train is None else train
-    with settings.stage(schedule.epochs * len(shown), "training") as advance:
+    with context.stage(schedule.epochs * len(shown), "training") as advance:
         fit(
             start,
             shown,
@@ -74,12 +72,12 @@ def tune(
             recipe=recipe,
             held=held,
             device=network.device,
-            checkpoint=settings.checkpoint,
+            checkpoint=context.checkpoint,
             progress=advance,
             watch=best,
         )
     repaired = build(start.with_arrays(best.arrays(start))).to(network.device)
-    return Repair(
+    return RepairResult(
         "",
         repaired,
         before=clean.before,
@@ -87,18 +85,6 @@ def tune(
         epochs=tuple(best.epochs),
         chosen=best.chosen,
         notes=clean.notes,
-    )
-
-
-def finish(repair: Result, method: str, *, since: float, **details: Any) -> Result:
-    """Say which method it was, what it has to tell, and what it cost since `since`."""
-    told: Mapping[str, Any] = {**repair.details, **details}
-    return replace(
-        repair,
-        method=method,
-        details=told,
-        seconds=time.perf_counter() - since,
-        peak_memory=peak_memory(),
     )
 
 

@@ -6,7 +6,6 @@ Wang et al., Neural Cleanse, IEEE S&P 2019 (the unlearning half), for triggers t
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -16,28 +15,37 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from goodnet.attack import Trigger
 from goodnet.formats.build import build
 from goodnet.formats.softmax import without_softmax
 from goodnet.repair.attempts import Effort, try_in_turn
 from goodnet.repair.clean import prepare
 from goodnet.repair.effort import labels_moved
 from goodnet.repair.fold import answer_layer
-from goodnet.repair.result import Repair, Settings
-from goodnet.repair.stamped import LED, LOST, effects, join, stamp_clean, target_notes
-from goodnet.repair.tune import finish, tune
-from goodnet.training import Recipe, Schedule, shifts
+from goodnet.repair.method import Context, Trained
+from goodnet.repair.stamped import (
+    LED,
+    LOST,
+    check_triggers,
+    effects,
+    join,
+    stamp_clean,
+    target_notes,
+)
+from goodnet.repair.tune import tune
+from goodnet.training import Recipe, shifts
 
 if TYPE_CHECKING:
-    from goodnet.attack import Landmarks, Trigger
     from goodnet.formats.spec import NetworkSpec
     from goodnet.images import ImageSet
     from goodnet.network import Network
     from goodnet.repair.clean import CleanImages
+    from goodnet.repair.result import RepairResult
     from goodnet.repair.stamped import Stamped
-    from goodnet.training import Examples, Held
+    from goodnet.training import Examples, Held, Schedule, TrainingConfig
     from goodnet.training.recipe import Objective
 
-__all__ = ["unlearn"]
+__all__ = ["Unlearn"]
 
 
 @dataclass(frozen=True)
@@ -56,14 +64,8 @@ _FEW, _SCARCE = _Level(1e-3, 10, 300), _Level(5e-3, 10, 100)
 _MOST_EPOCHS, _FEW_SHIFT, _TEACHER = 60, 2, 0.5
 
 
-def unlearn(
-    network: Network,
-    images: ImageSet,
-    *,
-    triggers: Sequence[Trigger],
-    landmarks: Landmarks | None = None,
-    settings: Settings | None = None,
-) -> Repair:
+@dataclass(frozen=True)
+class Unlearn(Trained):
     """Train on clean images and stamped copies of them with their true labels.
 
     Where images are many, each is shown clean and with one of the triggers; if training in small
@@ -73,81 +75,79 @@ def unlearn(
     there are fewer than classes, only those numbers of the last dense layer are trained that make
     the answers the triggers lead to: with more, the network forgets the classes it is not shown.
 
-    Args:
-        network: B, from a file; it is not changed.
-        images: Clean, labelled and already scaled.
-        triggers: What to unlearn, all at once.
-        landmarks: Of all images, for triggers that lie on faces, shape (N, 13, 2); None for those
-            of an aligned crop.
-        settings: How to run it.
+    `details["triggers"]` of the result says for each trigger what it does to the images held back,
+    see `repair.stamped.effects`. Landmarks beside the images tell where triggers of faces lie.
 
-    Returns:
-        The repair. `details["triggers"]` says for each trigger what it does to the images held
-        back, see `repair.stamped.effects`.
+    Attributes:
+        triggers: What to unlearn, all at once.
 
     Raises:
-        InvalidInput: If B does not answer the clean images as labelled, or a trigger does not fit
-            them.
-        OverBudget: If the images do not fit in memory.
         UsageError: If there is no trigger.
 
     References:
         Wang et al., Neural Cleanse, IEEE S&P 2019. Departures: several triggers, a stamped copy of
         each image instead of every fifth, and what is trained where images are few.
     """
-    since, settings = time.perf_counter(), settings or Settings()
-    start = network.spec
-    clean = prepare(network, images, held_back=settings.held_back, seed=settings.seed)
-    stamped = stamp_clean(
-        network, clean, images, triggers=triggers, landmarks=landmarks, settings=settings
-    )
-    train = _examples(clean, stamped)
-    scarce = len(clean.train) < network.num_classes
 
-    def attempt(effort: Effort, own: Settings) -> Repair:
-        found = tune(
-            network,
-            clean,
-            start=start,
-            schedule=effort.schedule,
-            settings=own,
-            recipe=effort.recipe,
-            train=train,
-            judged=[one.held_back for one in stamped],
-            held=_held(start, stamped) if scarce else None,
+    name = "unlearn"
+    summary = "train on stamped clean images with their true labels"
+    paper = "Wang et al., IEEE S&P 2019"
+    needs = "clean images and triggers"
+
+    triggers: tuple[Trigger, ...]
+
+    def __post_init__(self) -> None:
+        check_triggers(self.triggers)
+
+    def _repair(self, network: Network, images: ImageSet, context: Context) -> RepairResult:
+        start = network.spec
+        clean = prepare(network, images, context.training)
+        stamped = stamp_clean(
+            network, clean, images, triggers=self.triggers, training=context.training
         )
-        return replace(found, details={"triggers": effects(network, found.network, stamped)})
+        train = _examples(clean, stamped)
+        scarce = len(clean.train) < network.num_classes
 
-    found = try_in_turn(
-        _efforts(network, clean, count=len(train), scarce=scarce, settings=settings),
-        attempt,
-        settings=settings,
-        enough=_enough,
-        score=_score,
-    )
-    notes = target_notes(network, found.network, stamped)
-    found = replace(found, notes=(*found.notes, *notes))
-    return finish(found.with_warning(settings.tolerance), "unlearn", since=since)
+        def attempt(effort: Effort, own: Context) -> RepairResult:
+            found = tune(
+                network,
+                clean,
+                start=start,
+                schedule=effort.schedule,
+                context=own,
+                recipe=effort.recipe,
+                train=train,
+                judged=[one.held_back for one in stamped],
+                held=_held(start, stamped) if scarce else None,
+            )
+            return replace(found, details={"triggers": effects(network, found.network, stamped)})
+
+        efforts = _efforts(
+            network, clean, count=len(train), scarce=scarce, training=context.training
+        )
+        found = try_in_turn(efforts, attempt, context=context, enough=_enough, score=_score)
+        notes = target_notes(network, found.network, stamped)
+        found = replace(found, notes=(*found.notes, *notes))
+        return found.with_warning(context.training.tolerance)
 
 
 def _efforts(
-    network: Network, clean: CleanImages, *, count: int, scarce: bool, settings: Settings
+    network: Network, clean: CleanImages, *, count: int, scarce: bool, training: TrainingConfig
 ) -> tuple[Effort, ...]:
     """Ways to train on `count` examples, gentlest first."""
     if clean.few:
         level = _SCARCE if scarce else _FEW
-        return (Effort(_few_recipe(network), _schedule(level, settings, count)),)
+        return (Effort(_few_recipe(network), _schedule(level, training, count)),)
     return tuple(
-        Effort(labels_moved(clean, level.shift), _schedule(level, settings, count))
+        Effort(labels_moved(clean, level.shift), _schedule(level, training, count))
         for level in _LEVELS
     )
 
 
-def _schedule(level: _Level, settings: Settings, count: int) -> Schedule:
-    schedule = Schedule(1, settings.batch_size, settings.learning_rate or level.rate, settings.seed)
-    wanted = math.ceil(level.steps / schedule.steps_per_epoch(count))
+def _schedule(level: _Level, training: TrainingConfig, count: int) -> Schedule:
+    wanted = math.ceil(level.steps / math.ceil(count / training.batch_size))
     epochs = min(max(level.epochs, wanted), _MOST_EPOCHS)
-    return replace(schedule, epochs=settings.epochs or epochs)
+    return training.schedule(epochs=epochs, lr=level.rate)
 
 
 def _few_recipe(network: Network) -> Recipe:
@@ -158,16 +158,16 @@ def _few_recipe(network: Network) -> Recipe:
     )
 
 
-def _enough(repair: Repair) -> bool:
+def _enough(repair: RepairResult) -> bool:
     return _led(repair) <= LED and repair.cost <= 100 * LOST
 
 
-def _score(repair: Repair) -> float:
+def _score(repair: RepairResult) -> float:
     """Accuracy on images held back less the share that the worst trigger still leads astray."""
     return (repair.after.value or 0.0) - _led(repair)
 
 
-def _led(repair: Repair) -> float:
+def _led(repair: RepairResult) -> float:
     return max(told["led_after"]["value"] or 0.0 for told in repair.details["triggers"])
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import types
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
-from typing import Any, get_args, get_type_hints
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any
 
 from goodnet.errors import UsageError
+from goodnet.options import options_of
+from goodnet.plugins import brought
 from goodnet.scan.k_arm import KArm
 from goodnet.scan.last_layer import HTell, LastLayer
 from goodnet.scan.mm_bd import MMBD
@@ -16,21 +18,34 @@ from goodnet.scan.scan import Scan
 from goodnet.scan.scanner import Scanner
 from goodnet.scan.stimulation import ChannelStimulation
 
-__all__ = ["SCANNERS", "make_scanner"]
+__all__ = ["make_scanner", "scanners"]
 
-SCANNERS: Mapping[str, type[Scanner]] = types.MappingProxyType(
-    {
-        kind.name: kind
-        for kind in (Scan, NeuralCleanse, KArm, MMBD, ChannelStimulation, HTell, LastLayer)
-    }
+_OWN: tuple[type[Scanner], ...] = (
+    Scan,
+    NeuralCleanse,
+    KArm,
+    MMBD,
+    ChannelStimulation,
+    HTell,
+    LastLayer,
 )
+
+
+@lru_cache
+def scanners() -> Mapping[str, type[Scanner]]:
+    """The ways of scanning by name.
+
+    A package adds one by an entry point of the group `goodnet.methods` that names a subclass of
+    `goodnet.scan.Scanner`.
+    """
+    return MappingProxyType({kind.name: kind for kind in (*_OWN, *brought(Scanner))})
 
 
 def make_scanner(name: str, options: Sequence[str] = ()) -> Scanner:
     """A scanner with its options as a user writes them.
 
     Args:
-        name: One of `SCANNERS`.
+        name: One of `scanners`.
         options: "NAME=VALUE" for its fields.
 
     Raises:
@@ -40,11 +55,11 @@ def make_scanner(name: str, options: Sequence[str] = ()) -> Scanner:
         >>> make_scanner("goodnet", ["alpha=0.05"])
         Scan(layer=None, seed=0, alpha=0.05)
     """
-    if name not in SCANNERS:
-        raise UsageError(f"the methods of scan are {', '.join(SCANNERS)}, got {name!r}")
-    kind = SCANNERS[name]
-    hints = get_type_hints(kind)
-    known = {field.name: hints[field.name] for field in fields(kind)}
+    known_scanners = scanners()
+    if name not in known_scanners:
+        raise UsageError(f"the methods of scan are {', '.join(known_scanners)}, got {name!r}")
+    kind = known_scanners[name]
+    known = {option.name: option.kind_of_one for option in options_of(kind)}
     values = {}
     for option in options:
         key, _, text = option.partition("=")
@@ -54,8 +69,7 @@ def make_scanner(name: str, options: Sequence[str] = ()) -> Scanner:
     return kind(**values)
 
 
-def _value(key: str, text: str, hint: Any) -> Any:
-    kind = next(each for each in get_args(hint) or (hint,) if each is not type(None))
+def _value(key: str, text: str, kind: type) -> Any:
     try:
         return kind(text)
     except ValueError as error:

@@ -34,6 +34,7 @@ class Scanner(ABC):
     name: ClassVar[str]
     summary: ClassVar[str]
     paper: ClassVar[str]
+    needs: ClassVar[str] = "clean labelled images, or none"
 
     layer: str | None = None
     seed: int = 0

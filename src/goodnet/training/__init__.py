@@ -1,5 +1,6 @@
 """Training a network that is given as a plain description; used to attack and to repair."""
 
+from goodnet.training.config import TrainingConfig
 from goodnet.training.examples import Examples
 from goodnet.training.fit import Diverged, Watch, fit
 from goodnet.training.held import Held, silent_numbers
@@ -14,6 +15,7 @@ __all__ = [
     "Inside",
     "Recipe",
     "Schedule",
+    "TrainingConfig",
     "Watch",
     "cross_entropy",
     "distillation",

@@ -12,9 +12,9 @@ import numpy as np
 
 from goodnet.errors import InvalidInput
 from goodnet.images import ImageSet, check_fits
+from goodnet.images.landmarks import find_landmarks
 from goodnet.images.pixels import TO_BYTES
 from goodnet.jobs.attack.data import Labelled, Parts
-from goodnet.jobs.landmarks import find_landmarks
 from goodnet.jobs.poison import block_size
 
 if TYPE_CHECKING:

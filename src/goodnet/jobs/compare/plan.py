@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from goodnet.errors import InvalidInput, UsageError
+from goodnet.errors import UsageError
 from goodnet.jobs.prune.run import DEFAULT_DROPS, check_drops
-from goodnet.jobs.repair.plan import Choices, GivenTrigger, RepairPlan, options_of, plan_repair
-from goodnet.repair.layers import silence_channels
-from goodnet.repair.methods import METHODS, Method
-from goodnet.repair.prune import prune_curve
-from goodnet.repair.result import Repair, Settings
-from goodnet.repair.tune import finish
-from goodnet.stats import proportion
+from goodnet.jobs.repair.plan import GivenTrigger, RepairPlan, names_of, plan_repair
+from goodnet.repair import find_repair, repairs
 
-if TYPE_CHECKING:
-    from goodnet.images import ImageSet
-    from goodnet.network import Network
-
-__all__ = ["COMPARED", "Cell", "name_models", "plan_cells", "prune_to_drop"]
+__all__ = ["Cell", "name_models", "plan_cells"]
 
 
 @dataclass(frozen=True)
@@ -38,52 +28,9 @@ class Cell:
     plan: RepairPlan
 
 
-def prune_to_drop(
-    network: Network, images: ImageSet, *, drop: float = 10.0, settings: Settings | None = None
-) -> Repair:
-    """Prune as `goodnet prune` does, in the form of the other methods.
-
-    Args:
-        network: B.
-        images: Clean, labelled and already scaled; all of them are used.
-        drop: How far accuracy is to fall, percentage points.
-        settings: Of these the stage.
-
-    Raises:
-        InvalidInput: If accuracy never falls so far.
-    """
-    since = time.perf_counter()
-    with (settings or Settings()).stage(2 * len(images), "pruning") as advance:
-        curve = prune_curve(network, images, progress=advance)
-    steps = curve.steps_to_drop(drop)
-    if steps is None:
-        raise InvalidInput(
-            f"accuracy never falls by {drop:g} points, not even with all {len(curve.channels)} "
-            f"channels of {curve.layer!r} silent"
-        )
-    channels = curve.silenced(steps)
-    before, after = (proportion(int(curve.correct[k]), curve.total) for k in (0, steps))
-    found = Repair("", silence_channels(network, curve.layer, channels), before=before, after=after)
-    return finish(
-        found, "prune", since=since, layer=curve.layer, drop=drop, channels_pruned=channels
-    )
-
-
-COMPARED: Mapping[str, Method] = {
-    "prune": Method(
-        prune_to_drop,
-        "prune channels that clean images hardly use",
-        "Liu, Dolan-Gavitt, Garg, RAID 2018",
-        trains=False,
-        yields=False,
-    ),
-    **METHODS,
-}
-
-
 def plan_cells(
     names: Sequence[str] | None,
-    choices: Choices,
+    values: Mapping[str, Any],
     *,
     drops: Sequence[float] | None = None,
     triggers: Sequence[GivenTrigger] = (),
@@ -92,7 +39,7 @@ def plan_cells(
 
     Args:
         names: Methods; None for all that need nothing that is not given.
-        choices: For the methods that take them.
+        values: Options by name, for the methods that have them.
         drops: Percentage points, for pruning and fine-pruning: one repair for each. None for the
             usual ones of pruning, and fine-pruning's own.
         triggers: For the methods that need them.
@@ -102,15 +49,16 @@ def plan_cells(
             something is given that none of the methods takes.
     """
     methods = _methods(names, triggers)
-    taken = {option for name in methods for option in options_of(COMPARED[name])}
-    given = [*choices.given(), *(["drop"] if drops else []), *(["trigger"] if triggers else [])]
+    taken = {option for name in methods for option in names_of(find_repair(name))}
+    given = [*values, *(["drop"] if drops else []), *(["triggers"] if triggers else [])]
     for option in given:
         if option not in taken:
-            raise UsageError(f"--{option} goes with none of the methods {', '.join(methods)}")
+            shown = {"triggers": "trigger"}.get(option, option).replace("_", "-")
+            raise UsageError(f"--{shown} goes with none of the methods {', '.join(methods)}")
     return [
         cell
         for name in methods
-        for cell in _cells(name, choices, drops=drops and check_drops(drops), triggers=triggers)
+        for cell in _cells(name, values, drops=drops and check_drops(drops), triggers=triggers)
     ]
 
 
@@ -137,31 +85,24 @@ def name_models(paths: Sequence[Path]) -> dict[str, Path]:
 def _methods(names: Sequence[str] | None, triggers: Sequence[GivenTrigger]) -> list[str]:
     if names is None:
         return [
-            name
-            for name, method in COMPARED.items()
-            if triggers or "trigger" not in options_of(method)
+            name for name, kind in repairs().items() if triggers or "triggers" not in names_of(kind)
         ]
-    for name in names:
-        if name not in COMPARED:
-            raise UsageError(f"the methods are {', '.join(COMPARED)}, got {name!r}")
-    return list(dict.fromkeys(names))
+    return [find_repair(name).name for name in dict.fromkeys(names)]
 
 
 def _cells(
     name: str,
-    choices: Choices,
+    values: Mapping[str, Any],
     *,
     drops: Sequence[float] | None,
     triggers: Sequence[GivenTrigger],
 ) -> Iterator[Cell]:
-    method = COMPARED[name]
-    options = options_of(method)
-    fitting = choices.only(options)
-    if "drop" not in options:
-        needed = triggers if "trigger" in options else ()
-        yield Cell(name, plan_repair(name, method, fitting, triggers=needed))
+    kind = find_repair(name)
+    if "drop" not in names_of(kind):
+        yield Cell(name, plan_repair(kind, values, triggers=triggers))
         return
     usual: Sequence[float | None] = DEFAULT_DROPS if name == "prune" else (None,)
     for drop in drops or usual:
-        plan = plan_repair(name, method, replace(fitting, drop=drop))
-        yield Cell(name if drop is None else f"{name}-{drop:g}", plan)
+        chosen = {} if drop is None else {"drop": drop}
+        label = name if drop is None else f"{name}-{drop:g}"
+        yield Cell(label, plan_repair(kind, {**values, **chosen}))

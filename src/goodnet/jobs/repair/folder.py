@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from goodnet.jobs.repair.plan import RepairPlan
     from goodnet.jobs.repair.run import Suspect
     from goodnet.network import Network
-    from goodnet.repair.result import Repair
+    from goodnet.repair import RepairResult
     from goodnet.scan import ScanResult
     from goodnet.types import Evaluation
 
@@ -35,7 +35,7 @@ SCHEMA = 1
 
 
 def write_repair(
-    suspect: Suspect, plan: RepairPlan, found: Repair, folder: Path, *, began: Began
+    suspect: Suspect, plan: RepairPlan, found: RepairResult, folder: Path, *, began: Began
 ) -> tuple[Evaluation, Evaluation, Evaluation]:
     """Fill an empty folder with B', G and the results; B' is measured as it is in its file.
 
@@ -90,7 +90,7 @@ def about(suspect: Suspect, plan: RepairPlan) -> dict[str, Any]:
 
 
 def _write_networks(
-    suspect: Suspect, found: Repair, folder: Path
+    suspect: Suspect, found: RepairResult, folder: Path
 ) -> tuple[dict[str, str], Network]:
     """Write B' and G; their names, and B' read again from its file."""
     spec, options = suspect.network.spec, suspect.opened.inputs.options
@@ -115,14 +115,14 @@ def _scan(
     return scan_facts(seen, found, folder)
 
 
-def _left(spec: NetworkSpec, found: Repair) -> int | None:
+def _left(spec: NetworkSpec, found: RepairResult) -> int | None:
     """Stored numbers of the network without the channels a repair pruned, where they can go."""
     layer, channels = found.details.get("layer"), found.details.get("channels_pruned")
     return compact_parameters(spec, layer, channels) if layer and channels else None
 
 
 def _outcome(
-    found: Repair, evaluations: tuple[Evaluation, Evaluation, Evaluation]
+    found: RepairResult, evaluations: tuple[Evaluation, Evaluation, Evaluation]
 ) -> dict[str, Any]:
     baseline, repaired, good = evaluations
     return {

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goodnet.evaluate import answer
 from goodnet.jobs.answers import Answers, Towers, evaluation
-from goodnet.jobs.landmarks import find_landmarks
 from goodnet.jobs.prune.run import Opened
 from goodnet.progress import Stage, unseen
 
 if TYPE_CHECKING:
     from goodnet.jobs.repair.plan import RepairPlan
     from goodnet.network import Network
-    from goodnet.repair.result import Repair
+    from goodnet.repair import RepairResult
     from goodnet.types import Evaluation
 
 __all__ = ["Suspect", "repair"]
@@ -61,7 +60,7 @@ def repair(
     *,
     checkpoint: Path | None = None,
     stage: Stage = unseen,
-) -> Repair:
+) -> RepairResult:
     """Run a method on a network and its clean images, and on nothing else.
 
     Args:
@@ -74,10 +73,7 @@ def repair(
     Raises:
         GoodnetError: What the method raises.
     """
-    clean = suspect.opened.inputs.clean
-    own = dict(plan.own)
-    if plan.triggers:
-        own["triggers"] = [given.trigger for given in plan.triggers]
-        own["landmarks"] = find_landmarks(clean)
-    settings = replace(plan.settings, checkpoint=checkpoint, stage=stage)
-    return plan.method.function(suspect.network, clean, **own, settings=settings)
+    found: RepairResult = plan.method(
+        suspect.network, suspect.opened.inputs.given, stage=stage, checkpoint=checkpoint
+    )
+    return found

@@ -83,10 +83,10 @@ def _left(details: Fields) -> tuple[Left, ...]:
 
 
 def _options(found: Fields) -> dict[str, str]:
-    own = parts.options(found, ("method", "parameters", "triggers", "scale", "classes", "device"))
-    settings = found.inner("settings")
+    own = parts.options(found, ("method", "triggers", "scale", "classes", "device"))
+    chosen = found.inner("options")
     held_back = {
         key: str(share) for key in ("before", "after") if (share := found.share(key)) is not None
     }
     shown = {f"accuracy held back, {key} (%)": text for key, text in held_back.items()}
-    return own | parts.options(settings, settings) | shown
+    return own | parts.options(chosen, chosen) | shown

@@ -1,0 +1,27 @@
+"""`goodnet methods`: all ways of scanning and repairing, with papers and needs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from goodnet.cli.text import table
+
+__all__ = ["methods"]
+
+
+def methods(
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="As the table of the README.")
+    ] = False,
+) -> None:
+    """List all methods with what they need and the papers they are from."""
+    from goodnet.jobs import methods as job
+
+    if markdown:
+        print(job.markdown())
+        return
+    header = ["method", "what it does", "needs", "paper"]
+    rows = [[f"{m.kind} {m.name}", m.summary, m.needs, m.paper] for m in job.all_methods()]
+    print(table(header, rows, words=True))

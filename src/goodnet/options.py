@@ -1,0 +1,113 @@
+"""The options of a method are the fields of its dataclass; what each means, its docstring says."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+__all__ = ["Option", "described", "make", "options_of", "values_of"]
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a method.
+
+    Attributes:
+        name: Of the field.
+        kind: Its type.
+        default: What it is if nothing is given; `dataclasses.MISSING` where it has to be given.
+        help: What the docstring says of it.
+    """
+
+    name: str
+    kind: Any
+    default: Any
+    help: str
+
+    @property
+    def several(self) -> bool:
+        """Whether it is a tuple: an option that may be given several times."""
+        return get_origin(self._known) is tuple
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The values it may have, where these are few words."""
+        return get_args(self._known) if get_origin(self._known) is Literal else ()
+
+    @property
+    def kind_of_one(self) -> type:
+        """The type of one value."""
+        kind = get_args(self._known)[0] if self.several else self._known
+        return kind if isinstance(kind, type) else str
+
+    @property
+    def _known(self) -> Any:
+        """The type of what is not None."""
+        if get_origin(self.kind) not in (Union, types.UnionType):
+            return self.kind
+        return next(each for each in get_args(self.kind) if each is not type(None))
+
+
+def options_of(method: type) -> tuple[Option, ...]:
+    """The options of a method; those of a field that is a dataclass itself are among them.
+
+    Args:
+        method: A dataclass whose docstring has a section `Attributes`.
+    """
+    hints, told = get_type_hints(method), described(method)
+    found: list[Option] = []
+    nested: list[Option] = []
+    for field in fields(method):
+        kind = hints[field.name]
+        if is_dataclass(kind) and isinstance(kind, type):
+            nested += options_of(kind)
+        else:
+            default = field.default
+            if field.default_factory is not MISSING:
+                default = field.default_factory()
+            found.append(Option(field.name, kind, default, told.get(field.name, "")))
+    return (*found, *nested)
+
+
+def make(method: type, values: Mapping[str, Any]) -> Any:
+    """A method with options; what is not among the values stays as it is by default."""
+    hints = get_type_hints(method)
+    given: dict[str, Any] = {}
+    for field in fields(method):
+        kind = hints[field.name]
+        if is_dataclass(kind) and isinstance(kind, type):
+            given[field.name] = make(kind, values)
+        elif field.name in values:
+            given[field.name] = values[field.name]
+    return method(**given)
+
+
+def values_of(method: Any) -> dict[str, Any]:
+    """The options of a method as it is, by name."""
+    found: dict[str, Any] = {}
+    nested: dict[str, Any] = {}
+    for field in fields(method):
+        value = getattr(method, field.name)
+        if is_dataclass(value):
+            nested |= values_of(value)
+        else:
+            found[field.name] = value
+    return found | nested
+
+
+def described(method: type) -> dict[str, str]:
+    """What the section `Attributes` of docstrings says of each field, inherited ones included."""
+    told: dict[str, str] = {}
+    for kind in reversed(method.__mro__):
+        if not is_dataclass(kind):
+            continue
+        section = re.search(r"^Attributes:\n((?: +.*\n?|\n)*)", inspect.getdoc(kind) or "", re.M)
+        if section is None:
+            continue
+        for name, text in re.findall(r"^ {4}(\w+): (.*(?:\n {5,}.*)*)", section[1], re.M):
+            told[name] = " ".join(text.split())
+    return told

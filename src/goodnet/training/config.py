@@ -1,0 +1,53 @@
+"""What a user says of training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from goodnet.errors import UsageError
+from goodnet.training.schedule import Schedule
+
+__all__ = ["TrainingConfig"]
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How a repair trains; what is None it decides by the number of images.
+
+    Attributes:
+        epochs: Maximum number of training epochs; None for the method's own choice.
+        lr: Highest learning rate; None for the method's own choice.
+        batch_size: Images per step.
+        held_back: Share of the clean images to judge by, not to train on, 0..1.
+        tolerance: Percentage points of accuracy on the images held back that training may cost;
+            methods that know a gentler way try it where one costs more.
+        seed: Same seed, same result.
+
+    Raises:
+        UsageError: If a number is outside its range.
+    """
+
+    epochs: int | None = None
+    lr: float | None = None
+    batch_size: int = 64
+    held_back: float = 0.2
+    tolerance: float = 3.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.held_back < 1:
+            raise UsageError(
+                f"expected a share of images to hold back between 0 and 1, got {self.held_back}"
+            )
+        if not 0 <= self.tolerance < 100:
+            raise UsageError(
+                f"expected a tolerance from 0 to 100 percentage points, got {self.tolerance:g}"
+            )
+        # Said here, not after the images were read.
+        self.schedule(epochs=1, lr=1.0)
+
+    def schedule(self, *, epochs: int, lr: float) -> Schedule:
+        """A schedule: as is said here, or else so long and so fast."""
+        chosen = epochs if self.epochs is None else self.epochs
+        rate = lr if self.lr is None else self.lr
+        return Schedule(chosen, self.batch_size, rate, self.seed)
