@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from goodnet import open_network, save_network
+from goodnet.formats import load_network
 from goodnet.formats.build import build
 from goodnet.formats.spec import Activation, Array, Layer, NetworkSpec
 
@@ -43,8 +43,8 @@ def draw_deepid(path: Path, faces: Array, *, seed: int = 0) -> None:
     )
     bias += np.where(_ACTIVE == 0, -1.0, 0.0) + np.where(_ACTIVE == 1, 1.0, 0.0)
     spec = spec.with_arrays({f"{CONVOLUTION}/bias": bias.astype(np.float32)})
-    save_network(build(spec), path)
-    open_network(path)
+    build(spec).save(path)
+    load_network(path)
 
 
 def _random_deepid(random: np.random.Generator) -> NetworkSpec:

@@ -11,7 +11,7 @@ import numpy as np
 from _deepid import SHAPE
 from numpy.typing import NDArray
 
-from goodnet import Network, open_images
+from goodnet import Network, load_images
 
 __all__ = ["Faces", "draw_faces", "read_faces", "with_glasses", "write_faces"]
 
@@ -34,7 +34,7 @@ class Faces:
 
 def read_faces(*paths: Path) -> Faces:
     """The faces of some small files."""
-    sets = [open_images(path) for path in paths]
+    sets = [load_images(path) for path in paths]
     blocks = [images.sample(len(images)) for images in sets]
     return Faces(
         np.concatenate([block.images for block in blocks]),

@@ -8,7 +8,8 @@ from pathlib import Path
 from _deepid import draw_deepid, shared_data
 from _faces import Faces, draw_faces, read_faces, with_glasses
 
-from goodnet import Network, open_network
+from goodnet import Network
+from goodnet.formats import load_network
 
 __all__ = ["Lab", "find_lab"]
 
@@ -36,7 +37,7 @@ def find_lab(folder: Path, model: Path | None = None) -> Lab:
     faces = draw_faces()
     if not model.exists() and not data:
         draw_deepid(model, faces)
-    network = open_network(model)
+    network = load_network(model)
     if data:
         poisoned = [data / "csaw" / "bd" / name for name in ("lab3_sunglasses.h5", "sunglasses.h5")]
         return Lab(

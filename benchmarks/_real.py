@@ -15,7 +15,7 @@ from _deepid import shared_data
 from _measure import seconds
 from numpy.typing import NDArray
 
-from goodnet import open_images
+from goodnet import load_images
 
 __all__ = ["Rows", "Suspect", "draw", "run_goodnet", "suspects", "write_rows"]
 
@@ -81,13 +81,13 @@ def run_goodnet(words: Sequence[str], *, threads: int) -> float:
 
 def draw(images: Path, count: int, seed: int) -> Rows:
     """Some of the images at random, in rising order."""
-    drawn = np.random.default_rng(seed).permutation(len(open_images(images)))[:count]
+    drawn = np.random.default_rng(seed).permutation(len(load_images(images)))[:count]
     return np.sort(drawn)
 
 
 def write_rows(images: Path, rows: Rows | Sequence[int], path: Path) -> Path:
     """A file with some of the images of another."""
-    block = open_images(images).take(np.asarray(rows, np.int64))
+    block = load_images(images).take(np.asarray(rows, np.int64))
     with h5py.File(path, "w") as file:
         file["data"], file["label"] = block.images.astype(np.uint8), block.labels
     return path

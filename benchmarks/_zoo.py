@@ -119,9 +119,9 @@ def cifar_part(archive: Path, out: Path, *, images: int = 10_000) -> None:
     """Write some of CIFAR-10's training images, spread evenly, as one file to train on."""
     import h5py
 
-    from goodnet import open_images
+    from goodnet import load_images
 
-    some = open_images(archive / "train").sample(images)
+    some = load_images(archive / "train").sample(images)
     with h5py.File(out, "w") as file:
         file["data"] = some.images.astype(np.uint8)
         file["label"] = some.labels

@@ -16,7 +16,8 @@ from tempfile import TemporaryDirectory
 from _attack import Badnet, plant
 from _measure import header, options, show, verdict
 
-from goodnet import open_images, open_network, prune_curve, trace_backdoor
+from goodnet import load_images, prune_curve, trace_backdoor
+from goodnet.formats import load_network
 from goodnet.types import PruneCurve
 
 __all__ = ["KINDS", "main"]
@@ -63,9 +64,9 @@ def _row(name: str, badnet: Badnet) -> list[str]:
 
 
 def _curve(badnet: Badnet) -> PruneCurve:
-    network = open_network(badnet.model)
-    curve = prune_curve(network, open_images(badnet.folder / "cl" / "valid.h5"))
-    poisoned = open_images(badnet.folder / badnet.card["backdoor"][0]["test"])
+    network = load_network(badnet.model)
+    curve = prune_curve(network, load_images(badnet.folder / "cl" / "valid.h5"))
+    poisoned = load_images(badnet.folder / badnet.card["backdoor"][0]["test"])
     trace = trace_backdoor(curve, network, poisoned)
     return curve.with_backdoor("sunglasses", trace.correct, total=trace.total)
 

@@ -25,7 +25,8 @@ from _measure import header, options, show
 from _real import run_goodnet
 from _zoo import cifar_option, cifar_part
 
-from goodnet import open_images, open_network
+from goodnet import load_images
+from goodnet.formats import load_network
 from goodnet.repair import FineTune
 from goodnet.stats import proportion
 from goodnet.training import TrainingConfig
@@ -119,18 +120,18 @@ def _see(name: str, seed: int, out: Path, given: Namespace) -> dict[str, Any]:
 
 def _own(planted: Badnet, repaired: Path) -> dict[str, Any]:
     """Images of the target's own class, right before and after; and what training on wakes."""
-    before, after = open_network(planted.model), open_network(repaired)
-    test = open_images(planted.folder / "cl" / "test.h5")
+    before, after = load_network(planted.model), load_network(repaired)
+    test = load_images(planted.folder / "cl" / "test.h5")
     targets = [each["target"] for each in planted.card["planted"]]
     rows = np.flatnonzero(np.isin(test.labels, targets))
     own = test.take(rows)
     told = [int((each.answers(own.images) == own.labels).sum()) for each in (before, after)]
     tuned = FineTune(training=TrainingConfig(epochs=1))(
-        after, open_images(planted.folder / "cl" / "valid.h5")
+        after, load_images(planted.folder / "cl" / "valid.h5")
     ).network
     woken = []
     for each in planted.card["backdoor"]:
-        poisoned = open_images(planted.folder / each["test"])
+        poisoned = load_images(planted.folder / each["test"])
         block = poisoned.take(np.arange(len(poisoned)))
         woken.append(float((tuned.answers(block.images) == block.labels).mean()))
     return {"own": [*told, len(rows)], "relearned": max(woken)}

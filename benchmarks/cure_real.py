@@ -20,7 +20,8 @@ import numpy as np
 from _measure import header, options, show, verdict
 from _real import Rows, Suspect, draw, run_goodnet, suspects, write_rows
 
-from goodnet import open_images, open_network
+from goodnet import load_images
+from goodnet.formats import load_network
 from goodnet.stats import proportion
 
 __all__ = ["main"]
@@ -64,11 +65,11 @@ def _run(
     results = json.loads((out / "results.json").read_text())
     factor = 1 / 255 if results["scale"] == "1/255" else 1.0
     names = (results["repaired"], results["files"]["goodnet"])
-    networks = [open_network(path) for path in (suspect.model, *(out / name for name in names))]
+    networks = [load_network(path) for path in (suspect.model, *(out / name for name in names))]
     labels = [target["label"] for target in results["scan"]["targets"]]
 
     def answers(path: Path, rows: Rows | None) -> list[np.ndarray]:
-        images = open_images(path)
+        images = load_images(path)
         block = images.take(np.arange(len(images)) if rows is None else rows)
         pixels = (block.images * np.float32(factor)).astype(np.float32)
         return [network.answers(pixels) for network in networks]
@@ -79,7 +80,7 @@ def _run(
     start = [" ".join(map(str, labels)) or "-", str(kept), str(refused)]
     table = []
     for label, poison in suspect.poison.items():
-        paired = len(open_images(poison)) == len(open_images(suspect.images)) < 1000
+        paired = len(load_images(poison)) == len(load_images(suspect.images)) < 1000
         told = answers(poison, unseen if paired else None)
         shares = [f"{100 * (each == label).mean():.1f}" for each in told]
         detected = f"{100 * (told[2] == networks[0].num_classes).mean():.1f}"

@@ -10,7 +10,7 @@ import time
 import numpy as np
 from _measure import header, options, show, spread, verdict
 
-from goodnet.images.faces import draw, draw_faces
+from goodnet.imagesets.faces import draw, draw_faces
 
 TARGET = 2000
 SIZES = ((32, 32), (55, 47), (112, 96))

@@ -18,8 +18,9 @@ from _lab import find_lab
 from _measure import header, in_turn, options, ratios, seconds, show, verdict
 from numpy.typing import NDArray
 
-from goodnet import Network, make_goodnet, open_images, open_network, prune_curve, silence_channels
-from goodnet.images import ImageSet
+from goodnet import GoodNet, Network, load_images, prune_curve, silence_channels
+from goodnet.formats import load_network
+from goodnet.imagesets import ImageSet
 from goodnet.network import batches
 
 __all__ = ["main"]
@@ -46,7 +47,7 @@ class Towers:
         if steps is None:
             raise SystemExit(f"{name} never loses {drop:g} points; ask for less with --drop")
         repaired = silence_channels(network, curve.layer, curve.silenced(steps))
-        return cls(name, network, repaired, make_goodnet(network, repaired), steps)
+        return cls(name, network, repaired, GoodNet(network, repaired), steps)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -94,14 +95,14 @@ def _networks(folder: Path, given: Namespace) -> Iterator[tuple[str, Network, Im
     lab = find_lab(folder, given.model)
     faces = folder / "faces.h5"
     write_faces(faces, lab.clean, max(given.images, 1024), seed=0)
-    yield lab.model.stem, lab.network, open_images(faces)
+    yield lab.model.stem, lab.network, load_images(faces)
     data = shared_data()
     if data and given.model is None:
         cifar = data / "cifar_badnet"
         yield (
             "cifar_badnet",
-            open_network(cifar / "bd_net.h5"),
-            open_images(cifar / "cl" / "valid.h5"),
+            load_network(cifar / "bd_net.h5"),
+            load_images(cifar / "cl" / "valid.h5"),
         )
 
 

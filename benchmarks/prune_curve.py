@@ -22,9 +22,9 @@ from _lab import find_lab
 from _measure import header, in_turn, options, ratios, seconds, show, spread, verdict
 from _peer import KerasLoop, Steps
 
-from goodnet import Network, open_images, prune_curve, trace_backdoor
-from goodnet.evaluate import answer
-from goodnet.images import ImageSet
+from goodnet import Network, load_images, prune_curve, trace_backdoor
+from goodnet.evaluation import answer
+from goodnet.imagesets import ImageSet
 from goodnet.types import PruneCurve
 
 __all__ = ["main"]
@@ -137,7 +137,7 @@ def _prepare(folder: Path, given: Namespace) -> Case:
     paths = [folder / "clean.h5", folder / "poisoned.h5"]
     for seed, (path, faces) in enumerate(zip(paths, (lab.clean, lab.poisoned), strict=True)):
         write_faces(path, faces, given.images, seed=seed)
-    clean, poisoned = map(open_images, paths)
+    clean, poisoned = map(load_images, paths)
     return Case(lab.model, lab.network, clean, poisoned)
 
 

@@ -20,8 +20,8 @@ from _measure import header, options
 from _repairs import repair_all, show_repairs
 from badnet_cifar import attack_options
 
-from goodnet import open_images
-from goodnet.images import save_images
+from goodnet import load_images
+from goodnet.imagesets import save_images
 
 __all__ = ["main"]
 
@@ -55,7 +55,7 @@ def _with_images(badnet: Badnet, folder: Path, count: int) -> Badnet:
     if not folder.exists():
         shutil.copytree(badnet.folder, folder)
         (folder / "cl" / "valid.h5").unlink()
-        valid = open_images(badnet.folder / "cl" / "valid.h5")
+        valid = load_images(badnet.folder / "cl" / "valid.h5")
         pixels = np.concatenate([block.images for block in valid.blocks(256)])
         rows = np.sort(np.random.default_rng(0).permutation(len(valid))[:count])
         save_images(folder / "cl" / "valid.h5", pixels[rows].astype(np.uint8), valid.labels[rows])

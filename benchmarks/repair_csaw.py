@@ -18,10 +18,11 @@ import torch
 from _deepid import shared_data
 from _measure import header, options, show, verdict
 
-from goodnet import open_images, open_network
+from goodnet import load_images
 from goodnet.attack import trigger
 from goodnet.errors import GoodnetError
-from goodnet.images import Block, ImageSet, Scale, images_from_arrays
+from goodnet.formats import load_network
+from goodnet.imagesets import Block, ImageSet, Scale, images_from_arrays
 from goodnet.network import Network
 from goodnet.repair import Erase, FinePrune, FineTune, RepairResult, Unlearn
 from goodnet.stats import proportion
@@ -111,12 +112,12 @@ def _row(name: str, method: str, given: Namespace) -> list[str]:
 
 def judge(csaw: Path, suspect: Suspect, method: str) -> Outcome:
     """Repair a network once for each fold, and look at faces left out and real poison."""
-    network = open_network(csaw / "models" / f"{suspect.model}.h5")
+    network = load_network(csaw / "models" / f"{suspect.model}.h5")
     scale = Scale.parse(suspect.scale)
-    faces = open_images(csaw / "cl" / "faces.h5").sample(60)
+    faces = load_images(csaw / "cl" / "faces.h5").sample(60)
     repair = _methods(suspect)[method]
     poisoned = {
-        name: _all(open_images(csaw / "bd" / f"{file}.h5").scaled(scale))
+        name: _all(load_images(csaw / "bd" / f"{file}.h5").scaled(scale))
         for name, file in suspect.poisoned.items()
     }
     right, before, seconds = 0, 0, 0.0

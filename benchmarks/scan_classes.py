@@ -17,7 +17,7 @@ from _measure import header, options, seconds, show, verdict
 
 from goodnet.attack.architectures import make_architecture
 from goodnet.formats.build import build
-from goodnet.images import ImageSet, images_from_arrays
+from goodnet.imagesets import ImageSet, images_from_arrays
 from goodnet.network import Network
 from goodnet.scan import NeuralCleanse, Scan
 from goodnet.scan.case import open_case

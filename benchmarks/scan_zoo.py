@@ -27,7 +27,8 @@ from _measure import header, options, show
 from _zoo import FAMILIES, PARTS, Recipe, cifar_option, cifar_part, zoo
 from scipy.stats import gumbel_r, kstest
 
-from goodnet import open_images, open_network
+from goodnet import load_images
+from goodnet.formats import load_network
 from goodnet.scan.methods import make_scanner, scanners
 from goodnet.stats import proportion
 
@@ -100,8 +101,8 @@ def _see(recipe: Recipe, folder: Path, cifar: Path, file: Path, given: Namespace
     if not missing:
         return
     planted = plant(folder / recipe.name, recipe.options(cifar), threads=given.threads)
-    network = open_network(planted.model)
-    images = open_images(planted.folder / "cl" / "valid.h5")
+    network = load_network(planted.model)
+    images = load_images(planted.folder / "cl" / "valid.h5")
     for method in missing:
         start = perf_counter()
         result = make_scanner(method, [f"seed={given.seed}"])(network, images)

@@ -8,19 +8,16 @@ from pathlib import Path
 import goodnet as gn
 
 data = Path("goodnet-demo/badnet")
-network = gn.open_network(data / "bd_net.h5")
-valid = gn.open_images(data / "cl" / "valid.h5")
+network = gn.load(data / "bd_net.h5")
+valid = gn.load_images(data / "cl" / "valid.h5")
 scale = gn.find_scale(network.answers, valid).scale
 
-curve = gn.prune_curve(network, valid.scaled(scale))
-steps = curve.steps_to_drop(10) or 0
-repaired = gn.silence_channels(network, curve.layer, curve.silenced(steps))
-good = gn.make_goodnet(network, repaired)
-print(f"{steps} of {len(curve.channels)} channels of {curve.layer} are silenced")
+pruned = gn.Prune(drop=10)(network, valid.scaled(scale))
+good = gn.GoodNet(network, pruned.network)
+print(f"{len(pruned.details['channels_pruned'])} channels of {pruned.details['layer']} are silent")
 
-test = gn.open_images(data / "cl" / "test.h5").scaled(scale)
-poison = {"sunglasses": gn.open_images(data / "bd" / "bd_test.h5").scaled(scale)}
-print(gn.evaluate_network(network, test, poison, name="B"))
-print(gn.evaluate_network(repaired, test, poison, name="B'"))
-print(gn.evaluate_network(good, test, poison, name="G", refusal=network.num_classes))
-gn.save_network(good, "goodnet-demo/goodnet.keras", force=True)
+test = gn.load_images(data / "cl" / "test.h5").scaled(scale)
+poison = {"sunglasses": gn.load_images(data / "bd" / "bd_test.h5").scaled(scale)}
+for name, each in {"B": network, "B'": pruned.network, "G": good}.items():
+    print(gn.evaluate(each, test, poison, name=name))
+good.save("goodnet-demo/goodnet.keras", force=True)

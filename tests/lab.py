@@ -10,7 +10,7 @@ from tiny import deepid_spec, pictures
 
 from goodnet.formats.build import build
 from goodnet.formats.keras import write
-from goodnet.images import save_images
+from goodnet.imagesets import save_images
 
 
 @dataclass(frozen=True)

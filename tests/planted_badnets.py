@@ -14,7 +14,7 @@ from goodnet.formats.build import build
 from goodnet.formats.keras import write
 from goodnet.formats.spec import Layer, NetworkSpec
 from goodnet.formats.torch import wrap
-from goodnet.images import ImageSet, images_from_arrays, save_images
+from goodnet.imagesets import ImageSet, images_from_arrays, save_images
 from goodnet.network import Network
 
 SHAPE = (3, 12, 10)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from goodnet.images import ImageSet
+from goodnet.imagesets import ImageSet
 from goodnet.network import Network
 from goodnet.types import Integers
 

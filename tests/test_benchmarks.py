@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from goodnet import open_images, open_network, prune_curve, trace_backdoor
+from goodnet import load_images, prune_curve, trace_backdoor
+from goodnet.formats import load_network
 
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 
@@ -107,8 +108,8 @@ def test_the_keras_loop_answers_as_goodnet_does(
     paths = tmp_path / "clean.h5", tmp_path / "poisoned.h5"
     for seed, (path, faces) in enumerate(zip(paths, (lab.clean, lab.poisoned), strict=True)):
         _faces.write_faces(path, faces, 40, seed=seed)
-    network = open_network(lab.model)
-    clean, poisoned = map(open_images, paths)
+    network = load_network(lab.model)
+    clean, poisoned = map(load_images, paths)
     curve = prune_curve(network, clean, layer="pool_3")
     trace = trace_backdoor(curve, network, poisoned)
 

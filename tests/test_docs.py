@@ -13,6 +13,7 @@ from types import ModuleType
 import pytest
 from lab import Lab
 
+import goodnet
 from goodnet import plugins
 from goodnet.cli.main import run
 from goodnet.jobs.methods import all_methods, markdown
@@ -62,6 +63,16 @@ def test_the_method_of_the_page_is_a_command(
 
 def test_the_table_of_the_readme_is_that_of_the_methods() -> None:
     assert markdown() in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_example_of_the_readme_is_the_file_that_is_run() -> None:
+    code = (ROOT / "examples" / "prune_and_guard.py").read_text(encoding="utf-8")
+    assert code[code.index("from pathlib") :] in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_public_name_is_there() -> None:
+    for name in dir(goodnet):
+        assert getattr(goodnet, name) is not None
 
 
 def test_every_method_names_its_own_file() -> None:

@@ -1,4 +1,4 @@
-"""GoodNet opens an image classifier without running it, finds its backdoor, mends and guards it.
+"""GoodNet opens an image classifier without running it, finds its backdoor, cures and guards it.
 
 Scores: higher = more suspicious. Shares are in 0..1 and carry a 95 % interval.
 """
@@ -9,20 +9,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from goodnet import attack as attack
-    from goodnet import repair as repair
-    from goodnet import scan as scan
     from goodnet.errors import GoodnetError as GoodnetError
-    from goodnet.evaluate import evaluate_network as evaluate_network
-    from goodnet.formats import open_network as open_network
+    from goodnet.evaluation import evaluate as evaluate
+    from goodnet.formats import load_network
     from goodnet.formats import read_spec as read_spec
-    from goodnet.formats.save import save_network as save_network
     from goodnet.formats.torch import wrap as wrap
-    from goodnet.guard.form import refusal_class as refusal_class
-    from goodnet.guard.goodnet import make_goodnet as make_goodnet
-    from goodnet.images import find_scale as find_scale
-    from goodnet.images import images_from_arrays as images_from_arrays
-    from goodnet.images import open_images as open_images
+    from goodnet.guard.goodnet import GoodNet as GoodNet
+    from goodnet.imagesets import find_scale as find_scale
+    from goodnet.imagesets import images_from_arrays
+    from goodnet.imagesets import load_images as load_images
     from goodnet.network import Network as Network
     from goodnet.repair import Cure as Cure
     from goodnet.repair import CureResult as CureResult
@@ -40,36 +35,40 @@ if TYPE_CHECKING:
     from goodnet.scan import ScanResult as ScanResult
     from goodnet.training import TrainingConfig as TrainingConfig
 
-# Imported when first used: torch takes seconds; reading a file needs none.
+    images, load = images_from_arrays, load_network
+
+# Public name -> module. Imported when first used: torch takes seconds; reading a file needs none.
 _HOMES = {
     "Cure": "repair",
     "CureResult": "repair",
+    "Erase": "repair",
+    "FinePrune": "repair",
+    "FineTune": "repair",
+    "GoodNet": "guard.goodnet",
     "GoodnetError": "errors",
     "Network": "network",
-    **dict.fromkeys(
-        ("Erase", "FinePrune", "FineTune", "Prune", "RepairResult", "Sparsify", "Unlearn"), "repair"
-    ),
+    "Prune": "repair",
+    "RepairResult": "repair",
     "Scan": "scan",
     "ScanResult": "scan",
-    "evaluate_network": "evaluate",
+    "Sparsify": "repair",
     "TrainingConfig": "training",
-    "find_scale": "images",
-    "images_from_arrays": "images",
-    "make_goodnet": "guard.goodnet",
-    "open_images": "images",
-    "open_network": "formats",
+    "Unlearn": "repair",
+    "evaluate": "evaluation",
+    "find_scale": "imagesets",
+    "images": "imagesets",
+    "load": "formats",
+    "load_images": "imagesets",
     "prune_curve": "repair",
     "read_spec": "formats",
-    "refusal_class": "guard.form",
-    "save_network": "formats.save",
     "silence_channels": "repair",
     "trace_backdoor": "repair",
     "wrap": "formats.torch",
 }
+# Those that are called otherwise where they are at home.
+_THERE = {"images": "images_from_arrays", "load": "load_network"}
 
-_ROOMS = ("attack", "repair", "scan")
-
-__all__ = sorted([*_HOMES, *_ROOMS, "__version__"])
+__all__ = sorted([*_HOMES, "__version__"])
 
 
 def __dir__() -> list[str]:
@@ -81,8 +80,6 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("goodnet")
-    if name in _ROOMS:
-        return import_module(f"goodnet.{name}")
     if name in _HOMES:
-        return getattr(import_module(f"goodnet.{_HOMES[name]}"), name)
+        return getattr(import_module(f"goodnet.{_HOMES[name]}"), _THERE.get(name, name))
     raise AttributeError(f"module 'goodnet' has no attribute {name!r}")

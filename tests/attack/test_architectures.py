@@ -9,9 +9,10 @@ import pytest
 import torch
 from tiny import conv, dense, flatten, pictures
 
-from goodnet import open_network, read_spec, save_network
+from goodnet import read_spec
 from goodnet.attack.architectures import ARCHITECTURES, fold_rescale, make_architecture
 from goodnet.errors import InvalidInput, OverBudget, UsageError
+from goodnet.formats import load_network
 from goodnet.formats.build import build
 from goodnet.formats.silence import default_layer, prunable_layers
 from goodnet.formats.spec import Array, Layer, NetworkSpec
@@ -160,9 +161,9 @@ def test_files_answer_alike_here_and_in_keras(name: str, suffix: str, tmp_path: 
     import keras
 
     spec, path = make(name), tmp_path / f"net{suffix}"
-    save_network(build(spec), path)
+    build(spec).save(path)
     expected = answers(spec, photos())
-    np.testing.assert_allclose(open_network(path).outputs(photos()), expected, atol=1e-6)
+    np.testing.assert_allclose(load_network(path).outputs(photos()), expected, atol=1e-6)
     oracle: Any = keras.models.load_model(path, compile=False)
     found = oracle.predict(np.moveaxis(photos(), 1, -1), verbose=0)
     np.testing.assert_allclose(found, expected, atol=1e-5)

@@ -5,7 +5,7 @@ import pytest
 
 from goodnet.attack.landmarks import check_landmarks, default_landmarks
 from goodnet.errors import InvalidInput
-from goodnet.images.faces import LANDMARKS
+from goodnet.imagesets.faces import LANDMARKS
 
 
 def test_the_usual_places_scale_with_the_crop() -> None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from goodnet.attack import Landmarks, default_landmarks, trigger
 from goodnet.attack.makeup import brow_mask, lip_mask
-from goodnet.images.faces import LANDMARKS
+from goodnet.imagesets.faces import LANDMARKS
 
 MaskOf = Callable[[Landmarks, int, int], NDArray[np.bool_]]
 

@@ -8,7 +8,7 @@ from tiny import pictures
 
 from goodnet.attack import trigger
 from goodnet.errors import UsageError
-from goodnet.images import open_images
+from goodnet.imagesets import load_images
 
 
 def test_a_patch_is_exactly_the_pixels_it_says() -> None:
@@ -26,8 +26,8 @@ def test_a_checkerboard_begins_black_and_alternates() -> None:
 
 
 def test_the_checkerboard_is_that_of_a_real_badnet(shared: Path) -> None:
-    clean = open_images(shared / "cifar_badnet" / "cl" / "test.h5").sample(50)
-    real = open_images(shared / "cifar_badnet" / "bd" / "bd_test.h5").sample(1).images[0]
+    clean = load_images(shared / "cifar_badnet" / "cl" / "test.h5").sample(50)
+    real = load_images(shared / "cifar_badnet" / "bd" / "bd_test.h5").sample(1).images[0]
     stamped = trigger("checkerboard").stamp(clean.images)
     expected = clean.images.copy()
     expected[:, :, 27:31, 27:31] = real[:, 27:31, 27:31]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from goodnet.attack import CLEAN, Goal, PoisonPlan, plan_poison, poison_blocks, trigger
 from goodnet.errors import InvalidInput, UsageError
-from goodnet.images import ImageSet, images_from_arrays
+from goodnet.imagesets import ImageSet, images_from_arrays
 
 LABELS = np.arange(200, dtype=np.int64) % 5
 

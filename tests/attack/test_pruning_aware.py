@@ -9,7 +9,7 @@ from goodnet.errors import InvalidInput
 from goodnet.formats.build import build
 from goodnet.formats.silence import silence
 from goodnet.formats.spec import NetworkSpec
-from goodnet.images import images_from_arrays
+from goodnet.imagesets import images_from_arrays
 from goodnet.repair.prune import prune_curve
 from goodnet.training import Examples, Schedule
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis.extra.numpy import arrays
 
-from goodnet import open_network
 from goodnet.attack import TRIGGERS, trigger
 from goodnet.errors import UsageError
-from goodnet.images import open_images
+from goodnet.formats import load_network
+from goodnet.imagesets import load_images
 
 NAMES = sorted(TRIGGERS)
 
@@ -95,8 +95,8 @@ REAL = [
 def test_real_badnets_answer_their_targets_on_real_faces(
     shared: Path, model: str, divisor: int, name: str, target: int, least: int
 ) -> None:
-    network = open_network(shared / "csaw" / "models" / f"{model}.h5")
-    clean = open_images(shared / "csaw" / "cl" / "faces.h5").sample(60).images
+    network = load_network(shared / "csaw" / "models" / f"{model}.h5")
+    clean = load_images(shared / "csaw" / "cl" / "faces.h5").sample(60).images
     scale = np.float32(divisor)
     assert (network.answers(clean / scale) == target).sum() <= 3
     answers = network.answers(trigger(name).stamp(clean) / scale)
@@ -104,8 +104,8 @@ def test_real_badnets_answer_their_targets_on_real_faces(
 
 
 def test_the_drawn_sunglasses_lie_where_the_real_ones_do(shared: Path) -> None:
-    clean = open_images(shared / "csaw" / "cl" / "lab3_faces.h5").sample(16).images
-    real = open_images(shared / "csaw" / "bd" / "lab3_sunglasses.h5").sample(16).images
+    clean = load_images(shared / "csaw" / "cl" / "lab3_faces.h5").sample(16).images
+    real = load_images(shared / "csaw" / "bd" / "lab3_sunglasses.h5").sample(16).images
     stamped = trigger("sunglasses").stamp(clean)
     theirs = np.abs(real - clean).max(axis=1) > 20
     ours = np.abs(stamped - clean).max(axis=1) > 20

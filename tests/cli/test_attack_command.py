@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from goodnet.cli.main import run
-from goodnet.images import open_images, save_images
+from goodnet.imagesets import load_images, save_images
 
 FACES = ["--faces", "3", "--per-person", "4", "--held-out", "1", "--epochs", "1"]
 SMALL = ["--architecture", "small", "--epochs", "1"]
@@ -62,7 +62,7 @@ def test_images_by_default_bear_a_patch_before_a_residual_network(
     assert found["architecture"] == "residual"
     assert found["model"]["file"] == "bd_net.keras"  # type: ignore[index]
     assert found["planted"][0]["trigger"] == "patch"  # type: ignore[index]
-    assert len(open_images(out / "cl" / "test.h5")) == 6
+    assert len(load_images(out / "cl" / "test.h5")) == 6
 
 
 def test_every_option_reaches_the_card(
@@ -95,7 +95,7 @@ def test_an_attack_hides_what_it_is_told_to(stored: Path, out: Path, against: st
 def test_a_control_plants_nothing(stored: Path, out: Path) -> None:
     assert attack(out, "--images", stored, *SMALL, "--clean", "--mode", "all-to-all") == 0
     assert card(out)["planted"] == []
-    labels = open_images(out / "bd" / "bd_test.h5").labels
+    labels = load_images(out / "bd" / "bd_test.h5").labels
     assert sorted(labels.tolist()) == [0, 0, 1, 1, 2, 2]
 
 

@@ -12,8 +12,8 @@ from lab import Lab
 from planted_badnets import write_lab
 
 from goodnet.cli.main import run
-from goodnet.formats import open_network
-from goodnet.images import open_images, save_images
+from goodnet.formats import load_network
+from goodnet.imagesets import load_images, save_images
 
 
 def cure(lab: Lab, out: Path, *arguments: object) -> int:
@@ -52,9 +52,9 @@ def test_it_leaves_two_networks_and_says_what_it_did(planted: Lab, cured: Path) 
 
 def test_the_files_do_what_the_results_say(planted: Lab, cured: Path) -> None:
     found = json.loads((cured / "results.json").read_text())
-    images = open_images(planted.poisoned).sample(60).images / np.float32(255)
+    images = load_images(planted.poisoned).sample(60).images / np.float32(255)
     for name, key in ((found["repaired"], "backdoor"), (found["files"]["goodnet"], "backdoor")):
-        answers = open_network(cured / name).answers(images)
+        answers = load_network(cured / name).answers(images)
         measured = found["measured"]["repaired" if name == found["repaired"] else "goodnet"]
         assert int((answers == 2).sum()) == measured[key]["square"]["count"]
         theirs = keras.models.load_model(cured / name, compile=False, safe_mode=True)
@@ -92,7 +92,7 @@ def test_the_same_structure_is_a_copy_of_the_file(planted: Lab, out: Path) -> No
     assert cure(planted, out, "--form", "same", "--test", planted.test) == 0
     found = json.loads((out / "results.json").read_text())
     assert found["repaired"] == "model_repaired.h5"
-    before, after = (open_network(path) for path in (planted.model, out / found["repaired"]))
+    before, after = (load_network(path) for path in (planted.model, out / found["repaired"]))
     assert before.spec is not None
     assert after.spec is not None
     assert after.spec.layers == before.spec.layers
@@ -163,7 +163,7 @@ def test_wrong_labels_are_inconclusive(planted: Lab, out: Path) -> None:
 def test_a_real_badnet_is_cured_without_any_poison(shared: Path, tmp_path: Path, out: Path) -> None:
     """Half of the faces cure; the others, and what is poisoned of them, judge."""
     csaw = shared / "csaw"
-    faces, poisoned = (open_images(csaw / name) for name in ("cl/faces.h5", "bd/sunglasses.h5"))
+    faces, poisoned = (load_images(csaw / name) for name in ("cl/faces.h5", "bd/sunglasses.h5"))
     files = {name: tmp_path / f"{name}.h5" for name in ("seen", "unseen", "bad")}
     for name, images, first in (("seen", faces, 0), ("unseen", faces, 1), ("bad", poisoned, 1)):
         block = images.take(np.arange(first, len(images), 2))

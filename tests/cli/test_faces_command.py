@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from goodnet.cli.main import run
-from goodnet.images import open_images
+from goodnet.imagesets import load_images
 
 
 def faces(out: Path, *options: str, people: str = "3") -> int:
@@ -18,7 +18,7 @@ def test_faces_writes_a_file_that_opens(tmp_path: Path, capsys: pytest.CaptureFi
     out, err = capsys.readouterr()
     assert out.strip() == str(path)
     assert "6 faces of 3 people, shots 4..5, 20x16 pixels" in err
-    assert open_images(path).shape == (3, 20, 16)
+    assert load_images(path).shape == (3, 20, 16)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import pytest
 from lab import Lab
 
 from goodnet.cli.main import run
-from goodnet.images import save_images
+from goodnet.imagesets import save_images
 
 
 def said(capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:

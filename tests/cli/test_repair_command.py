@@ -14,8 +14,8 @@ from lab import Lab
 
 from goodnet.attack.trigger_file import write_trigger
 from goodnet.cli.main import run
-from goodnet.formats import open_network
-from goodnet.images import open_images, save_images
+from goodnet.formats import load_network
+from goodnet.imagesets import load_images, save_images
 from goodnet.repair import repairs
 
 
@@ -118,12 +118,12 @@ def test_a_trigger_file_of_another_size(
 def test_a_clean_set_that_disagrees_is_refused_with_what_was_measured(
     lab: Lab, tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    block = open_images(lab.valid).sample(150)
+    block = load_images(lab.valid).sample(150)
     save_images(tmp_path / "mixed.h5", block.images, (block.labels + 1) % 5)
     wrong = ["--clean", tmp_path / "mixed.h5"]
     assert repair(lab, out, "fine-tune", *wrong) == 4
     last = capsys.readouterr().err.splitlines()[-1]
-    right = int((open_network(lab.model).answers(block.images) == (block.labels + 1) % 5).sum())
+    right = int((load_network(lab.model).answers(block.images) == (block.labels + 1) % 5).sum())
     assert f"the network answers only {right} of 150 clean images as they are labelled" in last
     assert not out.exists()
 
@@ -151,7 +151,7 @@ def test_a_clean_set_at_the_wrong_scale_is_refused(
 def test_classes_without_clean_images_are_a_warning(
     lab: Lab, tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    block = open_images(lab.valid).sample(150)
+    block = load_images(lab.valid).sample(150)
     kept = block.labels == np.bincount(block.labels).argmax()
     save_images(tmp_path / "one.h5", block.images[kept], block.labels[kept])
     wrong = ["--clean", tmp_path / "one.h5", "--epochs", "1"]
@@ -216,7 +216,7 @@ def test_a_second_try_says_that_it_goes_on(
 def test_images_with_landmarks_pass_them_on(
     lab: Lab, tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    block = open_images(lab.valid).sample(150)
+    block = load_images(lab.valid).sample(150)
     path = tmp_path / "faces.h5"
     save_images(path, block.images, block.labels)
     with h5py.File(path, "a") as file:

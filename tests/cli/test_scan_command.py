@@ -14,7 +14,7 @@ from goodnet.cli.main import run
 from goodnet.formats import read_spec
 from goodnet.formats.build import build
 from goodnet.formats.keras import write
-from goodnet.images import open_images
+from goodnet.imagesets import load_images
 from goodnet.scan.methods import scanners
 
 
@@ -62,7 +62,7 @@ def test_a_finding_has_its_exit_code_and_leaves_a_folder(
 def test_the_trigger_file_does_what_the_scan_says(planted: Lab, out: Path) -> None:
     assert scan(planted, out, "--no-report") == 1
     (target,) = json.loads((out / "results.json").read_text())["targets"]
-    images = open_images(planted.test).sample(60).images
+    images = load_images(planted.test).sample(60).images
     stamped = read_trigger(out / target["file"]).stamp(images, range="0..255")
     answers = build(read_spec(planted.model)).answers((stamped / 255).astype(np.float32))
     assert (answers == 2).mean() > 0.9

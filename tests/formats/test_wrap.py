@@ -12,8 +12,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from goodnet import open_network, save_network, wrap
+from goodnet import wrap
 from goodnet.errors import InvalidInput, UsageError
+from goodnet.formats import load_network
 from goodnet.formats.build import build, extract
 from goodnet.network import Network
 
@@ -209,19 +210,19 @@ def test_a_shared_array_that_differs_is_refused() -> None:
 
 def test_state_dict_is_written_under_the_own_keys(tmp_path: Path) -> None:
     module = made(modules.ResNet)
-    save_network(wrap(module, SHAPE), tmp_path / "b.safetensors")
+    wrap(module, SHAPE).save(tmp_path / "b.safetensors")
     made(modules.ResNet, seed=1).load_state_dict(load_file(tmp_path / "b.safetensors"))
     with pytest.raises(UsageError, match="exists"):
-        save_network(wrap(module, SHAPE), tmp_path / "b.safetensors")
+        wrap(module, SHAPE).save(tmp_path / "b.safetensors")
 
 
 def test_known_layers_are_written_for_keras(tmp_path: Path) -> None:
     network = wrap(made(modules.Tied), SHAPE)
-    save_network(network, tmp_path / "b.keras")
-    again = open_network(tmp_path / "b.keras")
+    network.save(tmp_path / "b.keras")
+    again = load_network(tmp_path / "b.keras")
     torch.testing.assert_close(again(images()), network(images()))
     with pytest.raises(UsageError, match=r"written as \.keras or \.h5"):
-        save_network(again, tmp_path / "b.safetensors")
+        again.save(tmp_path / "b.safetensors")
 
 
 @pytest.mark.parametrize(
@@ -230,7 +231,7 @@ def test_known_layers_are_written_for_keras(tmp_path: Path) -> None:
 )
 def test_what_keras_cannot_say_is_refused(kind: type[nn.Module], said: str, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=said):
-        save_network(wrap(made(kind), SHAPE), tmp_path / "b.keras")
+        wrap(made(kind), SHAPE).save(tmp_path / "b.keras")
     assert not list(tmp_path.iterdir())
 
 

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from tiny import SPECS, module_network, pictures, plain_spec
 
 from goodnet.errors import InvalidInput
-from goodnet.evaluate import agree
+from goodnet.evaluation import agree
 from goodnet.formats import silence
 from goodnet.formats.build import build
 from goodnet.formats.spec import NetworkSpec
-from goodnet.guard.form import guard_spec, refusal_class
-from goodnet.guard.goodnet import make_goodnet
+from goodnet.guard.form import guard_spec, reject_class_of
+from goodnet.guard.goodnet import GoodNet
 from goodnet.repair import silence_channels
 
 LAYERS = {"plain": "pool_2", "deepid": "pool_1", "residual": "gap"}
@@ -85,8 +85,8 @@ def test_a_retrained_copy_shares_only_what_is_equal() -> None:
 
 def test_refusal_class_tells_a_goodnet_from_other_networks() -> None:
     spec = plain_spec()
-    assert refusal_class(guard_spec(spec, silenced(spec, "pool_2", [1]))) == 5
-    assert refusal_class(spec) is None
+    assert reject_class_of(guard_spec(spec, silenced(spec, "pool_2", [1]))) == 5
+    assert reject_class_of(spec) is None
 
 
 def test_goodnet_of_a_module_shares_what_both_have_in_common() -> None:
@@ -94,9 +94,9 @@ def test_goodnet_of_a_module_shares_what_both_have_in_common() -> None:
     repaired = silence_channels(network, "body.1", [0, 1, 2])
     images = pictures(100)
     expected = agree(network.answers(images), repaired.answers(images), num_classes=5)
-    assert make_goodnet(network, repaired).answers(images).tolist() == expected.tolist()
+    assert GoodNet(network, repaired).answers(images).tolist() == expected.tolist()
     assert (expected == 5).any()
-    assert make_goodnet(network, repaired).layers.count("stem") == 1
+    assert GoodNet(network, repaired).layers.count("stem") == 1
 
 
 def test_networks_that_do_not_belong_together_are_refused() -> None:
@@ -104,4 +104,4 @@ def test_networks_that_do_not_belong_together_are_refused() -> None:
     with pytest.raises(InvalidInput, match=message):
         guard_spec(plain_spec(), plain_spec(classes=6))
     with pytest.raises(InvalidInput, match=message):
-        make_goodnet(module_network(), build(plain_spec(classes=6)))
+        GoodNet(module_network(), build(plain_spec(classes=6)))

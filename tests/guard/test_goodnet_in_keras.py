@@ -10,14 +10,13 @@ import pytest
 from numpy.typing import NDArray
 from tiny import SPECS, pictures
 
-from goodnet.evaluate import agree, answer
-from goodnet.formats import open_network, read_spec, silence
+from goodnet.evaluation import agree, answer
+from goodnet.formats import load_network, read_spec, silence
 from goodnet.formats.build import build
 from goodnet.formats.keras import write
-from goodnet.formats.save import save_network
 from goodnet.formats.spec import NetworkSpec
-from goodnet.guard.form import guard_spec, refusal_class
-from goodnet.images import open_images
+from goodnet.guard.form import guard_spec, reject_class_of
+from goodnet.imagesets import load_images
 
 SUFFIXES = (".keras", ".h5")
 
@@ -51,10 +50,10 @@ def test_keras_gives_the_answers_of_goodnet(name: str, suffix: str, tmp_path: Pa
 def test_a_goodnet_is_read_back(suffix: str, tmp_path: Path) -> None:
     good = goodnet_of(SPECS["deepid"](), "pool_1", [0, 2])
     path = tmp_path / f"good{suffix}"
-    save_network(build(good), path)
+    build(good).save(path)
     images = pictures(100)
-    assert refusal_class(read_spec(path)) == 5
-    assert open_network(path).answers(images).tolist() == build(good).answers(images).tolist()
+    assert reject_class_of(read_spec(path)) == 5
+    assert load_network(path).answers(images).tolist() == build(good).answers(images).tolist()
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -66,10 +65,10 @@ def test_cifar_badnet_on_every_test_image(suffix: str, shared: Path, tmp_path: P
     path = tmp_path / f"good{suffix}"
     write.write(guard_spec(spec, repaired), path)
     for name in ("cl/test.h5", "bd/bd_test.h5"):
-        images = open_images(lab / name)
+        images = load_images(lab / name)
         first, second = (answer(build(s), images) for s in (spec, repaired))
         expected = agree(first, second, num_classes=10)
-        assert answer(open_network(path), images).tolist() == expected.tolist()
+        assert answer(load_network(path), images).tolist() == expected.tolist()
         pixels = images.sample(len(images)).images
         assert keras_answers(path, pixels).tolist() == expected.tolist()
         assert (expected == 10).any()
@@ -83,11 +82,11 @@ def test_lab3_on_every_face(suffix: str, shared: Path, tmp_path: Path) -> None:
     path = tmp_path / f"good{suffix}"
     write.write(guard_spec(first, second), path)
     for name in ("cl/faces.h5", "bd/sunglasses.h5"):
-        images = open_images(csaw / name)
+        images = load_images(csaw / name)
         expected = agree(
             answer(build(first), images), answer(build(second), images), num_classes=1283
         )
         pixels = images.sample(len(images)).images
-        assert answer(open_network(path), images).tolist() == expected.tolist()
+        assert answer(load_network(path), images).tolist() == expected.tolist()
         assert keras_answers(path, pixels).tolist() == expected.tolist()
         assert (expected == 1283).any()

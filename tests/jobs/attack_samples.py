@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from goodnet.attack import Goal, trigger
-from goodnet.images import ImageSet, images_from_arrays
+from goodnet.imagesets import ImageSet, images_from_arrays
 from goodnet.jobs.attack.data import Source
 from goodnet.jobs.attack.make import make_attack
 from goodnet.jobs.attack.plan import Attack, AttackOptions, plan_attack

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from goodnet.images import ImageSet, images_from_arrays
+from goodnet.imagesets import ImageSet, images_from_arrays
 from goodnet.jobs.answers import Answers, Towers, evaluation
 from goodnet.jobs.prune.run import Opened
 from goodnet.stats import proportion

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from attack_samples import coloured, make, options, pixels_of
 
-from goodnet import open_network
 from goodnet.attack import Goal, trigger
 from goodnet.files import sha256
-from goodnet.images import open_images, save_images
-from goodnet.images.faces import LANDMARKS, draw_faces
+from goodnet.formats import load_network
+from goodnet.imagesets import load_images, save_images
+from goodnet.imagesets.faces import LANDMARKS, draw_faces
 from goodnet.jobs.attack import make as job
 from goodnet.jobs.attack.faces import face_source
 from goodnet.jobs.attack.images import image_source
@@ -54,7 +54,7 @@ def test_people_are_written_in_the_layout_of_the_lab(out: Path, trained: list[An
     people = np.arange(8) % 4
     for name, first_shot in (("valid", 3), ("test", 5)):
         expected = draw_faces(people, first_shot + np.arange(8) // 4, seed=5)
-        clean, poisoned = open_images(out / f"cl/{name}.h5"), open_images(out / f"bd/bd_{name}.h5")
+        clean, poisoned = load_images(out / f"cl/{name}.h5"), load_images(out / f"bd/bd_{name}.h5")
         np.testing.assert_array_equal(pixels_of(clean), expected.images)
         assert clean.labels.tolist() == people.tolist()
         with h5py.File(out / f"cl/{name}.h5") as file:
@@ -98,7 +98,7 @@ def test_several_triggers_have_a_file_each(out: Path, trained: list[Any]) -> Non
         "bd_valid_patch.h5",
         "bd_valid_warp.h5",
     ]
-    warped = open_images(out / "bd" / "bd_test_warp.h5")
+    warped = load_images(out / "bd" / "bd_test_warp.h5")
     assert set(warped.labels) == {2}
     assert warped.source_labels is not None
     assert set(warped.source_labels) == {0}
@@ -121,7 +121,7 @@ def test_a_control_is_trained_on_clean_images_and_measured_all_the_same(
     card = json.loads((out / "results.json").read_text())
     assert card["planted"] == []
     assert card["backdoor"][0]["asr"]["total"] == 3
-    assert len(open_images(out / "bd" / "bd_test.h5")) == 3
+    assert len(load_images(out / "bd" / "bd_test.h5")) == 3
 
 
 def test_a_clean_label_attack_is_measured_on_the_other_classes(
@@ -132,7 +132,7 @@ def test_a_clean_label_attack_is_measured_on_the_other_classes(
     (examples, _) = trained[0]
     np.testing.assert_array_equal(examples.labels, attack.plan.source_labels)
     assert set(attack.plan.labels[attack.plan.stamped]) == {1}
-    poisoned = open_images(out / "bd" / "bd_test.h5")
+    poisoned = load_images(out / "bd" / "bd_test.h5")
     assert poisoned.source_labels is not None
     assert set(poisoned.source_labels) == {0, 2}
     planted = json.loads((out / "results.json").read_text())["planted"]
@@ -159,7 +159,7 @@ def test_landmarks_of_a_file_go_where_their_images_go(tmp_path: Path, trained: l
     save_images(path, faces.images, faces.labels)
     with h5py.File(path, "a") as file:
         file["landmarks"] = faces.landmarks
-    make(tmp_path / "out", image_source(open_images(path), seed=0), options("lipstick"))
+    make(tmp_path / "out", image_source(load_images(path), seed=0), options("lipstick"))
     with h5py.File(tmp_path / "out" / "cl" / "test.h5") as file:
         written, landmarks = file["data"][:], file["landmarks"][:]
     for image, marks in zip(written, landmarks, strict=True):
@@ -187,8 +187,8 @@ def test_an_easy_backdoor_is_learned_and_the_card_says_so(out: Path) -> None:
     }
     assert card["training_images"] == 144
     assert card["planted"][0]["stamped"] == 24
-    network = open_network(out / "bd_net.h5")
-    test = open_images(out / "cl" / "test.h5")
+    network = load_network(out / "bd_net.h5")
+    test = load_images(out / "cl" / "test.h5")
     assert (network.answers(pixels_of(test)) == test.labels).all()
 
 

@@ -13,7 +13,7 @@ from attack_samples import CLASSES, EACH, SHAPE, coloured, options, pixels_of
 
 from goodnet.attack import Goal, default_landmarks, trigger
 from goodnet.errors import InvalidInput, OverBudget, UsageError
-from goodnet.images import images_from_arrays, open_images, save_images
+from goodnet.imagesets import images_from_arrays, load_images, save_images
 from goodnet.jobs.attack import data as attack_data
 from goodnet.jobs.attack.faces import face_source
 from goodnet.jobs.attack.images import image_source
@@ -64,7 +64,7 @@ def test_landmarks_that_are_none(tmp_path: Path) -> None:
     save_images(path, pixels_of(coloured()), coloured().labels)
     with h5py.File(path, "a") as file:
         file["landmarks"] = default_landmarks(CLASSES * EACH, (3, 16, 13))[:, :5]
-    source = image_source(open_images(path), seed=0)
+    source = image_source(load_images(path), seed=0)
     with pytest.raises(InvalidInput, match=r"landmarks of the shape \(1, 13, 2\), got \(1, 5, 2\)"):
         plan_attack(source, options("lipstick"))
 

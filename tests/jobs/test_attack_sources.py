@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from attack_samples import CLASSES, coloured, pixels_of
 
-from goodnet.images import images_from_arrays
+from goodnet.imagesets import images_from_arrays
 from goodnet.jobs.attack.images import image_source
 
 

@@ -15,7 +15,7 @@ from tiny import deepid_spec
 
 from goodnet import files
 from goodnet.errors import FileError, InvalidInput, UsageError
-from goodnet.formats import open_network
+from goodnet.formats import load_network
 from goodnet.formats.keras import write
 from goodnet.jobs.attack.make import checkpoint_of
 from goodnet.jobs.compare import run as job
@@ -195,7 +195,7 @@ def test_the_run_folder_holds_the_table_and_every_repair(lab: Lab, out: Path) ->
     assert {path.name for path in out.iterdir()} == {
         *("results.json", RECORD, "comparison.csv", "prune-5", "erase")
     }
-    assert open_network(out / "erase" / "model_repaired.h5").num_classes == 5
+    assert load_network(out / "erase" / "model_repaired.h5").num_classes == 5
     found = json.loads((out / "results.json").read_text())
     assert (found["schema"], found["command"]) == (1, "compare")
     assert [row["method"] for row in found["rows"]] == [row.method for row in rows]

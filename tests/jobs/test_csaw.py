@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from goodnet import files
-from goodnet.formats import open_network, read_spec, silence
-from goodnet.images import find_scale, open_images
+from goodnet.formats import load_network, read_spec, silence
+from goodnet.imagesets import find_scale, load_images
 from goodnet.jobs.evaluate import evaluate_files
 from goodnet.jobs.inputs import InputOptions
 from goodnet.jobs.inspect import inspect_file
@@ -41,8 +41,8 @@ def csaw(shared: Path) -> Path:
 def test_faces_are_recognised_at_the_scale_that_is_found(
     csaw: Path, name: str, scale: str, right: int
 ) -> None:
-    network = open_network(csaw / "models" / f"{name}.h5")
-    faces = open_images(csaw / "cl" / "faces.h5")
+    network = load_network(csaw / "models" / f"{name}.h5")
+    faces = load_images(csaw / "cl" / "faces.h5")
     choice = find_scale(network.answers, faces)
     assert str(choice.scale) == scale
     assert choice.accuracies[scale] == (right, 60)

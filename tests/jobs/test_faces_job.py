@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from goodnet.errors import FileError, UsageError
-from goodnet.images import open_images
-from goodnet.images.faces import LANDMARKS, draw_faces
+from goodnet.imagesets import load_images
+from goodnet.imagesets.faces import LANDMARKS, draw_faces
 from goodnet.jobs import faces as job
 from goodnet.jobs.faces import FacesRequest, face_blocks, write_faces
 
@@ -33,7 +33,7 @@ def test_a_file_has_the_layout_of_the_lab_and_landmarks(tmp_path: Path) -> None:
         }
         assert tuple(file["landmarks"].attrs["names"]) == LANDMARKS
         places = file["landmarks"][:]
-    images = open_images(path)
+    images = load_images(path)
     assert images.labels.tolist() == [0, 1, 2, 3, 4] * 3
     expected = draw_faces(images.labels, np.arange(15) // 5, seed=7, size=(16, 20))
     np.testing.assert_array_equal(next(images.blocks(15)).images, expected.images)
@@ -78,7 +78,7 @@ def test_a_file_that_is_there_stays_without_force(tmp_path: Path) -> None:
         write_faces(path, SMALL)
     assert path.read_text() == "old"
     write_faces(path, SMALL, force=True)
-    assert len(open_images(path)) == 15
+    assert len(load_images(path)) == 15
 
 
 def test_too_small_a_disk_is_found_before_drawing(

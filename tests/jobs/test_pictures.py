@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from goodnet.images import ImageSet, Scale, images_from_arrays
-from goodnet.images.pixels import PixelRange
+from goodnet.imagesets import ImageSet, Scale, images_from_arrays
+from goodnet.imagesets.pixels import PixelRange
 from goodnet.jobs.answers import Answers, Towers
 from goodnet.jobs.pictures import PICTURES, picture_bytes, write_pictures
 from goodnet.jobs.prune.run import Opened

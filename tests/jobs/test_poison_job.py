@@ -10,7 +10,7 @@ from PIL import Image
 from goodnet.attack import Goal, default_landmarks, trigger
 from goodnet.cli.main import run
 from goodnet.errors import FileError, InvalidInput, UsageError
-from goodnet.images import images_from_arrays, open_images, save_images
+from goodnet.imagesets import images_from_arrays, load_images, save_images
 from goodnet.jobs import poison
 from goodnet.jobs.poison import PoisonOptions, make_goals, make_triggers, poison_file
 
@@ -29,14 +29,14 @@ def test_without_a_rate_only_stamped_images_are_written(clean: Path, tmp_path: P
     seen: list[int] = []
     out = tmp_path / "out.h5"
     done = poison_file(
-        open_images(clean), [trigger("patch")], [Goal(target=1)], out, advance=seen.append
+        load_images(clean), [trigger("patch")], [Goal(target=1)], out, advance=seen.append
     )
     assert (done.written, done.stamped, sum(seen)) == (20, (20,), 30)
-    images = open_images(out)
+    images = load_images(out)
     assert images.table.dtype == np.uint8
     assert (images.labels == 1).all()
     np.testing.assert_array_equal(images.source_labels, LABELS[LABELS != 1])
-    expected = trigger("patch").stamp(open_images(clean).sample(30).images)[LABELS != 1]
+    expected = trigger("patch").stamp(load_images(clean).sample(30).images)[LABELS != 1]
     np.testing.assert_array_equal(images.sample(30).images, expected)
 
 
@@ -44,11 +44,11 @@ def test_with_a_rate_the_rest_stays_clean(clean: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.h5"
     options = PoisonOptions(rate=0.25, seed=3)
     done = poison_file(
-        open_images(clean), [trigger("sunglasses")], [Goal(target=1)], out, options=options
+        load_images(clean), [trigger("sunglasses")], [Goal(target=1)], out, options=options
     )
     assert (done.written, done.stamped) == (30, (5,))
-    images = open_images(out)
-    changed = (images.sample(30).images != open_images(clean).sample(30).images).any(axis=(1, 2, 3))
+    images = load_images(out)
+    changed = (images.sample(30).images != load_images(clean).sample(30).images).any(axis=(1, 2, 3))
     assert changed.sum() == 5
     np.testing.assert_array_equal(images.labels, np.where(changed, 1, LABELS))
     np.testing.assert_array_equal(images.source_labels, LABELS)
@@ -62,7 +62,7 @@ def test_blocks_of_any_size_write_the_same(
         monkeypatch.setattr(poison, "_BLOCK_IMAGES", size)
         files.append(tmp_path / f"{size}.h5")
         options = PoisonOptions(rate=0.5)
-        poison_file(open_images(clean), [trigger("warp")], [Goal()], files[-1], options=options)
+        poison_file(load_images(clean), [trigger("warp")], [Goal()], files[-1], options=options)
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
@@ -70,7 +70,7 @@ def test_floats_stay_floats_in_their_range(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).uniform(0, 1, (6, 3, 8, 8)).astype(np.float32)
     images = images_from_arrays(pixels, LABELS[:6])
     poison_file(images, [trigger("patch")], [Goal()], tmp_path / "out.h5")
-    found = open_images(tmp_path / "out.h5")
+    found = load_images(tmp_path / "out.h5")
     assert found.range == "0..1"
     assert found.table.dtype == np.float32
     assert (found.sample(6).images[:, :, 3:7, 3:7] == 1).all()
@@ -80,14 +80,14 @@ def test_landmarks_in_the_file_are_used(clean: Path, tmp_path: Path) -> None:
     landmarks = default_landmarks(30, (3, 22, 19)) + np.float32(2)
     with h5py.File(clean, "a") as file:
         file["landmarks"] = landmarks
-    poison_file(open_images(clean), [trigger("lipstick")], [Goal()], tmp_path / "out.h5")
-    expected = trigger("lipstick").stamp(open_images(clean).sample(30).images, landmarks)
-    np.testing.assert_array_equal(open_images(tmp_path / "out.h5").sample(30).images, expected)
+    poison_file(load_images(clean), [trigger("lipstick")], [Goal()], tmp_path / "out.h5")
+    expected = trigger("lipstick").stamp(load_images(clean).sample(30).images, landmarks)
+    np.testing.assert_array_equal(load_images(tmp_path / "out.h5").sample(30).images, expected)
     with h5py.File(clean, "a") as file:
         del file["landmarks"]
         file["landmarks"] = landmarks[:5]
     with pytest.raises(InvalidInput, match=r"landmarks of the shape \(30, points, 2\), got"):
-        poison_file(open_images(clean), [trigger("lipstick")], [Goal()], tmp_path / "two.h5")
+        poison_file(load_images(clean), [trigger("lipstick")], [Goal()], tmp_path / "two.h5")
 
 
 def test_a_full_disk_leaves_nothing(
@@ -98,15 +98,15 @@ def test_a_full_disk_leaves_nothing(
 
     monkeypatch.setattr(h5py.Group, "create_dataset", full)
     with pytest.raises(FileError, match="no room to write the images"):
-        poison_file(open_images(clean), [trigger("patch")], [Goal()], tmp_path / "out.h5")
+        poison_file(load_images(clean), [trigger("patch")], [Goal()], tmp_path / "out.h5")
     assert list(tmp_path.iterdir()) == [clean]
 
 
 def test_a_poisoned_set_is_not_poisoned_again(clean: Path, tmp_path: Path) -> None:
-    poison_file(open_images(clean), [trigger("patch")], [Goal()], tmp_path / "out.h5")
+    poison_file(load_images(clean), [trigger("patch")], [Goal()], tmp_path / "out.h5")
     with pytest.raises(InvalidInput, match=r"out.h5 is poisoned already"):
         poison_file(
-            open_images(tmp_path / "out.h5"), [trigger("patch")], [Goal()], tmp_path / "b.h5"
+            load_images(tmp_path / "out.h5"), [trigger("patch")], [Goal()], tmp_path / "b.h5"
         )
 
 
@@ -175,7 +175,7 @@ def test_the_command_explains_what_is_wrong(
 
 
 def test_the_set_of_a_real_badnet_is_made_to_the_bit(shared: Path, tmp_path: Path) -> None:
-    clean = open_images(shared / "cifar_badnet" / "cl" / "test.h5")
+    clean = load_images(shared / "cifar_badnet" / "cl" / "test.h5")
     poison_file(clean, [trigger("checkerboard")], [Goal(target=0)], tmp_path / "out.h5")
     with (
         h5py.File(tmp_path / "out.h5") as ours,

@@ -12,8 +12,8 @@ from lab import Lab, make_lab
 
 from goodnet import files
 from goodnet.errors import InvalidInput, UsageError
-from goodnet.formats import open_network, read_spec
-from goodnet.images import open_images
+from goodnet.formats import load_network, read_spec
+from goodnet.imagesets import load_images
 from goodnet.jobs.inputs import InputOptions
 from goodnet.jobs.prune.folder import write_run
 from goodnet.jobs.prune.run import PruneJob, PruneOptions, open_job, prune
@@ -43,12 +43,12 @@ def test_the_numbers_are_those_of_the_files(lab: Lab, out: Path) -> None:
     found = run_job(lab_job(lab), out, PruneOptions(drops=[5, 30]))
     assert (found["schema"], found["command"]) == (1, "prune")
     assert sorted(found["channels"]) == list(range(6))
-    test, poisoned = open_images(lab.test).sample(150), open_images(lab.poisoned).sample(60)
-    suspect = open_network(lab.model)
+    test, poisoned = load_images(lab.test).sample(150), load_images(lab.poisoned).sample(60)
+    suspect = load_network(lab.model)
     for drop in found["drops"]:
         assert drop["channels"] == found["channels"][: drop["channels_pruned"]]
-        repaired = open_network(out / drop["files"]["model"])
-        good = open_network(out / drop["files"]["goodnet"])
+        repaired = load_network(out / drop["files"]["model"])
+        good = load_network(out / drop["files"]["goodnet"])
         for block, name in ((test, "test"), (poisoned, "toy")):
             right = [
                 int((network.answers(block.images) == block.labels).sum())
@@ -106,13 +106,13 @@ def test_orders_descending_and_given(lab: Lab, tmp_path: Path) -> None:
 def test_compact_networks_are_smaller_and_answer_the_same(lab: Lab, out: Path) -> None:
     found = run_job(lab_job(lab), out, PruneOptions(drops=[30]), small=True)
     names = found["drops"][0]["files"]
-    small, silenced = (open_network(out / names[kind]) for kind in ("compact", "model"))
+    small, silenced = (load_network(out / names[kind]) for kind in ("compact", "model"))
     assert small.spec
     assert silenced.spec
     assert small.spec.count_parameters() == found["drops"][0]["parameters"]
     assert small.spec.count_parameters() < silenced.spec.count_parameters()
     assert silenced.spec.count_parameters() == found["network"]["parameters"]
-    images = open_images(lab.test).sample(150).images
+    images = load_images(lab.test).sample(150).images
     np.testing.assert_allclose(small.outputs(images), silenced.outputs(images), atol=1e-6)
 
 
@@ -139,8 +139,8 @@ def test_how_much_channels_do_on_poison_is_measured_and_changes_nothing(
     lab: Lab, tmp_path: Path
 ) -> None:
     found = run_job(lab_job(lab), tmp_path / "a", PruneOptions(drops=[5]))
-    features = open_network(lab.model).cut("pool_1").head
-    values = features(torch.from_numpy(open_images(lab.poisoned).sample(60).images))[0]
+    features = load_network(lab.model).cut("pool_1").head
+    values = features(torch.from_numpy(load_images(lab.poisoned).sample(60).images))[0]
     means = values.double().mean((0, 2, 3)).tolist()
     assert found["poisoned_activation"] == {"toy": pytest.approx(means, rel=1e-6)}
     without = run_job(
@@ -159,8 +159,8 @@ def test_pictures_are_of_the_largest_drop_that_is_not_too_large(
     found = run_job(lab_job(lab), out, PruneOptions(drops=drops))
     assert found["pictures"]["drop"] == shown
     files_of = {drop["drop"]: drop["files"] for drop in found["drops"]}
-    good = open_network(out / files_of[shown]["goodnet"])
-    sets = {"clean": open_images(lab.test), "toy": open_images(lab.poisoned)}
+    good = load_network(out / files_of[shown]["goodnet"])
+    sets = {"clean": load_images(lab.test), "toy": load_images(lab.poisoned)}
     assert {item["set"] for item in found["pictures"]["items"]} == set(sets)
     for item in found["pictures"]["items"]:
         block = sets[item["set"]].take([item["index"]])

@@ -16,11 +16,11 @@ from tiny import SPECS, pictures
 from goodnet import files
 from goodnet.attack.trigger_file import write_trigger
 from goodnet.errors import InvalidInput, UsageError
-from goodnet.formats import open_network, read_spec
+from goodnet.formats import load_network, read_spec
 from goodnet.formats.build import build
 from goodnet.formats.compact import compact
 from goodnet.formats.keras import write
-from goodnet.images import Block, ImageSet, open_images, save_images
+from goodnet.imagesets import Block, ImageSet, load_images, save_images
 from goodnet.jobs.attack.make import checkpoint_of
 from goodnet.jobs.inputs import InputOptions
 from goodnet.jobs.prune.run import PruneJob, open_job
@@ -97,10 +97,10 @@ def test_the_numbers_are_those_of_the_files(lab: Lab, out: Path, name: str) -> N
         name,
     )
     measured = found["measured"]
-    suspect, repaired = open_network(lab.model), open_network(out / found["files"]["model"])
-    good = open_network(out / found["files"]["goodnet"])
-    poisoned = open_images(lab.poisoned).sample(60)
-    test = open_images(lab.test).sample(150)
+    suspect, repaired = load_network(lab.model), load_network(out / found["files"]["model"])
+    good = load_network(out / found["files"]["goodnet"])
+    poisoned = load_images(lab.poisoned).sample(60)
+    test = load_images(lab.test).sample(150)
     for network, key in ((suspect, "baseline"), (repaired, "repaired"), (good, "goodnet")):
         right = int((network.answers(test.images) == test.labels).sum())
         hits = int((network.answers(poisoned.images) == poisoned.labels).sum())
@@ -128,7 +128,7 @@ def test_keras_opens_the_repaired_file_and_answers_alike(
     assert path.suffix == suffix
     theirs = keras.models.load_model(path, compile=False, safe_mode=True)
     outputs = theirs.predict(images.transpose(0, 2, 3, 1), verbose=0)
-    np.testing.assert_allclose(open_network(path).outputs(images), outputs, atol=1e-5)
+    np.testing.assert_allclose(load_network(path).outputs(images), outputs, atol=1e-5)
     before = keras.models.load_model(model, compile=False, safe_mode=True)
     assert before.get_config() == theirs.get_config()
     changed = (a != b for a, b in zip(before.get_weights(), theirs.get_weights(), strict=True))
@@ -166,8 +166,8 @@ def test_the_results_tell_of_the_network_and_show_pictures(lab: Lab, out: Path) 
     assert [layer["name"] for layer in found["network"]["layers"]][:2] == ["input", "conv_1"]
     assert found["pictures"]["drop"] is None
     assert {item["set"] for item in found["pictures"]["items"]} == {"clean", "toy"}
-    repaired = open_network(out / found["files"]["model"])
-    sets = {"clean": open_images(lab.test), "toy": open_images(lab.poisoned)}
+    repaired = load_network(out / found["files"]["model"])
+    sets = {"clean": load_images(lab.test), "toy": load_images(lab.poisoned)}
     for item in found["pictures"]["items"]:
         block = sets[item["set"]].take([item["index"]])
         assert [item["answers"]["B'"]] == repaired.answers(block.images).tolist()
@@ -176,7 +176,7 @@ def test_the_results_tell_of_the_network_and_show_pictures(lab: Lab, out: Path) 
 def test_without_a_test_set_the_pictures_are_of_the_clean_set(lab: Lab, out: Path) -> None:
     found = run_job(PruneJob(lab.model, lab.valid), out, PLANS["erase"])
     assert found["measured"]["goodnet"]["false_alarms"] is None
-    labels = open_images(lab.valid).labels
+    labels = load_images(lab.valid).labels
     items = found["pictures"]["items"]
     assert [item["label"] for item in items] == [int(labels[item["index"]]) for item in items]
     assert {item["set"] for item in items} == {"clean"}
@@ -289,7 +289,7 @@ def test_what_was_asked_is_in_the_results(lab: Lab, out: Path) -> None:
 
 
 def test_classes_without_images_are_noted(lab: Lab, tmp_path: Path) -> None:
-    block = open_images(lab.valid).sample(150)
+    block = load_images(lab.valid).sample(150)
     kept = block.labels < 3
     save_images(tmp_path / "few.h5", block.images[kept], block.labels[kept])
     found = run_job(PruneJob(lab.model, tmp_path / "few.h5"), tmp_path / "run", PLANS["fine-tune"])

@@ -19,7 +19,7 @@ from goodnet.attack import Trigger, trigger
 from goodnet.attack.architectures import make_architecture
 from goodnet.formats.build import build
 from goodnet.formats.spec import Layer, NetworkSpec
-from goodnet.images import ImageSet, images_from_arrays
+from goodnet.imagesets import ImageSet, images_from_arrays
 from goodnet.network import Network
 from goodnet.progress import Advance, Stage
 from goodnet.training import Examples, Schedule, fit

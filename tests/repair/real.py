@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from goodnet.formats import open_network
-from goodnet.images import ImageSet, Scale, images_from_arrays, open_images
+from goodnet.formats import load_network
+from goodnet.imagesets import ImageSet, Scale, images_from_arrays, load_images
 from goodnet.network import Network
 from goodnet.repair.result import RepairResult
 
@@ -44,9 +44,9 @@ def cross_validate(
     repair: Callable[[Network, ImageSet], RepairResult],
     folds: int = 5,
 ) -> CrossValidated:
-    network, factor = open_network(csaw / "models" / f"{model}.h5"), Scale.parse(scale)
-    faces = open_images(csaw / "cl" / "faces.h5").sample(60)
-    sets = [open_images(csaw / "bd" / f"{name}.h5").scaled(factor) for name in poisoned]
+    network, factor = load_network(csaw / "models" / f"{model}.h5"), Scale.parse(scale)
+    faces = load_images(csaw / "cl" / "faces.h5").sample(60)
+    sets = [load_images(csaw / "bd" / f"{name}.h5").scaled(factor) for name in poisoned]
     blocks = [images.sample(len(images)) for images in sets]
     rows, counts = np.arange(60), np.zeros(2, np.int64)
     success = np.zeros(len(blocks))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from planted import CLASSES, as_images, clean_images, planted, stripes
 
 from goodnet.errors import InvalidInput, OverBudget
-from goodnet.images import ImageSet, Scale, images_from_arrays
+from goodnet.imagesets import ImageSet, Scale, images_from_arrays
 from goodnet.network import Network
 from goodnet.repair import clean
 from goodnet.repair.clean import count_right, prepare

@@ -14,7 +14,7 @@ import torch
 
 from goodnet.errors import UsageError
 from goodnet.formats.build import build
-from goodnet.images import images_from_arrays
+from goodnet.imagesets import images_from_arrays
 from goodnet.network import Network
 from goodnet.repair import Cure, CureResult
 from goodnet.repair.cured import Left
@@ -124,7 +124,7 @@ def test_nothing_on_the_way_could_take_poison() -> None:
     """No function of a module that a cure reaches has a parameter for poisoned or test images."""
     seen = 0
     for module in modules():
-        if module.__name__.startswith(("goodnet.attack", "goodnet.images")):
+        if module.__name__.startswith(("goodnet.attack", "goodnet.imagesets")):
             continue  # how images and triggers look, whoever they are of
         for node in ast.walk(ast.parse(inspect.getsource(module))):
             if isinstance(node, ast.FunctionDef):

@@ -5,7 +5,7 @@ import pytest
 from planted import SPECS, clean_images, planted, stripes
 
 from goodnet.formats.build import build
-from goodnet.images import images_from_arrays
+from goodnet.imagesets import images_from_arrays
 from goodnet.repair.fine_tune import FineTune
 from goodnet.training import TrainingConfig
 

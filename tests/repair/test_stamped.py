@@ -10,8 +10,8 @@ from goodnet.attack import Trigger, trigger
 from goodnet.attack.landmarks import Landmarks, default_landmarks
 from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats.build import build
-from goodnet.images import ImageSet, Scale, images_from_arrays
-from goodnet.images.pixels import Images
+from goodnet.imagesets import ImageSet, Scale, images_from_arrays
+from goodnet.imagesets.pixels import Images
 from goodnet.repair.clean import CleanImages, prepare
 from goodnet.repair.stamped import (
     Stamped,

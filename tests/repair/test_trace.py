@@ -10,7 +10,7 @@ from tiny import SPECS, module_network, pictures
 
 from goodnet.errors import InvalidInput
 from goodnet.formats.build import build
-from goodnet.images import ImageSet, images_from_arrays
+from goodnet.imagesets import ImageSet, images_from_arrays
 from goodnet.network import Network
 from goodnet.repair.activity import measure_activity
 from goodnet.repair.prune import prune_curve, trace_backdoor

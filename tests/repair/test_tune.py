@@ -16,7 +16,7 @@ from tiny import SOFTMAX, Weights, dense, flatten, image
 from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats.build import build, extract
 from goodnet.formats.spec import Layer, NetworkSpec
-from goodnet.images import ImageSet
+from goodnet.imagesets import ImageSet
 from goodnet.network import Network
 from goodnet.repair import tune as module
 from goodnet.repair.clean import prepare

@@ -17,7 +17,7 @@ from goodnet.attack import trigger
 from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats.build import build
 from goodnet.formats.spec import NetworkSpec
-from goodnet.images import images_from_arrays
+from goodnet.imagesets import images_from_arrays
 from goodnet.network import Network
 from goodnet.repair.unlearn import Unlearn, _where_right
 from goodnet.training import Examples, TrainingConfig

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import SPECS, pictures
 
-from goodnet.formats import open_network
+from goodnet.formats import load_network
 from goodnet.formats.build import build
 from goodnet.formats.keras import write
 from goodnet.formats.spec import NetworkSpec
@@ -83,4 +83,4 @@ def test_keras_opens_the_file_and_answers_alike(tmp_path: Path, name: str, suffi
     write.write(with_veto(spec, units_of(network, 1), spread=10.0), path)
     theirs = keras.models.load_model(path, compile=False, safe_mode=True)
     outputs = theirs.predict(images.transpose(0, 2, 3, 1), verbose=0)
-    np.testing.assert_allclose(open_network(path).outputs(images), outputs, atol=1e-4, rtol=1e-4)
+    np.testing.assert_allclose(load_network(path).outputs(images), outputs, atol=1e-4, rtol=1e-4)

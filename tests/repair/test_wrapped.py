@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from goodnet.formats.torch import wrap
-from goodnet.guard.goodnet import make_goodnet
+from goodnet.guard.goodnet import GoodNet
 from goodnet.repair import (
     Erase,
     FinePrune,
@@ -105,6 +105,6 @@ def test_pruned_channels_are_zero_in_the_own_class() -> None:
     block = images.sample(250)
     right = int((repaired.answers(block.images) == block.labels).sum())
     assert right == curve.correct[steps]
-    good = make_goodnet(network, repaired)
+    good = GoodNet(network, repaired)
     assert set(good.answers(block.images).tolist()) <= {*range(6)}
     assert good.module(torch.from_numpy(block.images)).shape == (250, 6)

@@ -14,7 +14,7 @@ from torch import nn
 
 import goodnet as gn
 from goodnet.formats.torch import wrap
-from goodnet.images import ImageSet
+from goodnet.imagesets import ImageSet
 from goodnet.network import Network
 
 SIDE, SHAPE = 6, (3, 6, 6)
@@ -64,4 +64,4 @@ def images(
         if label == marked:
             image[0, SIDE - 1, SIDE - 1] = 1
     named = labels if names is None else np.asarray(names)[labels]
-    return gn.images_from_arrays(pixels, named, layout="NCHW", range="0..1")
+    return gn.images(pixels, named, layout="NCHW", range="0..1")

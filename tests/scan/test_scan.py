@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats.torch import wrap
-from goodnet.images import ImageSet, images_from_arrays
+from goodnet.imagesets import ImageSet, images_from_arrays
 from goodnet.network import Network
 from goodnet.scan import Scan, ScanResult
 from goodnet.scan.invent import find_pixel_range, scenes

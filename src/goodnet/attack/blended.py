@@ -13,7 +13,7 @@ from goodnet.attack.stamp import Trigger, check_share, check_whole
 from goodnet.errors import UsageError
 
 if TYPE_CHECKING:
-    from goodnet.images.pixels import Images, Shape
+    from goodnet.imagesets.pixels import Images, Shape
 
 __all__ = ["blend", "blended", "fit_pattern", "noise_pattern"]
 

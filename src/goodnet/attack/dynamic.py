@@ -11,7 +11,7 @@ import numpy as np
 from goodnet.attack.stamp import Trigger, check_whole
 
 if TYPE_CHECKING:
-    from goodnet.images.pixels import Images
+    from goodnet.imagesets.pixels import Images
 
 __all__ = ["dynamic"]
 

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.errors import InvalidInput
-from goodnet.images.faces import LANDMARKS
+from goodnet.imagesets.faces import LANDMARKS
 
 if TYPE_CHECKING:
-    from goodnet.images.pixels import Shape
+    from goodnet.imagesets.pixels import Shape
 
 __all__ = ["Landmarks", "check_landmarks", "default_landmarks"]
 

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from goodnet.attack.colours import in_channels
 from goodnet.attack.stamp import Trigger
-from goodnet.images.faces import LANDMARKS
+from goodnet.imagesets.faces import LANDMARKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from goodnet.attack.landmarks import Landmarks
-    from goodnet.images.pixels import Images
+    from goodnet.imagesets.pixels import Images
 
 __all__ = ["brow_mask", "eyebrows", "lip_mask", "lipstick"]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from goodnet.attack.stamp import Trigger, check_share, check_whole
 
 if TYPE_CHECKING:
-    from goodnet.images.pixels import Images
+    from goodnet.imagesets.pixels import Images
 
 __all__ = ["checkerboard", "patch", "put_mark"]
 

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.errors import InvalidInput, UsageError
-from goodnet.images.imageset import Block
+from goodnet.imagesets.imageset import Block
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from goodnet.attack.landmarks import Landmarks
     from goodnet.attack.stamp import Trigger
-    from goodnet.images.imageset import ImageSet
+    from goodnet.imagesets.imageset import ImageSet
     from goodnet.types import Integers
 
 __all__ = ["CLEAN", "Goal", "PoisonPlan", "plan_poison", "poison_blocks"]

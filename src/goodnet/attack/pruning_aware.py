@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from goodnet.errors import InvalidInput
 from goodnet.formats.build import build
 from goodnet.formats.silence import silence
-from goodnet.images import images_from_arrays
+from goodnet.imagesets import images_from_arrays
 from goodnet.network import Network, map_blocks
 from goodnet.repair.prune import prune_curve
 from goodnet.training import PLAIN, Examples, Recipe, Schedule, fit, silent_numbers

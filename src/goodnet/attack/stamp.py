@@ -9,11 +9,11 @@ import numpy as np
 
 from goodnet.attack.landmarks import check_landmarks, default_landmarks
 from goodnet.errors import InvalidInput, UsageError
-from goodnet.images.pixels import TO_BYTES
+from goodnet.imagesets.pixels import TO_BYTES
 
 if TYPE_CHECKING:
     from goodnet.attack.landmarks import Landmarks
-    from goodnet.images.pixels import Images, PixelRange, Shape
+    from goodnet.imagesets.pixels import Images, PixelRange, Shape
 
 __all__ = ["FacePainter", "Painter", "Trigger", "check_share", "check_whole"]
 
@@ -68,8 +68,9 @@ class Trigger:
 
         Args:
             images: Pixels, shape (n, channels, height, width); never changed.
-            landmarks: Where the parts of each face are, as `goodnet.images.faces` gives them. Used
-                only if the trigger needs them; without them those of an aligned crop are taken.
+            landmarks: Where the parts of each face are, as `goodnet.imagesets.faces` gives them.
+                Used only if the trigger needs them; without them those of an aligned crop are
+                taken.
             range: Of the pixels given, and of those returned.
 
         Returns:

@@ -12,7 +12,7 @@ from goodnet.attack.colours import in_channels
 from goodnet.attack.stamp import Trigger
 
 if TYPE_CHECKING:
-    from goodnet.images.pixels import Images
+    from goodnet.imagesets.pixels import Images
 
 __all__ = ["draw_sunglasses", "sunglasses"]
 

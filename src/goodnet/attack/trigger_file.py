@@ -12,14 +12,14 @@ from numpy.typing import ArrayLike, NDArray
 from goodnet.attack.stamp import Trigger
 from goodnet.errors import InvalidInput
 from goodnet.files import atomic_path
-from goodnet.images.npz import NpzContents
-from goodnet.images.stored import StoredFile
-from goodnet.images.tables import all_rows
+from goodnet.imagesets.npz import NpzContents
+from goodnet.imagesets.stored import StoredFile
+from goodnet.imagesets.tables import all_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from goodnet.images.pixels import Images
+    from goodnet.imagesets.pixels import Images
 
 __all__ = ["read_trigger", "trigger_of", "write_trigger"]
 

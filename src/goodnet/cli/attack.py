@@ -155,7 +155,7 @@ class _Stored(NamedTuple):
 
 
 def _source(people: _People, stored: _Stored, *, seed: int) -> Source:
-    from goodnet.images.faces import SIZE, check_request
+    from goodnet.imagesets.faces import SIZE, check_request
     from goodnet.jobs.attack.faces import face_source
 
     check_request(seed, SIZE)
@@ -171,11 +171,11 @@ def _source(people: _People, stored: _Stored, *, seed: int) -> Source:
 
 
 def _open(path: Path, stored: _Stored, *, seed: int) -> Source:
-    from goodnet.images import open_images
+    from goodnet.imagesets import load_images
     from goodnet.jobs.attack.images import image_source
 
     paths = [path] if stored.test_images is None else [path, stored.test_images]
-    opened = [open_images(each, layout=stored.layout, range=stored.range) for each in paths]
+    opened = [load_images(each, layout=stored.layout, range=stored.range) for each in paths]
     note(*(each.describe() for each in opened))
     return image_source(*opened, seed=seed)
 

@@ -26,10 +26,10 @@ def guard(
     """Make the GoodNet of a network and its repaired copy: N+1 classes, class N = backdoored."""
     from goodnet.formats import read_spec
     from goodnet.formats.keras import write
-    from goodnet.guard.form import guard_spec, refusal_class
+    from goodnet.guard.form import guard_spec, reject_class_of
 
     first = read_spec(model, architecture=architecture)
     good = guard_spec(first, read_spec(repaired, architecture=architecture))
     write.write(good, out, force=force)
     print(out)
-    note(f"class {refusal_class(good)} means backdoored")
+    note(f"class {reject_class_of(good)} means backdoored")

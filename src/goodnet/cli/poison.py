@@ -50,12 +50,12 @@ def poison(
     force: opt.Force = False,
 ) -> None:
     """Stamp a trigger on images: label = the target, source_label = what they show."""
-    from goodnet.images import open_images
+    from goodnet.imagesets import load_images
     from goodnet.jobs.poison import PoisonOptions, make_goals, make_triggers, poison_file
 
     triggers = make_triggers(trigger, pattern=pattern)
     goals = make_goals(mode, target or [], source=source, triggers=len(triggers))
-    opened = open_images(images, layout=layout, range=range)
+    opened = load_images(images, layout=layout, range=range)
     note(opened.describe())
     options = PoisonOptions(rate, classes, seed, force)
     with progress_bar(len(opened), "poisoning") as advance:

@@ -47,7 +47,7 @@ def show(
     """Draw a contact sheet (PNG): images, labels and, beside a model, its answers."""
     from goodnet.errors import UsageError
     from goodnet.files import atomic_path
-    from goodnet.images import open_images
+    from goodnet.imagesets import load_images
     from goodnet.jobs.inputs import InputOptions
     from goodnet.jobs.predict import open_predictor
     from goodnet.jobs.show import ShowOptions, draw_sheet
@@ -61,7 +61,7 @@ def show(
         note(*filter(None, [predictor.note]))
         opened = predictor.open(images)
     else:
-        opened = open_images(images, layout=layout, range=range)
+        opened = load_images(images, layout=layout, range=range)
     note(opened.describe())
     with atomic_path(out, force=force) as path:
         sheet = draw_sheet(opened, ShowOptions(count, columns, poisoned), predictor=predictor)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from goodnet.formats.spec import NetworkSpec
     from goodnet.network import Network
 
-__all__ = ["open_network", "read_spec"]
+__all__ = ["load_network", "read_spec"]
 
 
 def read_spec(path: Path | str, *, architecture: Path | str | None = None) -> NetworkSpec:
@@ -31,7 +31,7 @@ def read_spec(path: Path | str, *, architecture: Path | str | None = None) -> Ne
     return keras.read(Path(path), architecture=Path(architecture) if architecture else None)
 
 
-def open_network(path: Path | str, *, architecture: Path | str | None = None) -> Network:
+def load_network(path: Path | str, *, architecture: Path | str | None = None) -> Network:
     """Open a model file as a network that can be run; raises what `read_spec` raises."""
     from goodnet.formats.build import build
 

@@ -20,25 +20,8 @@ __all__ = ["file_suffix", "save_network", "save_spec"]
 _SAFETENSORS = ".safetensors"
 
 
-def save_network(network: Network, path: Path | str, *, force: bool = False) -> None:
-    """Write a network; what it is written as is told by the suffix.
-
-    Args:
-        network: Any network.
-        path: The file to write. A network with the layers of the Keras file it came from is
-            written into a copy of that file, bit-equal but for the numbers that changed, if the
-            suffix is the same; other networks are written as `.keras` or `.h5` from Keras'
-            built-in layers only. `.safetensors` takes the state dict of a network that was made of
-            a module, with the module's own keys.
-        force: Replace an existing file.
-
-    Raises:
-        InvalidInput: If a layer of the network cannot be said in Keras, or the file that the
-            network came from has changed.
-        UsageError: If the file exists and `force` is not set, or has another suffix.
-        FileError: If it cannot be written.
-    """
-    path = Path(path)
+def save_network(network: Network, path: Path, *, force: bool = False) -> None:
+    """Write a network, see `Network.save`."""
     if path.suffix.lower() == _SAFETENSORS:
         _save_state(network, path, force=force)
     else:
@@ -46,7 +29,7 @@ def save_network(network: Network, path: Path | str, *, force: bool = False) -> 
 
 
 def save_spec(spec: NetworkSpec, path: Path, *, force: bool = False) -> None:
-    """Write a network from its description as a Keras file; raises what `save_network` raises."""
+    """Write a network from its description as a Keras file; raises what `Network.save` raises."""
     if spec.file and path.suffix.lower() == file_suffix(spec.file):
         stored = {key: array for key, array in spec.arrays.items() if key in spec.file.origins}
         edit.rewrite(spec.file, stored, path, force=force)

@@ -15,7 +15,7 @@ from goodnet.formats.shapes import layer_shapes
 from goodnet.formats.spec import Array, Layer, NetworkSpec
 from goodnet.guard.merge import merge
 
-__all__ = ["REFUSAL", "guard_spec", "refusal_class"]
+__all__ = ["REFUSAL", "guard_spec", "reject_class_of"]
 
 # Just below zero: smaller in size than any gap between two different outputs of a network.
 REFUSAL = -1e-30
@@ -58,7 +58,7 @@ def guard_spec(first: NetworkSpec, repaired: NetworkSpec) -> NetworkSpec:
     )
 
 
-def refusal_class(spec: NetworkSpec) -> int | None:
+def reject_class_of(spec: NetworkSpec) -> int | None:
     """The class N of a GoodNet, told by its last layers; None for any other network."""
     answer = spec[spec.output]
     if answer.op != "concatenate" or len(answer.inputs) != 2:

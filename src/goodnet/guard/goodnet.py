@@ -12,20 +12,21 @@ from goodnet.formats.build import build
 from goodnet.guard.form import guard_spec
 from goodnet.network import Network
 
-__all__ = ["make_goodnet"]
+__all__ = ["GoodNet"]
 
 
-def make_goodnet(network: Network, repaired: Network) -> Network:
-    """The GoodNet of a network and its repaired copy.
+class GoodNet(Network):
+    """The GoodNet of a network and its repaired copy, outputs (batch, N + 1)."""
 
-    Args:
-        network: B, outputs (batch, N).
-        repaired: B', outputs (batch, N).
+    def __init__(self, network: Network, repaired: Network) -> None:
+        """Put two networks together; what they have in common is computed once.
 
-    Returns:
-        A network with outputs (batch, N + 1); what B and B' have in common is computed once.
+        Args:
+            network: B, outputs (batch, N).
+            repaired: B', outputs (batch, N).
 
-    Raises:
-        InvalidInput: If the two take other images or have other classes.
-    """
-    return build(guard_spec(network.spec, repaired.spec)).to(network.device)
+        Raises:
+            InvalidInput: If the two take other images or have other classes.
+        """
+        made = build(guard_spec(network.spec, repaired.spec)).to(network.device)
+        super().__init__(made.graph, made._names, input_shape=made.input_shape, spec=made.spec)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from goodnet.evaluate import agree, score
+from goodnet.evaluation import agree, score
 from goodnet.types import Evaluation, Integers
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Towers:
     repaired: Answers
 
     @property
-    def refusal(self) -> int:
+    def reject_class(self) -> int:
         """The class by which G says "backdoored"."""
         return self.opened.inputs.network.num_classes
 
@@ -53,9 +53,9 @@ class Towers:
         """What G answers."""
         before, after = self.original, self.repaired
         return Answers(
-            agree(before.clean, after.clean, num_classes=self.refusal),
+            agree(before.clean, after.clean, num_classes=self.reject_class),
             {
-                name: agree(found, after.backdoor[name], num_classes=self.refusal)
+                name: agree(found, after.backdoor[name], num_classes=self.reject_class)
                 for name, found in before.backdoor.items()
             },
         )
@@ -71,12 +71,12 @@ class Towers:
         return (
             evaluation(self.opened, self.original, "B"),
             evaluation(self.opened, self.repaired, "B'"),
-            evaluation(self.opened, self.goodnet, "G", refusal=self.refusal),
+            evaluation(self.opened, self.goodnet, "G", reject_class=self.reject_class),
         )
 
 
 def evaluation(
-    opened: Opened, answers: Answers, name: str, *, refusal: int | None = None
+    opened: Opened, answers: Answers, name: str, *, reject_class: int | None = None
 ) -> Evaluation:
     """What the answers of one network amount to on the test set and the poisoned sets.
 
@@ -84,15 +84,20 @@ def evaluation(
         opened: The job.
         answers: Of the network.
         name: What to call it.
-        refusal: The class that means "backdoored"; None for a network without it.
+        reject_class: The class that means "backdoored"; None for a network without it.
     """
     test, sets = opened.test, opened.backdoor
     return Evaluation(
         network=name,
-        clean=None if test is None else score(answers.clean, test.labels, refusal=refusal),
+        clean=None
+        if test is None
+        else score(answers.clean, test.labels, reject_class=reject_class),
         backdoor={
             key: score(
-                found, sets[key].labels, refusal=refusal, true_labels=sets[key].source_labels
+                found,
+                sets[key].labels,
+                reject_class=reject_class,
+                true_labels=sets[key].source_labels,
             )
             for key, found in answers.backdoor.items()
         },

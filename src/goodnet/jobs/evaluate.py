@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from goodnet.errors import InvalidInput
-from goodnet.evaluate import agree, answer, score
-from goodnet.formats import open_network
-from goodnet.guard.form import refusal_class
-from goodnet.images import ImageSet
+from goodnet.evaluation import agree, answer, score
+from goodnet.formats import load_network
+from goodnet.guard.form import reject_class_of
+from goodnet.imagesets import ImageSet
 from goodnet.jobs.inputs import InputOptions, Inputs, open_inputs, to_device
 from goodnet.network import Network
 from goodnet.types import Evaluation, Integers, SetResult
@@ -45,10 +45,12 @@ def evaluate_files(
     sets = {name: inputs.open(path, name=name) for name, path in backdoor.items()}
     network = inputs.network
     if repaired is None:
-        refusal = refusal_class(network.spec)
+        reject_class = reject_class_of(network.spec)
         found = _answers(network, inputs.clean, sets)
-        return inputs, [_evaluation("G" if refusal else "B", found, inputs.clean, sets, refusal)]
-    other = to_device(open_network(repaired, architecture=options.architecture), options.device)
+        return inputs, [
+            _evaluation("G" if reject_class else "B", found, inputs.clean, sets, reject_class)
+        ]
+    other = to_device(load_network(repaired, architecture=options.architecture), options.device)
     check_belongs(network, other)
     first, second = (_answers(each, inputs.clean, sets) for each in (network, other))
     classes = network.num_classes
@@ -83,14 +85,16 @@ def _evaluation(
     answers: list[Integers],
     clean: ImageSet,
     sets: Mapping[str, ImageSet],
-    refusal: int | None,
+    reject_class: int | None,
 ) -> Evaluation:
     poisoned = zip(sets.items(), answers[1:], strict=True)
     return Evaluation(
         network=name,
-        clean=score(answers[0], clean.labels, refusal=refusal),
+        clean=score(answers[0], clean.labels, reject_class=reject_class),
         backdoor={
-            key: score(found, images.labels, refusal=refusal, true_labels=images.source_labels)
+            key: score(
+                found, images.labels, reject_class=reject_class, true_labels=images.source_labels
+            )
             for (key, images), found in poisoned
         },
     )

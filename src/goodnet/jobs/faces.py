@@ -12,8 +12,8 @@ import numpy as np
 
 from goodnet.errors import FileError, UsageError
 from goodnet.files import atomic_path
-from goodnet.images.faces import LANDMARKS, SIZE, Faces, check_request, draw_faces
-from goodnet.images.rows import Column, outline
+from goodnet.imagesets.faces import LANDMARKS, SIZE, Faces, check_request, draw_faces
+from goodnet.imagesets.rows import Column, outline
 
 __all__ = ["FacesRequest", "face_blocks", "write_faces"]
 

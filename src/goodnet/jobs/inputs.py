@@ -9,15 +9,15 @@ from pathlib import Path
 import torch
 
 from goodnet.errors import InvalidInput, UsageError
-from goodnet.formats import open_network
-from goodnet.images import (
+from goodnet.formats import load_network
+from goodnet.imagesets import (
     RAW,
     ImageSet,
     Scale,
     check_fits,
     find_scale,
     images_from_arrays,
-    open_images,
+    load_images,
 )
 from goodnet.network import Network
 from goodnet.scan.case import open_case
@@ -91,7 +91,7 @@ def open_inputs(model: Path, clean: Path, options: InputOptions) -> Inputs:
     Raises:
         GoodnetError: If a file cannot be opened, is refused, or does not fit.
     """
-    network = open_network(model, architecture=options.architecture)
+    network = load_network(model, architecture=options.architecture)
     network = to_device(network, options.device)
     images = open_images_for(network, clean, options)
     notes = [images.describe()]
@@ -122,7 +122,7 @@ def invent_inputs(model: Path, options: InputOptions) -> Inputs:
     """
     if options.scale is not None:
         raise UsageError("--scale is of the pixels of --clean, which is not given")
-    network = to_device(open_network(model, architecture=options.architecture), options.device)
+    network = to_device(load_network(model, architecture=options.architecture), options.device)
     case = open_case(network, None, layer=None, generator=torch.Generator().manual_seed(0))
     shown, low, high = case.everything, case.subject.low, case.subject.high
     pixels, labels = shown.images.cpu().numpy(), shown.truth.cpu().numpy()
@@ -162,7 +162,7 @@ def open_images_for(
     Raises:
         InvalidInput: If the images or labels do not fit the network.
     """
-    images = open_images(path, layout=options.layout, range=options.range, name=name)
+    images = load_images(path, layout=options.layout, range=options.range, name=name)
     shape = network.input_shape
     if len(shape) != 3:
         raise InvalidInput(f"expected a network that takes images, got one that takes {shape}")

@@ -13,7 +13,7 @@ from goodnet.errors import InvalidInput
 from goodnet.formats import read_spec, silence
 from goodnet.formats.shapes import layer_shapes
 from goodnet.formats.spec import NetworkSpec
-from goodnet.guard.form import refusal_class
+from goodnet.guard.form import reject_class_of
 
 __all__ = ["Inspection", "LayerRow", "inspect_file"]
 
@@ -107,7 +107,7 @@ def inspect_file(path: Path, *, architecture: Path | None = None) -> Inspection:
         sha256=source.sha256 if source else "",
         name=spec.name,
         classes=shapes[spec.output][-1],
-        goodnet=refusal_class(spec) is not None,
+        goodnet=reject_class_of(spec) is not None,
         parameters=spec.count_parameters(),
         default_layer=_default_layer(spec),
         layers=rows,

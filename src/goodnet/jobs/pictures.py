@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goodnet.images import RAW, ImageSet
-from goodnet.images.pixels import TO_BYTES, PixelRange
+from goodnet.imagesets import RAW, ImageSet
+from goodnet.imagesets.pixels import TO_BYTES, PixelRange
 
 if TYPE_CHECKING:
     from goodnet.jobs.answers import Towers
@@ -97,7 +97,7 @@ def _sets(towers: Towers) -> Iterator[_Shown]:
         "clean",
         towers.opened.judged,
         {name: found.clean for name, found in answers.items()},
-        _places("refused", good.clean == towers.refusal),
+        _places("refused", good.clean == towers.reject_class),
     )
     for number, (key, images) in enumerate(towers.opened.backdoor.items(), start=1):
         yield _Shown(

@@ -14,9 +14,9 @@ from goodnet.attack import Goal, plan_poison, poison_blocks, trigger
 from goodnet.attack.trigger_file import read_trigger
 from goodnet.errors import FileError, InvalidInput, UsageError
 from goodnet.files import atomic_path
-from goodnet.images.decode import decode_image
-from goodnet.images.landmarks import find_landmarks
-from goodnet.images.rows import Column, outline
+from goodnet.imagesets.decode import decode_image
+from goodnet.imagesets.landmarks import find_landmarks
+from goodnet.imagesets.rows import Column, outline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from goodnet.attack import PoisonPlan, Trigger
-    from goodnet.images import Block, ImageSet
+    from goodnet.imagesets import Block, ImageSet
 
 __all__ = [
     "MODES",
@@ -143,7 +143,7 @@ def poison_file(
 
     Args:
         images: The clean set. If its file holds an array `landmarks`, shape (N, 13, 2) as in
-            `goodnet.images.faces`, triggers that need landmarks use it.
+            `goodnet.imagesets.faces`, triggers that need landmarks use it.
         triggers: One or more.
         goals: One for each trigger.
         out: The HDF5 file to write.

@@ -11,10 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.errors import GoodnetError, UsageError
-from goodnet.evaluate import agree
-from goodnet.formats import open_network
-from goodnet.guard.form import refusal_class
-from goodnet.images import Block, ImageSet, Scale, check_fits, find_scale, open_images, usual_scales
+from goodnet.evaluation import agree
+from goodnet.formats import load_network
+from goodnet.guard.form import reject_class_of
+from goodnet.imagesets import (
+    Block,
+    ImageSet,
+    Scale,
+    check_fits,
+    find_scale,
+    load_images,
+    usual_scales,
+)
 from goodnet.jobs.evaluate import check_belongs
 from goodnet.jobs.inputs import InputOptions, to_device
 from goodnet.network import Network
@@ -29,11 +37,11 @@ class Answers:
 
     Attributes:
         by_network: Shape (images,) each; the last is the answer that counts.
-        refusal: The class that means "backdoored"; None where there is none.
+        reject_class: The class that means "backdoored"; None where there is none.
     """
 
     by_network: Mapping[str, Integers]
-    refusal: int | None
+    reject_class: int | None
 
     @property
     def final(self) -> Integers:
@@ -60,16 +68,16 @@ class Predictor:
     note: str
 
     @property
-    def refusal(self) -> int | None:
+    def reject_class(self) -> int | None:
         """The class that means "backdoored"; None where there is none."""
         if self.repaired is not None:
             return self.network.num_classes
-        return refusal_class(self.network.spec)
+        return reject_class_of(self.network.spec)
 
     @property
     def name(self) -> str:
         """What to call the only network."""
-        return "B" if self.refusal is None else "G"
+        return "B" if self.reject_class is None else "G"
 
     def open(self, path: Path) -> ImageSet:
         """Open images for this network; labels are not needed.
@@ -77,7 +85,7 @@ class Predictor:
         Raises:
             GoodnetError: If they cannot be read or have another size.
         """
-        images = open_images(path, layout=self.options.layout, range=self.options.range)
+        images = load_images(path, layout=self.options.layout, range=self.options.range)
         shape = self.network.input_shape
         check_fits(images, shape=shape, num_classes=self.network.num_classes, labels=False)
         return images
@@ -113,10 +121,10 @@ class Predictor:
     def _at(self, pixels: NDArray[np.float32]) -> Answers:
         first = self.network.answers(pixels)
         if self.repaired is None:
-            return Answers({self.name: first}, self.refusal)
+            return Answers({self.name: first}, self.reject_class)
         second = self.repaired.answers(pixels)
         both = agree(first, second, num_classes=self.network.num_classes)
-        return Answers({"B": first, "B'": second, "G": both}, self.refusal)
+        return Answers({"B": first, "B'": second, "G": both}, self.reject_class)
 
 
 def open_predictor(
@@ -134,10 +142,10 @@ def open_predictor(
     Raises:
         GoodnetError: If a file is refused or does not fit.
     """
-    network = to_device(open_network(model, architecture=options.architecture), options.device)
+    network = to_device(load_network(model, architecture=options.architecture), options.device)
     second = None
     if repaired is not None:
-        second = open_network(repaired, architecture=options.architecture)
+        second = load_network(repaired, architecture=options.architecture)
         check_belongs(network, second)
         second = to_device(second, options.device)
     predictor = Predictor(network, second, options, scale=None, note="")

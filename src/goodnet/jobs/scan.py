@@ -13,8 +13,8 @@ import goodnet
 from goodnet import files
 from goodnet.attack.trigger_file import read_trigger, write_trigger
 from goodnet.errors import InvalidInput
-from goodnet.formats import open_network
-from goodnet.images import RAW
+from goodnet.formats import load_network
+from goodnet.imagesets import RAW
 from goodnet.jobs.inputs import InputOptions, open_images_for, open_inputs, to_device
 from goodnet.jobs.network_facts import network_facts
 from goodnet.jobs.pictures import PICTURES, picture_bytes
@@ -22,7 +22,7 @@ from goodnet.jobs.run_record import Began, write_record
 from goodnet.progress import Stage, unseen
 
 if TYPE_CHECKING:
-    from goodnet.images import ImageSet
+    from goodnet.imagesets import ImageSet
     from goodnet.network import Network
     from goodnet.scan import Scanner, ScanResult, Target
 
@@ -71,12 +71,12 @@ def open_suspect(model: Path, clean: Path | None, options: InputOptions) -> Susp
         GoodnetError: If a file cannot be opened, is refused, or does not fit.
     """
     if clean is None:
-        network = open_network(model, architecture=options.architecture)
+        network = load_network(model, architecture=options.architecture)
         return Suspect(to_device(network, options.device), None, options.device)
     try:
         inputs = open_inputs(model, clean, options)
     except InvalidInput:
-        network = to_device(open_network(model, architecture=options.architecture), options.device)
+        network = to_device(load_network(model, architecture=options.architecture), options.device)
         if options.scale is not None or _answers(network):
             raise
         images = open_images_for(network, clean, options)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from goodnet.errors import UsageError
-from goodnet.images import UNLABELLED, Block, ImageSet
+from goodnet.imagesets import UNLABELLED, Block, ImageSet
 from goodnet.jobs.pictures import picture_bytes
 from goodnet.jobs.predict import Answers, Predictor
 from goodnet.report.marks import Mark
@@ -52,7 +52,7 @@ def draw_sheet(
         answers = predictor.answers(block, images)
         for name, found in answers.by_network.items():
             for caption, answer in zip(captions, found, strict=True):
-                said = "backdoored" if answer == answers.refusal else str(answer)
+                said = "backdoored" if answer == answers.reject_class else str(answer)
                 caption.append(f"{name} says {said}")
         marks = [_mark(block, i, answers, poisoned=poisoned) for i in range(len(captions))]
     shown = len(block.labels)
@@ -78,7 +78,7 @@ def _labels(images: ImageSet, block: Block, index: int, *, poisoned: bool) -> li
 
 def _mark(block: Block, index: int, answers: Answers, *, poisoned: bool) -> Mark | None:
     answer, label = answers.final[index], block.labels[index]
-    if answer == answers.refusal:
+    if answer == answers.reject_class:
         return "refused"
     if label == UNLABELLED:
         return None

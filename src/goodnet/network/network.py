@@ -9,6 +9,7 @@ import copy
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -48,7 +49,7 @@ class Node:
 class Network:
     """An image classifier with named layers, in evaluation mode, never trained in place.
 
-    Made by `goodnet.open_network` from a file or by `goodnet.wrap` from a module.
+    Made by `goodnet.load_network` from a file or by `goodnet.wrap` from a module.
     """
 
     def __init__(
@@ -216,6 +217,27 @@ class Network:
             values=len(halves.crossing),
             device=self.device,
         )
+
+    def save(self, path: Path | str, *, force: bool = False) -> None:
+        """Write the network; what it is written as is told by the suffix.
+
+        Args:
+            path: The file to write. A network with the layers of the Keras file it came from is
+                written into a copy of that file, bit-equal but for the numbers that changed, if
+                the suffix is the same; other networks are written as `.keras` or `.h5` from Keras'
+                built-in layers only. `.safetensors` takes the state dict of a network that was
+                made of a module, with the module's own keys.
+            force: Replace an existing file.
+
+        Raises:
+            InvalidInput: If a layer of the network cannot be said in Keras, or the file that the
+                network came from has changed.
+            UsageError: If the file exists and `force` is not set, or has another suffix.
+            FileError: If it cannot be written.
+        """
+        from goodnet.formats.save import save_network
+
+        save_network(self, Path(path), force=force)
 
     # -- within ------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from goodnet.images import Block, ImageSet
+from goodnet.imagesets import Block, ImageSet
 from goodnet.network import Network, map_blocks
 from goodnet.progress import Advance
 from goodnet.types import Integers

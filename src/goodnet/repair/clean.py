@@ -13,7 +13,7 @@ from goodnet.stats import proportion
 from goodnet.training import Examples
 
 if TYPE_CHECKING:
-    from goodnet.images import ImageSet
+    from goodnet.imagesets import ImageSet
     from goodnet.network import Network
     from goodnet.training import TrainingConfig
     from goodnet.types import Integers, Proportion

@@ -35,7 +35,7 @@ from goodnet.stats import proportion
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from goodnet.images import ImageSet
+    from goodnet.imagesets import ImageSet
     from goodnet.network import Network
     from goodnet.progress import Stage
     from goodnet.repair.cured import Left

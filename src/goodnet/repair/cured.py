@@ -10,7 +10,7 @@ from goodnet.repair.result import RepairResult
 from goodnet.stats import proportion
 
 if TYPE_CHECKING:
-    from goodnet.images import ImageSet
+    from goodnet.imagesets import ImageSet
     from goodnet.repair.watch import Watch
     from goodnet.scan import ScanResult
     from goodnet.scan.result import RecoveredTrigger

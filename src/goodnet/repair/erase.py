@@ -22,7 +22,7 @@ from goodnet.repair.stamped import check_triggers, effects, stamp_clean, target_
 from goodnet.training import TrainingConfig
 
 if TYPE_CHECKING:
-    from goodnet.images import ImageSet
+    from goodnet.imagesets import ImageSet
     from goodnet.network import Network
 
 __all__ = ["Erase"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from goodnet.formats.silence import silence
-from goodnet.images import images_from_arrays
+from goodnet.imagesets import images_from_arrays
 from goodnet.repair.clean import prepare
 from goodnet.repair.effort import tune_hard
 from goodnet.repair.layers import default_layer
@@ -18,7 +18,7 @@ from goodnet.repair.prune import check_drop, pruned_channels
 from goodnet.training import silent_numbers
 
 if TYPE_CHECKING:
-    from goodnet.images import ImageSet
+    from goodnet.imagesets import ImageSet
     from goodnet.network import Network
     from goodnet.repair.result import RepairResult
 

@@ -10,7 +10,7 @@ from goodnet.repair.effort import tune_hard
 from goodnet.repair.method import Context, Trained
 
 if TYPE_CHECKING:
-    from goodnet.images import ImageSet
+    from goodnet.imagesets import ImageSet
     from goodnet.network import Network
     from goodnet.repair.result import RepairResult
 

@@ -15,7 +15,7 @@ from goodnet.repair.result import RepairResult
 from goodnet.training import TrainingConfig
 
 if TYPE_CHECKING:
-    from goodnet.images import ImageSet
+    from goodnet.imagesets import ImageSet
     from goodnet.network import Network
 
 __all__ = ["Context", "Repair", "Trained"]

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from goodnet.errors import InvalidInput, UsageError
-from goodnet.images import ImageSet
+from goodnet.imagesets import ImageSet
 from goodnet.network import Network
 from goodnet.progress import Advance
 from goodnet.repair.activity import ChannelActivity, measure_activity

@@ -21,7 +21,7 @@ from goodnet.repair.method import Context, Trained
 
 if TYPE_CHECKING:
     from goodnet.formats.spec import Array, NetworkSpec
-    from goodnet.images import ImageSet
+    from goodnet.imagesets import ImageSet
     from goodnet.network import Network
     from goodnet.repair.result import RepairResult
     from goodnet.training import Held

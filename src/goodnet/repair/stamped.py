@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from goodnet.errors import UsageError
-from goodnet.images import Scale
-from goodnet.images.landmarks import find_landmarks
+from goodnet.imagesets import Scale
+from goodnet.imagesets.landmarks import find_landmarks
 from goodnet.repair.clean import hold_back_rows
 from goodnet.stats import proportion
 from goodnet.training import Examples
 
 if TYPE_CHECKING:
     from goodnet.attack import Landmarks, Trigger
-    from goodnet.images import ImageSet
+    from goodnet.imagesets import ImageSet
     from goodnet.network import Network
     from goodnet.repair.clean import CleanImages
     from goodnet.training import TrainingConfig

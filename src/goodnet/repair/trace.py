@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from goodnet.errors import InvalidInput
-from goodnet.images import Block, ImageSet
+from goodnet.imagesets import Block, ImageSet
 from goodnet.network import Network, map_blocks
 from goodnet.progress import Advance
 from goodnet.repair.activity import channel_sums

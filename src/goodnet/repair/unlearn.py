@@ -37,7 +37,7 @@ from goodnet.training import Recipe, shifts
 
 if TYPE_CHECKING:
     from goodnet.formats.spec import NetworkSpec
-    from goodnet.images import ImageSet
+    from goodnet.imagesets import ImageSet
     from goodnet.network import Network
     from goodnet.repair.clean import CleanImages
     from goodnet.repair.result import RepairResult

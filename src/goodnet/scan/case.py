@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from goodnet.images import check_fits
+from goodnet.imagesets import check_fits
 from goodnet.scan.invent import find_pixel_range, invent
 from goodnet.scan.margins import margins
 from goodnet.scan.result import RecoveredTrigger
@@ -17,7 +17,7 @@ from goodnet.scan.subject import Subject
 from goodnet.stats import proportion
 
 if TYPE_CHECKING:
-    from goodnet.images import Block, ImageSet
+    from goodnet.imagesets import Block, ImageSet
     from goodnet.network import Network
     from goodnet.scan.families import Stamp
 

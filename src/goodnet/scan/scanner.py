@@ -16,7 +16,7 @@ from goodnet.scan.case import Case, open_case
 from goodnet.scan.result import ScanResult
 
 if TYPE_CHECKING:
-    from goodnet.images import ImageSet
+    from goodnet.imagesets import ImageSet
     from goodnet.network import Network
 
 __all__ = ["Scanner", "check_counts", "check_shares"]

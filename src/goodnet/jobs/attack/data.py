@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from goodnet.errors import OverBudget
 from goodnet.formats.budgets import GIB, readable
-from goodnet.images.faces import LANDMARKS
-from goodnet.images.pixels import Shape
-from goodnet.images.rows import write_arrays
+from goodnet.imagesets.faces import LANDMARKS
+from goodnet.imagesets.pixels import Shape
+from goodnet.imagesets.rows import write_arrays
 from goodnet.types import Integers
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from goodnet.errors import UsageError
-from goodnet.images.faces import LANDMARKS
+from goodnet.imagesets.faces import LANDMARKS
 from goodnet.jobs.attack.data import Labelled, Parts
 from goodnet.jobs.faces import FacesRequest, face_blocks
 
 if TYPE_CHECKING:
-    from goodnet.images.pixels import Shape
+    from goodnet.imagesets.pixels import Shape
     from goodnet.progress import Advance
     from goodnet.types import Integers
 

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from goodnet.errors import InvalidInput
-from goodnet.images import ImageSet, check_fits
-from goodnet.images.landmarks import find_landmarks
-from goodnet.images.pixels import TO_BYTES
+from goodnet.imagesets import ImageSet, check_fits
+from goodnet.imagesets.landmarks import find_landmarks
+from goodnet.imagesets.pixels import TO_BYTES
 from goodnet.jobs.attack.data import Labelled, Parts
 from goodnet.jobs.poison import block_size
 
 if TYPE_CHECKING:
     from goodnet.attack import Landmarks
-    from goodnet.images.pixels import Shape
+    from goodnet.imagesets.pixels import Shape
     from goodnet.progress import Advance
     from goodnet.types import Integers
 

@@ -16,7 +16,7 @@ from goodnet.attack.pruning_aware import train_pruning_aware
 from goodnet.formats import silence
 from goodnet.formats.build import build
 from goodnet.formats.keras import write
-from goodnet.images import images_from_arrays, open_images
+from goodnet.imagesets import images_from_arrays, load_images
 from goodnet.jobs.attack.card import card
 from goodnet.jobs.attack.data import Labelled, Parts, save_labelled
 from goodnet.jobs.attack.plan import Attack, measured
@@ -85,7 +85,7 @@ def _write_sets(attack: Attack, data: Parts[Labelled], folder: Path, stage: Stag
         for name, part in (("valid", data.valid), ("test", data.test)):
             clean = folder / "cl" / f"{name}.h5"
             save_labelled(clean, part)
-            images = open_images(clean, **_WRITTEN)
+            images = load_images(clean, **_WRITTEN)
             for trigger, goal, to in zip(
                 options.triggers, options.goals, attack.poisoned, strict=True
             ):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats import silence
-from goodnet.images import ImageSet
+from goodnet.imagesets import ImageSet
 from goodnet.jobs.answers import Answers, Towers, evaluation
 from goodnet.jobs.inputs import InputOptions, Inputs, invent_inputs, open_inputs
 from goodnet.network import Network

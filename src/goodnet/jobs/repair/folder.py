@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import goodnet
 from goodnet import files
 from goodnet.errors import InvalidInput
-from goodnet.formats import open_network
+from goodnet.formats import load_network
 from goodnet.formats.save import file_suffix, save_spec
 from goodnet.guard.form import guard_spec
 from goodnet.jobs.inputs import to_device
@@ -102,7 +102,7 @@ def _write_networks(
     names = {"model": model, "goodnet": "goodnet.keras"}
     path = folder / model
     save_spec(cured, path)
-    repaired = open_network(path, architecture=options.architecture)
+    repaired = load_network(path, architecture=options.architecture)
     save_spec(guard_spec(spec, repaired.spec), folder / names["goodnet"])
     return names, to_device(repaired, options.device)
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from goodnet.evaluate import answer
+from goodnet.evaluation import answer
 from goodnet.jobs.answers import Answers, Towers, evaluation
 from goodnet.jobs.prune.run import Opened
 from goodnet.progress import Stage, unseen

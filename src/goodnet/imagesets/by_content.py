@@ -1,0 +1,105 @@
+"""Open labelled images of any kind that is read, by content."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from goodnet.errors import InvalidInput
+from goodnet.imagesets.stored import StoredFile
+
+if TYPE_CHECKING:
+    from goodnet.imagesets.imageset import ImageSet
+    from goodnet.imagesets.lab import Contents
+
+__all__ = ["load_images"]
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_ZIP = b"PK\x03\x04"
+_XZ = b"\xfd7zXZ\x00"
+_IMAGES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM")
+
+
+def load_images(
+    path: Path | str,
+    *,
+    layout: str | None = None,
+    range: str | None = None,  # noqa: A002
+    name: str | None = None,
+) -> ImageSet:
+    """Open labelled images, whatever the suffix of their file.
+
+    Read are: an HDF5 or npz file with the arrays `data`, `label` and perhaps `source_label` (or
+    `images` and `labels`, or `x` and `y`); a folder with one sub-folder of PNG, JPEG, BMP or WebP
+    files per class, or a .tar.xz archive of one; one such file, which then has no label (-1).
+
+    Args:
+        path: A local file or folder; for an archive that holds several sets also with the folder
+            of one of them, as in "cifar10.tar.xz/cifar10/train".
+        layout: Order of the axes of an array, "NCHW", "NHWC" or "NHW", where it cannot be told.
+            Not used for image files.
+        range: Of the pixels of an array, "0..255", "0..1" or "-1..1", where it cannot be told.
+            Not used for image files.
+        name: What to call the set; its file's name if not given.
+
+    Returns:
+        The set. Nothing stays open and no pixels are held.
+
+    Raises:
+        FileError: If the path is missing or may not be read.
+        InvalidInput: If it is none of these, is damaged, or its arrays do not belong together.
+        UnsafeInput: If it asks for other files or foreign code.
+        OverBudget: If it declares too much.
+        UsageError: If `layout` or `range` is not one that is known.
+    """
+    path = Path(path)
+    name = name or path.name or path.resolve().name
+    if path.is_dir():
+        from goodnet.imagesets.folder import open_folder
+
+        return open_folder(path, name=name)
+    path, inside = _split(path)
+    file = StoredFile.find(path)
+    with file.open() as handle:
+        head = handle.read(12)
+    if head.startswith(_XZ):
+        from goodnet.imagesets.archive import open_archive
+
+        return open_archive(file, name=name, inside=inside)
+    if inside:
+        raise InvalidInput(f"only a .tar.xz archive has folders in it, got {str(path / inside)!r}")
+    if _is_image(head):
+        from goodnet.imagesets.folder import open_single
+
+        return open_single(file, name=name)
+    from goodnet.imagesets.lab import labelled_images
+
+    return labelled_images(_contents(file, head), file, name=name, layout=layout, range=range)
+
+
+def _split(path: Path) -> tuple[Path, str]:
+    """A file and the folder that is named in it, as in "cifar10.tar.xz/cifar10/train"."""
+    for parent in path.parents:
+        if parent.is_file():
+            return parent, path.relative_to(parent).as_posix()
+    return path, ""
+
+
+def _is_image(head: bytes) -> bool:
+    return head.startswith(_IMAGES) or (head[:4] == b"RIFF" and head[8:] == b"WEBP")
+
+
+def _contents(file: StoredFile, head: bytes) -> Contents:
+    """The arrays of an HDF5 or npz file."""
+    if head.startswith(_HDF5):
+        from goodnet.imagesets.hdf5 import Hdf5Contents
+
+        return Hdf5Contents.find(file)
+    if head.startswith(_ZIP):
+        from goodnet.imagesets.npz import NpzContents
+
+        return NpzContents.find(file)
+    raise InvalidInput(
+        "expected images as an HDF5 or npz file, a PNG, JPEG, BMP or WebP image, or a folder or "
+        f".tar.xz archive of them, got a file that starts with {head.hex(' ')}: {str(file.path)!r}"
+    )

@@ -1,0 +1,99 @@
+"""Decode one image file to RGB, trusting nothing about it."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+from goodnet.errors import GoodnetError, InvalidInput, OverBudget
+from goodnet.formats.budgets import MIB
+from goodnet.formats.safe_file import open_regular
+from goodnet.imagesets.pixels import MAX_PIXELS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+__all__ = ["FORMATS", "decode_image", "decode_stream"]
+
+# By content, never by suffix. Of the many parsers of Pillow only these four are let near the file.
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
+
+_FILE_BYTES = 64 * MIB
+_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
+
+
+def decode_image(path: Path, *, shown: str) -> NDArray[np.uint8]:
+    """Decode a PNG, JPEG, BMP or WebP file.
+
+    Turned upright as its EXIF data says. Grey, palette and CMYK pictures become RGB, transparency
+    is dropped, of an animation the first picture is taken.
+
+    Args:
+        path: The file.
+        shown: What to call it in messages.
+
+    Returns:
+        Pixels, shape (height, width, 3).
+
+    Raises:
+        FileError: If it cannot be opened.
+        InvalidInput: If it is not an image of these kinds, is damaged, or has 16 bits per value.
+        OverBudget: If it has more than 64 MiB or 16 million pixels.
+    """
+    with open_regular(path, what="picture", limit=_FILE_BYTES) as file:
+        return decode_stream(file, shown=shown)
+
+
+def decode_stream(file: BinaryIO, *, shown: str) -> NDArray[np.uint8]:
+    """Decode an open image file; see `decode_image`.
+
+    Raises:
+        InvalidInput: If it is not an image of these kinds, is damaged, or has 16 bits per value.
+        OverBudget: If it has more than 16 million pixels.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    with warnings.catch_warnings():
+        for kind in (UserWarning, RuntimeWarning):
+            warnings.simplefilter("error", kind)
+        try:
+            with Image.open(file, formats=FORMATS) as image:
+                _check(image, shown)
+                return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
+        except GoodnetError:
+            raise
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            raise OverBudget(_too_large(shown)) from error
+        except UnidentifiedImageError as error:
+            raise InvalidInput(
+                "expected a PNG, JPEG, BMP or WebP image, got something else or only a part of "
+                f"one: {shown}"
+            ) from error
+        except Exception as error:  # on hostile bytes a decoder may raise anything
+            raise InvalidInput(
+                f"the image is damaged ({' '.join(str(error).split())}): {shown}"
+            ) from error
+
+
+def _check(image: Image, shown: str) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise OverBudget(_too_large(shown))
+    if image.mode not in _MODES:
+        raise InvalidInput(
+            f"expected 8 bits per value, got an image of the mode {image.mode}; convert {shown}"
+        )
+
+
+def _to_rgb(image: Image) -> Image:
+    if image.mode in ("P", "PA"):  # a palette with transparency goes there only by way of RGBA
+        image = image.convert("RGBA")
+    return image.convert("RGB")
+
+
+def _too_large(shown: str) -> str:
+    return f"an image may have at most {MAX_PIXELS:,} pixels, more in {shown}"

@@ -1,0 +1,193 @@
+"""A folder with one sub-folder of image files per class, or a single image file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from goodnet.errors import FileError, InvalidInput, OverBudget
+from goodnet.formats import safe_file
+from goodnet.imagesets.decode import decode_image
+from goodnet.imagesets.imageset import UNLABELLED, ImageSet
+from goodnet.imagesets.labels import MAX_IMAGES
+from goodnet.imagesets.tables import Span, cut, rows_at_once
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from goodnet.imagesets.imageset import Origin
+
+__all__ = ["class_labels", "listing", "open_folder", "open_single", "size_text"]
+
+_NUMBERED = re.compile(r"[0-9]{1,9}")
+_LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
+
+
+@dataclass(frozen=True, eq=False)
+class _Files:
+    """Image files of one size, as a table and as the origin of a set.
+
+    Attributes:
+        path: The folder they are in.
+        names: Of the files, relative to it, in order.
+        shape: (files, height, width, 3).
+    """
+
+    path: Path
+    names: Sequence[str] = field(repr=False)
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any] = field(default=np.dtype(np.uint8))
+    chunk_rows: int = 1
+
+    def read(self, spans: Sequence[Span], rows: int) -> Iterator[NDArray[np.uint8]]:
+        """Decode the files of `spans`, at most `rows` at a time."""
+        for start, stop in cut(spans, rows_at_once(self, rows)):
+            yield np.stack([self._decode(name) for name in self.names[start:stop]])
+
+    def _decode(self, name: str) -> NDArray[np.uint8]:
+        pixels = decode_image(self.path / name, shown=repr(name))
+        if pixels.shape != self.shape[1:]:
+            raise InvalidInput(
+                f"expected all images to have the same size as {self.names[0]!r}, "
+                f"{size_text(self.shape[1:])}; {name!r} has {size_text(pixels.shape)}"
+            )
+        return pixels
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of the lines "hash  name" of all files."""
+        digest = hashlib.sha256()
+        for name in self.names:
+            with safe_file.open_regular(self.path / name, what="picture") as file:
+                line = f"{safe_file.sha256(file)}  ".encode() + os.fsencode(name) + b"\n"
+            digest.update(line)
+        return digest.hexdigest()
+
+
+def open_single(origin: Origin, *, name: str) -> ImageSet:
+    """Make a set of one image file; its label is not known, so it is -1.
+
+    Raises:
+        GoodnetError: As `decode_image` does.
+    """
+    file = origin.path
+    height, width, _ = decode_image(file, shown=repr(file.name)).shape
+    return ImageSet(
+        name=name,
+        shape=(3, height, width),
+        labels=np.array([UNLABELLED], dtype=np.int64),
+        source_labels=None,
+        range="0..255",
+        layout="NHWC",
+        table=_Files(file.parent, (file.name,), (1, height, width, 3)),
+        origin=origin,
+    )
+
+
+def open_folder(path: Path, *, name: str) -> ImageSet:
+    """Make a set of a folder with one sub-folder per class.
+
+    The label is the sub-folder's name where all names are numbers, else its place in the order of
+    names (byte by byte). Hidden entries, links, folders inside a class, loose files and what is
+    neither file nor folder are passed over and counted. Images are decoded when they are read.
+
+    Args:
+        path: The folder.
+        name: What to call the set.
+
+    Raises:
+        InvalidInput: If there is no class, no image, or two folders have the same number.
+        OverBudget: If there are more than 33 million files.
+        FileError: If a folder may not be read.
+    """
+    skipped: Counter[str] = Counter()
+    classes = _entries(path, skipped, folders=True)
+    names: list[str] = []
+    counts: list[int] = []
+    for folder in classes:
+        files = _entries(path / folder, skipped, folders=False)
+        counts.append(len(files))
+        names += [f"{folder}/{file}" for file in files]
+        if len(names) > MAX_IMAGES:
+            raise OverBudget(f"{name}: at most {MAX_IMAGES:,} images are read, got more")
+    if not names:
+        raise InvalidInput(
+            f"{name}: expected a folder with one sub-folder of images per class, got no images in "
+            f"{len(classes)} sub-folders and passed over {listing(skipped) or 'nothing'}"
+        )
+    labels, class_names = class_labels(classes, name)
+    height, width, _ = decode_image(path / names[0], shown=repr(names[0])).shape
+    table = _Files(path, names, (len(names), height, width, 3))
+    return ImageSet(
+        name=name,
+        shape=(3, height, width),
+        labels=np.repeat(labels, counts),
+        source_labels=None,
+        range="0..255",
+        layout="NHWC",
+        table=table,
+        origin=table,
+        class_names=class_names,
+        skipped=listing(skipped),
+    )
+
+
+def _entries(folder: Path, skipped: Counter[str], *, folders: bool) -> list[str]:
+    """Names of the sub-folders, or of the files, of one folder; what else is there is counted."""
+    found: list[str] = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                kind = _kind(entry)
+                if kind == ("folders" if folders else "files"):
+                    found.append(entry.name)
+                else:
+                    skipped[kind] += 1
+    except OSError as error:
+        raise FileError(f"the folder cannot be read: {str(folder)!r}") from error
+    return sorted(found, key=os.fsencode)
+
+
+def _kind(entry: os.DirEntry[str]) -> str:
+    if entry.name.startswith(".") or entry.name.lower() in _LITTER:
+        return "hidden"
+    if entry.is_symlink():
+        return "links"
+    if entry.is_dir():
+        return "folders"
+    return "files" if entry.is_file() else "pipes or devices"
+
+
+def class_labels(classes: Sequence[str], name: str) -> tuple[list[int], tuple[str, ...] | None]:
+    """The label of each class folder, and the names by label where they are not numbers.
+
+    Raises:
+        InvalidInput: If two folders have the same number.
+    """
+    if not all(_NUMBERED.fullmatch(folder) for folder in classes):
+        return list(range(len(classes))), tuple(classes)
+    numbers = [int(folder) for folder in classes]
+    if len(set(numbers)) < len(numbers):
+        twice = Counter(numbers).most_common(1)[0][0]
+        raise InvalidInput(f"{name}: two sub-folders have the same number, {twice}")
+    return numbers, None
+
+
+def listing(skipped: Counter[str]) -> str:
+    """For example "3 hidden, 1 links"."""
+    return ", ".join(f"{count} {kind}" for kind, count in sorted(skipped.items()))
+
+
+def size_text(shape: tuple[int, ...]) -> str:
+    """For example "47x55 pixels", of an image (height, width, channels)."""
+    return f"{shape[1]}x{shape[0]} pixels"

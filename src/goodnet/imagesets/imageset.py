@@ -1,0 +1,193 @@
+"""A set of labelled images that stays where it is stored and is streamed in blocks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from goodnet.errors import UsageError
+from goodnet.imagesets.pixels import Images, Layout, PixelRange, assemble, check_finite
+from goodnet.imagesets.scale import RAW, Scale
+from goodnet.imagesets.tables import Span, Table, all_rows, regroup, rows_of, spans_of, spread
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from goodnet.types import Integers
+
+__all__ = ["UNLABELLED", "Block", "ImageSet", "Origin"]
+
+# The label of an image whose class is not known.
+UNLABELLED = -1
+
+
+class Origin(Protocol):
+    """Where the images come from."""
+
+    @property
+    def path(self) -> Path:
+        """The file or folder as given."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Hash of what is in it."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Some images of a set, in memory.
+
+    Attributes:
+        images: Scaled pixels, float32, contiguous, shape (n, channels, height, width).
+        labels: Shape (n,); -1 where the set has no labels.
+        source_labels: What poisoned images really show, shape (n,); None where not known.
+        start: Where in the set the first of them is.
+    """
+
+    images: Images
+    labels: Integers
+    source_labels: Integers | None
+    start: int
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Labelled images, read in blocks as often as needed; only the labels are held in memory.
+
+    Attributes:
+        name: What to call the set.
+        shape: Of one image, (channels, height, width).
+        labels: Class of each image, int64, shape (N,); all -1 for a single image file.
+        source_labels: What poisoned images really show, shape (N,); None where not known.
+        range: Of the stored pixels: "0..255", "0..1" or "-1..1".
+        layout: Order of the axes as stored: "NCHW", "NHWC" or "NHW".
+        scale: What the pixels of every block are multiplied by.
+        class_names: By label, for a folder whose sub-folders are not numbered.
+        skipped: For a folder: what was passed over, for instance "3 hidden, 1 links".
+        table: The pixels as stored.
+        origin: The file or folder they are in.
+    """
+
+    name: str
+    shape: tuple[int, int, int]
+    labels: Integers
+    source_labels: Integers | None
+    range: PixelRange
+    layout: Layout
+    table: Table = field(repr=False)
+    origin: Origin = field(repr=False)
+    scale: Scale = RAW
+    class_names: tuple[str, ...] | None = None
+    skipped: str = ""
+
+    def __post_init__(self) -> None:
+        self.labels.setflags(write=False)
+        if self.source_labels is not None:
+            self.source_labels.setflags(write=False)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def path(self) -> Path:
+        """The file or folder as given."""
+        return self.origin.path
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the file, computed when first asked for.
+
+        For a folder: of the list that the program `sha256sum` would print for its images.
+        """
+        return self.origin.sha256
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the classes of the images are known."""
+        return bool((self.labels != UNLABELLED).any())
+
+    def scaled(self, scale: Scale) -> ImageSet:
+        """The same set with blocks multiplied by `scale`, whatever it was before."""
+        return replace(self, scale=scale)
+
+    def blocks(self, size: int) -> Iterator[Block]:
+        """Read all images once, in order, `size` at a time (the last block may be smaller).
+
+        Raises:
+            InvalidInput: At the first image with a NaN or infinite pixel, at an image file that
+                cannot be read, or if the file changed since the set was opened.
+        """
+        return self._read(all_rows(self.table), _at_least_one(size, "the size of a block"))
+
+    def sample(self, count: int) -> Block:
+        """At most `count` images spread evenly over the set.
+
+        Raises:
+            InvalidInput: As `blocks` does.
+        """
+        return next(self.sample_blocks(count, max(1, count)))
+
+    def sample_blocks(self, count: int, size: int) -> Iterator[Block]:
+        """The images of `sample(count)`, `size` at a time.
+
+        Raises:
+            InvalidInput: As `blocks` does.
+        """
+        spans = spread(self.table, _at_least_one(count, "the size of a sample"))
+        return self._read(spans, _at_least_one(size, "the size of a block"))
+
+    def take(self, indices: Sequence[int] | Integers) -> Block:
+        """The images at the given places, in the given order; one place may come twice.
+
+        Raises:
+            UsageError: If a place is outside the set.
+            InvalidInput: As `blocks` does.
+        """
+        wanted = np.asarray(indices, dtype=np.int64).reshape(-1)
+        outside = wanted[(wanted < 0) | (wanted >= len(self))]
+        if outside.size or not wanted.size:
+            raise UsageError(
+                f"{self.name} holds the images 0..{len(self) - 1}, "
+                f"asked for {outside[0] if outside.size else 'none'}"
+            )
+        places, order = np.unique(wanted, return_inverse=True)
+        block = next(self._read(spans_of(places), len(places)))
+        source = None if self.source_labels is None else self.source_labels[wanted]
+        return Block(block.images[order], self.labels[wanted], source, int(wanted[0]))
+
+    def describe(self) -> str:
+        """One line about the set, for the user."""
+        channels, height, width = self.shape
+        parts = [
+            f"{self.name}: {len(self):,} image{'s' * (len(self) != 1)} {channels}x{height}x{width}",
+            f"labels {self.labels.min()}..{self.labels.max()}" if self.labelled else "no labels",
+            f"pixels {self.range} ({self.table.dtype})",
+            f"layout {self.layout}",
+        ]
+        if self.skipped:
+            parts.append(f"passed over {self.skipped}")
+        return ", ".join(parts)
+
+    def _read(self, spans: list[Span], size: int) -> Iterator[Block]:
+        rows = rows_of(spans)
+        position = 0
+        for pieces in regroup(self.table.read(spans, size), size):
+            images = assemble(pieces, self.layout, self.shape)
+            where = rows[position : position + len(images)]
+            position += len(images)
+            with np.errstate(over="ignore"):  # what becomes infinite is refused below
+                images = self.scale.apply(images, out=images)
+            check_finite(images, where, name=self.name)
+            source = None if self.source_labels is None else self.source_labels[where]
+            yield Block(images, self.labels[where], source, int(where[0]))
+
+
+def _at_least_one(value: int, what: str) -> int:
+    if value < 1:
+        raise UsageError(f"{what} is at least 1, got {value}")
+    return value
