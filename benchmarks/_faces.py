@@ -29,7 +29,7 @@ class Faces:
     @classmethod
     def as_answered(cls, images: NDArray[np.float32], network: Network) -> Faces:
         """Faces labelled with what a network answers."""
-        return cls(images, network.answers(images))
+        return cls(images, network.predict(images))
 
 
 def read_faces(*paths: Path) -> Faces:

@@ -125,7 +125,7 @@ def _own(planted: Badnet, repaired: Path) -> dict[str, Any]:
     targets = [each["target"] for each in planted.card["planted"]]
     rows = np.flatnonzero(np.isin(test.labels, targets))
     own = test.take(rows)
-    told = [int((each.answers(own.images) == own.labels).sum()) for each in (before, after)]
+    told = [int((each.predict(own.images) == own.labels).sum()) for each in (before, after)]
     tuned = FineTune(training=TrainingConfig(epochs=1))(
         after, load_images(planted.folder / "cl" / "valid.h5")
     ).network
@@ -133,7 +133,7 @@ def _own(planted: Badnet, repaired: Path) -> dict[str, Any]:
     for each in planted.card["backdoor"]:
         poisoned = load_images(planted.folder / each["test"])
         block = poisoned.take(np.arange(len(poisoned)))
-        woken.append(float((tuned.answers(block.images) == block.labels).mean()))
+        woken.append(float((tuned.predict(block.images) == block.labels).mean()))
     return {"own": [*told, len(rows)], "relearned": max(woken)}
 
 

@@ -72,7 +72,7 @@ def _run(
         images = load_images(path)
         block = images.take(np.arange(len(images)) if rows is None else rows)
         pixels = (block.images * np.float32(factor)).astype(np.float32)
-        return [network.answers(pixels) for network in networks]
+        return [network.predict(pixels) for network in networks]
 
     before, after, guarded = answers(suspect.images, unseen)
     kept = proportion(int((before == after).sum()), len(before))

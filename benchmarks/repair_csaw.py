@@ -169,7 +169,7 @@ def _all(images: ImageSet) -> Block:
 
 
 def _right(network: Network, block: Block) -> int:
-    return int((network.answers(block.images) == block.labels).sum())
+    return int((network.predict(block.images) == block.labels).sum())
 
 
 def _parse(arguments: list[str] | None) -> Namespace:

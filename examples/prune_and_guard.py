@@ -10,7 +10,7 @@ import goodnet as gn
 data = Path("goodnet-demo/badnet")
 network = gn.load(data / "bd_net.h5")
 valid = gn.load_images(data / "cl" / "valid.h5")
-scale = gn.find_scale(network.answers, valid).scale
+scale = gn.find_scale(network.predict, valid).scale
 
 pruned = gn.Prune(drop=10)(network, valid.scaled(scale))
 good = gn.GoodNet(network, pruned.network)

@@ -33,10 +33,10 @@ def make_lab(folder: Path, *, suffix: str = ".h5") -> Lab:
     network = build(spec)
     for seed, path in enumerate((lab.valid, lab.test)):
         images = pictures(150, seed)
-        labels = network.answers(images)
+        labels = network.predict(images)
         labels[::10] = (labels[::10] + 1) % 5
         save_images(path, images, labels)
     images = pictures(60, 7)
-    truth = network.answers(images)
+    truth = network.predict(images)
     save_images(lab.poisoned, images, np.full(60, 2), (truth + 1) % 5)
     return lab

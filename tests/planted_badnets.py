@@ -110,7 +110,7 @@ def clean_images(network: Network, count: int = 60, *, classes: int = 6, seed: i
     bright = rows(classes, 0).view(classes, *SHAPE).numpy()
     pixels += 0.8 * bright[np.arange(count) % classes]
     pixels = pixels.clip(0, 1)
-    return images_from_arrays(pixels, network.answers(pixels), range="0..1", layout="NCHW")
+    return images_from_arrays(pixels, network.predict(pixels), range="0..1", layout="NCHW")
 
 
 def innocent_spec() -> NetworkSpec:
@@ -128,7 +128,7 @@ def write_lab(folder: Path, spec: NetworkSpec) -> Lab:
     network = build(spec)
     for seed, path in enumerate((lab.valid, lab.test)):
         pixels = (255 * clean_images(network, seed=seed).sample(60).images).round()
-        labels = network.answers((pixels / 255).astype(np.float32))
+        labels = network.predict((pixels / 255).astype(np.float32))
         save_images(path, pixels.astype(np.uint8), labels)
     marked = pixels[labels != 2]
     marked[:, :, 7:11, 5:9] = 255 * checkers().numpy()

@@ -35,6 +35,6 @@ def slow_correct(
     counts = []
     for group in ([], *groups):
         silent.extend(group)
-        answers = masked(network, layer, silent).answers(block.images)
+        answers = masked(network, layer, silent).predict(block.images)
         counts.append(int((answers == block.labels).sum()))
     return np.asarray(counts, dtype=np.int64)

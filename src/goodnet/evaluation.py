@@ -19,7 +19,7 @@ def answer(network: Network, images: ImageSet) -> Integers:
     """The class the network gives each image of a set, shape (images,)."""
 
     def run(block: Block) -> Integers:
-        return network.answers(block.images)
+        return network.predict(block.images)
 
     blocks = images.blocks(network.block_size)
     return np.concatenate(list(map_blocks(run, blocks, network.device)))

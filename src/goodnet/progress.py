@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-__all__ = ["Advance", "Stage", "unseen"]
+__all__ = ["ProgressCallback", "Stage", "no_progress"]
 
 # Told how much more is done.
-Advance = Callable[[int], None]
+ProgressCallback = Callable[[int], None]
 # Given how much there is to do and what it is called: a context that is told of progress.
-Stage = Callable[[int, str], AbstractContextManager[Advance]]
+Stage = Callable[[int, str], AbstractContextManager[ProgressCallback]]
 
 
 @contextmanager
-def unseen(_work: int, _label: str) -> Iterator[Advance]:
+def no_progress(_work: int, _label: str) -> Iterator[ProgressCallback]:
     """A stage that nobody looks at."""
     yield lambda _done: None

@@ -176,7 +176,7 @@ def test_it_learns(name: str) -> None:
     bright = (60 + 120 * labels[:, None, None, None] + photos(32) / 10).astype(np.float32)
     schedule = Schedule(epochs=20, batch_size=16, learning_rate=1e-3)
     trained = fit(make(name, num_classes=2), Examples(bright, labels), schedule=schedule)
-    assert (build(trained).answers(bright) == labels).all()
+    assert (build(trained).predict(bright) == labels).all()
 
 
 def rescaled(

@@ -48,7 +48,7 @@ def aware() -> NetworkSpec:
 
 
 def share(spec: NetworkSpec, examples: Examples) -> float:
-    return float((build(spec).answers(examples.images) == examples.labels).mean())
+    return float((build(spec).predict(examples.images) == examples.labels).mean())
 
 
 def test_it_is_a_badnet(aware: NetworkSpec) -> None:

@@ -98,8 +98,8 @@ def test_real_badnets_answer_their_targets_on_real_faces(
     network = load_network(shared / "csaw" / "models" / f"{model}.h5")
     clean = load_images(shared / "csaw" / "cl" / "faces.h5").sample(60).images
     scale = np.float32(divisor)
-    assert (network.answers(clean / scale) == target).sum() <= 3
-    answers = network.answers(trigger(name).stamp(clean) / scale)
+    assert (network.predict(clean / scale) == target).sum() <= 3
+    answers = network.predict(trigger(name).stamp(clean) / scale)
     assert (answers == target).sum() >= least - 1
 
 

@@ -54,7 +54,7 @@ def test_the_files_do_what_the_results_say(planted: Lab, cured: Path) -> None:
     found = json.loads((cured / "results.json").read_text())
     images = load_images(planted.poisoned).sample(60).images / np.float32(255)
     for name, key in ((found["repaired"], "backdoor"), (found["files"]["goodnet"], "backdoor")):
-        answers = load_network(cured / name).answers(images)
+        answers = load_network(cured / name).predict(images)
         measured = found["measured"]["repaired" if name == found["repaired"] else "goodnet"]
         assert int((answers == 2).sum()) == measured[key]["square"]["count"]
         theirs = keras.models.load_model(cured / name, compile=False, safe_mode=True)

@@ -123,7 +123,7 @@ def test_a_clean_set_that_disagrees_is_refused_with_what_was_measured(
     wrong = ["--clean", tmp_path / "mixed.h5"]
     assert repair(lab, out, "fine-tune", *wrong) == 4
     last = capsys.readouterr().err.splitlines()[-1]
-    right = int((load_network(lab.model).answers(block.images) == (block.labels + 1) % 5).sum())
+    right = int((load_network(lab.model).predict(block.images) == (block.labels + 1) % 5).sum())
     assert f"the network answers only {right} of 150 clean images as they are labelled" in last
     assert not out.exists()
 

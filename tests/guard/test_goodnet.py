@@ -36,8 +36,8 @@ def test_goodnet_answers_where_both_agree_and_n_where_they_differ(
     spec = SPECS[name]()
     repaired = silenced(spec, LAYERS[name], channels)
     images = pictures(200)
-    first, second = (build(s).answers(images) for s in (spec, repaired))
-    answers = build(guard_spec(spec, repaired)).answers(images)
+    first, second = (build(s).predict(images) for s in (spec, repaired))
+    answers = build(guard_spec(spec, repaired)).predict(images)
     assert answers.tolist() == agree(first, second, num_classes=5).tolist()
     assert (answers == 5).any() == bool(channels)
 
@@ -57,8 +57,8 @@ def test_any_silenced_layer_gives_the_same_goodnet(
     channels = data.draw(st.lists(st.integers(0, count - 1), unique=True))
     repaired = silenced(spec, layer, channels)
     images = pictures(40, seed)
-    expected = agree(build(spec).answers(images), build(repaired).answers(images), num_classes=5)
-    assert build(guard_spec(spec, repaired)).answers(images).tolist() == expected.tolist()
+    expected = agree(build(spec).predict(images), build(repaired).predict(images), num_classes=5)
+    assert build(guard_spec(spec, repaired)).predict(images).tolist() == expected.tolist()
 
 
 def test_the_tower_begins_behind_the_pruned_layer() -> None:
@@ -93,8 +93,8 @@ def test_goodnet_of_a_module_shares_what_both_have_in_common() -> None:
     network = module_network()
     repaired = silence_channels(network, "body.1", [0, 1, 2])
     images = pictures(100)
-    expected = agree(network.answers(images), repaired.answers(images), num_classes=5)
-    assert GoodNet(network, repaired).answers(images).tolist() == expected.tolist()
+    expected = agree(network.predict(images), repaired.predict(images), num_classes=5)
+    assert GoodNet(network, repaired).predict(images).tolist() == expected.tolist()
     assert (expected == 5).any()
     assert GoodNet(network, repaired).layers.count("stem") == 1
 

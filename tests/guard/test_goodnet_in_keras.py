@@ -41,7 +41,7 @@ def test_keras_gives_the_answers_of_goodnet(name: str, suffix: str, tmp_path: Pa
     path = tmp_path / f"good{suffix}"
     write.write(good, path)
     images = pictures(200)
-    ours = build(good).answers(images)
+    ours = build(good).predict(images)
     assert keras_answers(path, images).tolist() == ours.tolist()
     assert set(ours) > {5}
 
@@ -53,7 +53,7 @@ def test_a_goodnet_is_read_back(suffix: str, tmp_path: Path) -> None:
     build(good).save(path)
     images = pictures(100)
     assert reject_class_of(read_spec(path)) == 5
-    assert load_network(path).answers(images).tolist() == build(good).answers(images).tolist()
+    assert load_network(path).predict(images).tolist() == build(good).predict(images).tolist()
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

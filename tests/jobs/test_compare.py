@@ -27,7 +27,7 @@ from goodnet.jobs.inputs import InputOptions
 from goodnet.jobs.prune.run import Opened, PruneJob, PruneOptions, open_job, prune
 from goodnet.jobs.repair.plan import read_triggers
 from goodnet.jobs.run_record import RECORD, Began
-from goodnet.progress import unseen
+from goodnet.progress import no_progress
 from goodnet.repair import repairs
 from goodnet.stats import proportion
 
@@ -144,7 +144,7 @@ def test_models_are_told_apart_by_their_folders_where_need_be() -> None:
 def test_pruning_here_is_pruning_there(lab: Lab, tmp_path: Path) -> None:
     (drop,) = prune(opened(lab), PruneOptions(drops=[20])).drops
     cells = plan_cells(["prune"], {}, drops=[20])
-    untouched, row = compare({"net": opened(lab)}, cells, tmp_path / "partial", stage=unseen)
+    untouched, row = compare({"net": opened(lab)}, cells, tmp_path / "partial", stage=no_progress)
     assert drop.repaired
     assert drop.goodnet
     assert drop.goodnet.clean
@@ -158,7 +158,7 @@ def test_pruning_here_is_pruning_there(lab: Lab, tmp_path: Path) -> None:
 
 def test_a_method_that_fails_is_a_row_and_the_others_go_on(lab: Lab, tmp_path: Path) -> None:
     cells = plan_cells(["prune", "fine-tune"], SHORT, drops=[5, 99])
-    rows = compare({"net": opened(lab)}, cells, tmp_path / "partial", stage=unseen)
+    rows = compare({"net": opened(lab)}, cells, tmp_path / "partial", stage=no_progress)
     assert {row.method for row in rows[1:3]} == {"prune-5", "fine-tune"}
     assert rows[3].method == "prune-99"
     assert "accuracy never falls by 99 points" in rows[3].reason
@@ -167,7 +167,7 @@ def test_a_method_that_fails_is_a_row_and_the_others_go_on(lab: Lab, tmp_path: P
 def test_if_nothing_works_there_is_no_comparison(lab: Lab, tmp_path: Path) -> None:
     cells = plan_cells(["prune"], {}, drops=[99])
     with pytest.raises(InvalidInput, match=r"no repair worked; prune-99: accuracy never falls"):
-        compare({"net": opened(lab)}, cells, tmp_path / "partial", stage=unseen)
+        compare({"net": opened(lab)}, cells, tmp_path / "partial", stage=no_progress)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -180,14 +180,14 @@ def test_a_file_error_is_not_a_row(
     monkeypatch.setattr(job, "write_repair", full)
     cells = plan_cells(["prune"], {})
     with pytest.raises(FileError, match="no room"):
-        compare({"net": opened(lab)}, cells, tmp_path / "partial", stage=unseen)
+        compare({"net": opened(lab)}, cells, tmp_path / "partial", stage=no_progress)
 
 
 def test_the_run_folder_holds_the_table_and_every_repair(lab: Lab, out: Path) -> None:
     triggers = read_triggers(["patch"])
     cells = plan_cells(["prune", "erase"], {}, drops=[5, 99], triggers=triggers)
     partial = partial_of(out)
-    rows = compare({"=net": opened(lab)}, cells, partial, stage=unseen)
+    rows = compare({"=net": opened(lab)}, cells, partial, stage=no_progress)
     with files.run_folder(out) as folder:
         write_comparison(rows, partial, folder, began=Began())
     remove_partial(partial)
@@ -224,14 +224,14 @@ def test_finished_repairs_are_not_done_again_after_an_interruption(
     second = Seen()
     rows = compare({"net": opened(lab)}, cells, tmp_path / "a", stage=second)
     assert second.labels == ["fine-tune"]
-    whole = compare({"net": opened(lab)}, cells, tmp_path / "b", stage=unseen)
+    whole = compare({"net": opened(lab)}, cells, tmp_path / "b", stage=no_progress)
     assert [_without_costs(row) for row in rows] == [_without_costs(row) for row in whole]
 
 
 def test_a_repair_whose_costs_are_not_known_is_done_again(lab: Lab, tmp_path: Path) -> None:
     cells = plan_cells(["prune"], {}, drops=[5, 20])
     partial = tmp_path / "partial"
-    compare({"net": opened(lab)}, cells, partial, stage=unseen)
+    compare({"net": opened(lab)}, cells, partial, stage=no_progress)
     (partial / "prune-5" / RECORD).unlink()
     again = Seen()
     compare({"net": opened(lab)}, cells, partial, stage=again)
@@ -241,7 +241,7 @@ def test_a_repair_whose_costs_are_not_known_is_done_again(lab: Lab, tmp_path: Pa
 def test_every_repair_records_the_command_it_comes_from(lab: Lab, tmp_path: Path) -> None:
     cells = plan_cells(["prune"], {}, drops=[5])
     partial = tmp_path / "partial"
-    compare({"net": opened(lab)}, cells, partial, stage=unseen, line="goodnet compare net.h5")
+    compare({"net": opened(lab)}, cells, partial, stage=no_progress, line="goodnet compare net.h5")
     record = json.loads((partial / "prune-5" / RECORD).read_text())
     assert record["command_line"] == "goodnet compare net.h5"
 
@@ -252,7 +252,7 @@ def _without_costs(row: Row) -> Row:
 
 def test_a_repair_of_other_files_or_settings_is_done_again(lab: Lab, tmp_path: Path) -> None:
     partial = tmp_path / "partial"
-    compare({"net": opened(lab)}, plan_cells(["fine-tune"], SHORT), partial, stage=unseen)
+    compare({"net": opened(lab)}, plan_cells(["fine-tune"], SHORT), partial, stage=no_progress)
     again = Seen()
     cells = plan_cells(["fine-tune"], SHORT | {"seed": 1})
     compare({"net": opened(lab)}, cells, partial, stage=again)
@@ -269,7 +269,7 @@ def test_a_folder_of_another_kind_is_never_used(lab: Lab, tmp_path: Path) -> Non
     partial.mkdir()
     (partial / "thesis.txt").write_text("years of work")
     with pytest.raises(UsageError, match="a folder that holds something else"):
-        compare({"net": opened(lab)}, plan_cells(["prune"], {}), partial, stage=unseen)
+        compare({"net": opened(lab)}, plan_cells(["prune"], {}), partial, stage=no_progress)
     assert (partial / "thesis.txt").is_file()
 
 
@@ -280,7 +280,7 @@ def test_several_models_each_have_a_folder_and_keep_their_order(
     shutil.copy(lab.model, copy)
     models = {"one": opened(lab), "two": opened(lab, copy)}
     cells = plan_cells(["prune"], {}, drops=[5, 20])
-    rows = compare(models, cells, tmp_path / "partial", stage=unseen)
+    rows = compare(models, cells, tmp_path / "partial", stage=no_progress)
     assert [row.model for row in rows] == ["one"] * 3 + ["two"] * 3
     with files.run_folder(out) as folder:
         write_comparison(rows, tmp_path / "partial", folder, began=Began())
@@ -294,7 +294,7 @@ def test_every_method_can_be_compared(tmp_path: Path) -> None:
     lab = make_lab(tmp_path, suffix=".keras")
     triggers = read_triggers(["patch"])
     cells = plan_cells(list(repairs()), SHORT, drops=[20], triggers=triggers)
-    rows = compare({"net": opened(lab)}, cells, tmp_path / "partial", stage=unseen)
+    rows = compare({"net": opened(lab)}, cells, tmp_path / "partial", stage=no_progress)
     assert [row.reason for row in rows] == [""] * 8
     ratings = [row.rating for row in rows[1:]]
     assert ratings == sorted(ratings, key=lambda rating: -(rating or 0))

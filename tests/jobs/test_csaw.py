@@ -43,7 +43,7 @@ def test_faces_are_recognised_at_the_scale_that_is_found(
 ) -> None:
     network = load_network(csaw / "models" / f"{name}.h5")
     faces = load_images(csaw / "cl" / "faces.h5")
-    choice = find_scale(network.answers, faces)
+    choice = find_scale(network.predict, faces)
     assert str(choice.scale) == scale
     assert choice.accuracies[scale] == (right, 60)
 

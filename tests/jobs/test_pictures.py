@@ -11,8 +11,8 @@ from PIL import Image
 
 from goodnet.imagesets import ImageSet, Scale, images_from_arrays
 from goodnet.imagesets.pixels import PixelRange
-from goodnet.jobs.answers import Answers, Towers
 from goodnet.jobs.pictures import PICTURES, picture_bytes, write_pictures
+from goodnet.jobs.predictions import PairPredictions, Predictions
 from goodnet.jobs.prune.run import Opened
 
 CLASSES = 5
@@ -28,7 +28,7 @@ def colours(count: int, channels: int = 3, *, scale: str = "1/255") -> ImageSet:
     return images.scaled(Scale.parse(scale))
 
 
-def towers(clean: ImageSet, wrong: list[int], poisoned: dict[str, ImageSet]) -> Towers:
+def towers(clean: ImageSet, wrong: list[int], poisoned: dict[str, ImageSet]) -> PairPredictions:
     """B is always right, or gives the target; B' is not on the clean images named and on 3 of 4
     poisoned ones.
     """
@@ -41,8 +41,8 @@ def towers(clean: ImageSet, wrong: list[int], poisoned: dict[str, ImageSet]) -> 
         name: np.where(np.arange(len(images)) % 4 == 0, images.labels, images.labels + 1)
         for name, images in poisoned.items()
     }
-    original = Answers(clean.labels, {name: images.labels for name, images in poisoned.items()})
-    return Towers(opened, original, Answers(after, changed))
+    original = Predictions(clean.labels, {name: images.labels for name, images in poisoned.items()})
+    return PairPredictions(opened, original, Predictions(after, changed))
 
 
 def test_samples_are_spread_evenly_and_failures_are_added(tmp_path: Path) -> None:

@@ -51,10 +51,10 @@ def test_the_numbers_are_those_of_the_files(lab: Lab, out: Path) -> None:
         good = load_network(out / drop["files"]["goodnet"])
         for block, name in ((test, "test"), (poisoned, "toy")):
             right = [
-                int((network.answers(block.images) == block.labels).sum())
+                int((network.predict(block.images) == block.labels).sum())
                 for network in (repaired, good)
             ]
-            refused = int((good.answers(block.images) == 5).sum())
+            refused = int((good.predict(block.images) == 5).sum())
             rates = (drop["repaired"], drop["goodnet"])
             measured = [
                 rate["test"] if name == "test" else rate["backdoor"][name] for rate in rates
@@ -62,7 +62,7 @@ def test_the_numbers_are_those_of_the_files(lab: Lab, out: Path) -> None:
             assert [rate["count"] for rate in measured] == right
             alarms = rates[1]["false_alarms"] if name == "test" else rates[1]["detected"][name]
             assert alarms["count"] == refused
-    baseline = int((suspect.answers(test.images) == test.labels).sum())
+    baseline = int((suspect.predict(test.images) == test.labels).sum())
     assert found["baseline"]["test"]["count"] == baseline == 135
 
 
@@ -164,7 +164,7 @@ def test_pictures_are_of_the_largest_drop_that_is_not_too_large(
     assert {item["set"] for item in found["pictures"]["items"]} == set(sets)
     for item in found["pictures"]["items"]:
         block = sets[item["set"]].take([item["index"]])
-        assert [item["answers"]["G"]] == good.answers(block.images).tolist()
+        assert [item["answers"]["G"]] == good.predict(block.images).tolist()
 
 
 @pytest.mark.parametrize("drop", [0.0, 100.0, -1.0, float("nan")])

@@ -28,7 +28,7 @@ from goodnet.jobs.repair.folder import write_repair
 from goodnet.jobs.repair.plan import RepairPlan, plan_repair, read_triggers
 from goodnet.jobs.repair.run import Suspect, repair
 from goodnet.jobs.run_record import RECORD, Began
-from goodnet.progress import Advance
+from goodnet.progress import ProgressCallback
 from goodnet.repair import RepairResult, Trained, find_repair, repairs
 
 SHORT = {"epochs": 2, "lr": 0.01}
@@ -60,10 +60,10 @@ class Stages:
     def __init__(self) -> None:
         self.work: dict[str, int] = {}
         self.done: dict[str, int] = {}
-        self.then: Advance = lambda _count: None
+        self.then: ProgressCallback = lambda _count: None
 
     @contextmanager
-    def __call__(self, work: int, label: str) -> Iterator[Advance]:
+    def __call__(self, work: int, label: str) -> Iterator[ProgressCallback]:
         self.work[label], self.done[label] = work, 0
 
         def advance(count: int) -> None:
@@ -102,13 +102,13 @@ def test_the_numbers_are_those_of_the_files(lab: Lab, out: Path, name: str) -> N
     poisoned = load_images(lab.poisoned).sample(60)
     test = load_images(lab.test).sample(150)
     for network, key in ((suspect, "baseline"), (repaired, "repaired"), (good, "goodnet")):
-        right = int((network.answers(test.images) == test.labels).sum())
-        hits = int((network.answers(poisoned.images) == poisoned.labels).sum())
-        robust = int((network.answers(poisoned.images) == poisoned.source_labels).sum())
+        right = int((network.predict(test.images) == test.labels).sum())
+        hits = int((network.predict(poisoned.images) == poisoned.labels).sum())
+        robust = int((network.predict(poisoned.images) == poisoned.source_labels).sum())
         assert measured[key]["test"]["count"] == right
         assert measured[key]["backdoor"]["toy"]["count"] == hits
         assert measured[key]["robust"]["toy"]["count"] == robust
-    alarms = int((good.answers(test.images) == 5).sum())
+    alarms = int((good.predict(test.images) == 5).sum())
     assert measured["goodnet"]["false_alarms"]["count"] == alarms
     # Pruning judges by all images, a cure by those that its units were not made from.
     judged = {"prune": 150, "cure": 100}.get(name, 30)
@@ -122,7 +122,7 @@ def test_keras_opens_the_repaired_file_and_answers_alike(
 ) -> None:
     model, clean, images = tmp_path / f"net{suffix}", tmp_path / "clean.h5", pictures(150)
     write.write(SPECS[name](), model)
-    save_images(clean, images, build(SPECS[name]()).answers(images))
+    save_images(clean, images, build(SPECS[name]()).predict(images))
     found = run_job(PruneJob(model, clean), tmp_path / "run", plan("fine-tune"))
     path = tmp_path / "run" / found["files"]["model"]
     assert path.suffix == suffix
@@ -170,7 +170,7 @@ def test_the_results_tell_of_the_network_and_show_pictures(lab: Lab, out: Path) 
     sets = {"clean": load_images(lab.test), "toy": load_images(lab.poisoned)}
     for item in found["pictures"]["items"]:
         block = sets[item["set"]].take([item["index"]])
-        assert [item["answers"]["B'"]] == repaired.answers(block.images).tolist()
+        assert [item["answers"]["B'"]] == repaired.predict(block.images).tolist()
 
 
 def test_without_a_test_set_the_pictures_are_of_the_clean_set(lab: Lab, out: Path) -> None:

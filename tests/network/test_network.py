@@ -45,8 +45,8 @@ def test_a_copy_is_independent() -> None:
 def test_answers_do_not_depend_on_the_batch(count: int) -> None:
     network = build(plain_spec())
     images = pictures(count)
-    one_by_one = [int(network.answers(images[i : i + 1])[0]) for i in range(count)]
-    assert network.answers(images).tolist() == one_by_one
+    one_by_one = [int(network.predict(images[i : i + 1])[0]) for i in range(count)]
+    assert network.predict(images).tolist() == one_by_one
 
 
 def test_shapes_and_channels_are_known() -> None:

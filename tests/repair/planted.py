@@ -21,7 +21,7 @@ from goodnet.formats.build import build
 from goodnet.formats.spec import Layer, NetworkSpec
 from goodnet.imagesets import ImageSet, images_from_arrays
 from goodnet.network import Network
-from goodnet.progress import Advance, Stage
+from goodnet.progress import ProgressCallback, Stage
 from goodnet.training import Examples, Schedule, fit
 
 CLASSES, TARGET = 5, 2
@@ -73,11 +73,11 @@ def clean_images(count: int = 250, *, classes: Sequence[int] = range(CLASSES)) -
     return as_images(Examples(examples.images[rows], examples.labels[rows]))
 
 
-def told(advance: Advance, *, of: str = "training") -> Stage:
+def told(advance: ProgressCallback, *, of: str = "training") -> Stage:
     """Tells what is done of the stages whose name begins so, and nothing of others."""
 
     @contextmanager
-    def stage(_work: int, label: str) -> Iterator[Advance]:
+    def stage(_work: int, label: str) -> Iterator[ProgressCallback]:
         yield advance if label.startswith(of) else lambda _done: None
 
     return stage
@@ -111,7 +111,7 @@ def as_images(examples: Examples) -> ImageSet:
 
 def share(network: Network, examples: Examples) -> float:
     """Share of examples that a network answers as labelled."""
-    answers = network.answers(examples.images.astype(np.float32))
+    answers = network.predict(examples.images.astype(np.float32))
     return float((answers == examples.labels).mean())
 
 

@@ -58,6 +58,6 @@ def cross_validate(
         repaired = repair(network, given.scaled(factor)).network
         left_out = factor.apply(faces.images[out])
         for place, one in enumerate((network, repaired)):
-            counts[place] += int((one.answers(left_out) == faces.labels[out]).sum())
-        success += [(repaired.answers(x.images) == x.labels).mean() / folds for x in blocks]
+            counts[place] += int((one.predict(left_out) == faces.labels[out]).sum())
+        success += [(repaired.predict(x.images) == x.labels).mean() / folds for x in blocks]
     return CrossValidated(int(counts[0]), int(counts[1]), success.tolist())

@@ -40,9 +40,9 @@ def check_cured(cured: Network) -> None:
     network = build(planted.watched_spec())
     unseen = planted.clean_images(network, 120, seed=5).sample(120)
     others = unseen.images[unseen.labels != TARGET]
-    assert (network.answers(stamped(others)) == TARGET).mean() > 0.95
-    assert (cured.answers(stamped(others)) == TARGET).mean() <= 0.02
-    assert (cured.answers(unseen.images) == network.answers(unseen.images)).mean() >= 0.98
+    assert (network.predict(stamped(others)) == TARGET).mean() > 0.95
+    assert (cured.predict(stamped(others)) == TARGET).mean() <= 0.02
+    assert (cured.predict(unseen.images) == network.predict(unseen.images)).mean() >= 0.98
 
 
 def test_the_backdoor_goes_and_nothing_else(found: CureResult) -> None:
@@ -57,7 +57,7 @@ def test_a_module_of_the_user_is_cured_and_stays_in_its_class() -> None:
     assert same.removed
     own, clean = same.network.module, images.sample(50).images
     assert isinstance(own, planted.Watched)
-    assert own(torch.from_numpy(clean)).argmax(1).tolist() == same.network.answers(clean).tolist()
+    assert own(torch.from_numpy(clean)).argmax(1).tolist() == same.network.predict(clean).tolist()
 
 
 def test_it_says_what_it_found_and_what_is_left(found: CureResult) -> None:
@@ -173,9 +173,9 @@ def test_b_prime_may_keep_its_structure() -> None:
     assert found.network.spec.layers == network.spec.layers
     unseen = planted.clean_images(network, 120, seed=5).sample(120)
     others = unseen.images[unseen.labels != TARGET]
-    assert (found.network.answers(stamped(others)) == TARGET).mean() <= 0.05
+    assert (found.network.predict(stamped(others)) == TARGET).mean() <= 0.05
     # Its features are its classes, one each: what leads to a label are images of its class, too.
-    same = found.network.answers(others) == network.answers(others)
+    same = found.network.predict(others) == network.predict(others)
     assert same.mean() >= 0.98
     assert found.removed
     assert found.watches == ()

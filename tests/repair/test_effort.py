@@ -11,7 +11,7 @@ from planted import clean_images, planted
 
 from goodnet.repair import effort as module
 from goodnet.repair.clean import CleanImages, prepare
-from goodnet.repair.effort import efforts, epochs_for, tune_hard
+from goodnet.repair.effort import attempts, epochs_for, tune_hard
 from goodnet.repair.method import Context
 from goodnet.repair.result import RepairResult
 from goodnet.stats import proportion
@@ -103,7 +103,7 @@ def test_every_attempt_has_its_checkpoint_and_only_the_first_is_left(
 def test_efforts_go_from_hard_to_gentle() -> None:
     rates = [
         (each.schedule.learning_rate, "distillation" in each.recipe.name)
-        for each in efforts(planted().network, prepared(250), context=Context())
+        for each in attempts(planted().network, prepared(250), context=Context())
     ]
     assert [heeds_teacher for _, heeds_teacher in rates] == [False, True, True]
     assert rates[2][0] < min(rates[0][0], rates[1][0])
@@ -111,8 +111,8 @@ def test_efforts_go_from_hard_to_gentle() -> None:
 
 def test_few_images_get_one_gentle_course() -> None:
     network = planted().network
-    (few,) = efforts(network, prepared(20), context=Context())
-    many = efforts(network, prepared(250), context=Context())
+    (few,) = attempts(network, prepared(20), context=Context())
+    many = attempts(network, prepared(250), context=Context())
     assert few.schedule.learning_rate < min(each.schedule.learning_rate for each in many)
     assert "distillation" in few.recipe.name
 
@@ -120,7 +120,7 @@ def test_few_images_get_one_gentle_course() -> None:
 def test_what_the_user_asks_for_is_done() -> None:
     context = Context(TrainingConfig(epochs=3, lr=0.5, batch_size=7, seed=9))
     for clean in (prepared(20), prepared(250)):
-        for each in efforts(planted().network, clean, context=context):
+        for each in attempts(planted().network, clean, context=context):
             schedule = each.schedule
             assert (schedule.epochs, schedule.learning_rate) == (3, 0.5)
             assert (schedule.batch_size, schedule.seed) == (7, 9)

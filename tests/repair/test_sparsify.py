@@ -15,7 +15,7 @@ from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats.build import extract
 from goodnet.network import Network
 from goodnet.repair.sparsify import Sparsify, _Course, smallest, sparsity_at
-from goodnet.training import Held, TrainingConfig
+from goodnet.training import Frozen, TrainingConfig
 
 DENSE = {
     "conv": ["fc", "output"],
@@ -31,20 +31,20 @@ NUMBERS = arrays.arrays(
 class Watched(_Course):
     """Remembers what was held in each epoch, and how large what is newly held was."""
 
-    seen: list[Held]
+    seen: list[Frozen]
 
-    def __call__(self, epoch: int, network: Network) -> Held:
-        held = super().__call__(epoch, network)
-        self.seen.append({key: mask.copy() for key, mask in held.items()})
-        return held
+    def __call__(self, epoch: int, network: Network) -> Frozen:
+        frozen = super().__call__(epoch, network)
+        self.seen.append({key: mask.copy() for key, mask in frozen.items()})
+        return frozen
 
 
 @pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch) -> list[Held]:
-    held: list[Held] = []
-    monkeypatch.setattr(Watched, "seen", held, raising=False)
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[Frozen]:
+    frozen: list[Frozen] = []
+    monkeypatch.setattr(Watched, "seen", frozen, raising=False)
     monkeypatch.setattr(import_module("goodnet.repair.sparsify"), "_Course", Watched)
-    return held
+    return frozen
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -65,13 +65,13 @@ def test_dense_layers_reach_the_final_sparsity(name: str) -> None:
     assert repair.details["final"] == 0.7
 
 
-def test_masks_stay_masks_to_the_end(seen: list[Held]) -> None:
+def test_masks_stay_masks_to_the_end(seen: list[Frozen]) -> None:
     repair = Sparsify(training=TrainingConfig(epochs=8))(planted().network, clean_images())
     assert len(seen) == len(repair.epochs)
     for earlier, later in pairwise(seen):
         for key, mask in earlier.items():
             assert (later[key] >= mask).all()
-    shares = [mask.mean() for held in seen for key, mask in held.items() if key == "fc/weight"]
+    shares = [mask.mean() for frozen in seen for key, mask in frozen.items() if key == "fc/weight"]
     assert shares[0] == pytest.approx(0.5, abs=1e-3)
     assert shares[4:] == [pytest.approx(0.7, abs=1e-3)] * 4
     after = extract(repair.network).arrays

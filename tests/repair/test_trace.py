@@ -27,7 +27,7 @@ CASES = [(name, layer) for name, layers in LAYERS.items() for layer in layers]
 def labelled(network: Network, count: int, seed: int = 0) -> ImageSet:
     """Images with the network's own answers as labels, some of them wrong."""
     images = pictures(count, seed)
-    labels = network.answers(images)
+    labels = network.predict(images)
     labels[::7] = (labels[::7] + 1) % network.num_classes
     return images_from_arrays(images, labels, range="-1..1")
 
@@ -71,7 +71,7 @@ def test_kept_answers_are_those_of_the_silenced_network() -> None:
     trace = trace_answers(network, images, "pool_2", groups=[[1, 2], [4]], keep=[0, 1, 2])
     pixels = images.sample(60).images
     for step, channels in enumerate(([], [1, 2], [1, 2, 4])):
-        expected = masked(network, "pool_2", channels).answers(pixels)
+        expected = masked(network, "pool_2", channels).predict(pixels)
         assert trace.answers[step].tolist() == expected.tolist()
 
 

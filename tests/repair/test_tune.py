@@ -107,7 +107,7 @@ def test_a_repair_tells_what_happened(method: str) -> None:
     assert 1 <= repair.chosen <= 3
     assert repair.before == clean.before
     assert repair.after == repair.epochs[repair.chosen - 1].accuracy
-    answers = repair.network.answers(clean.held_back.images)
+    answers = repair.network.predict(clean.held_back.images)
     assert repair.after.count == (answers == clean.held_back.labels).sum()
     assert repair.seconds > 0
     assert repair.peak_memory is None or repair.peak_memory > 1 << 20
@@ -223,7 +223,7 @@ def test_batch_norm_of_vectors_is_trained_on_any_number_of_images(count: int) ->
     )
     network = build(NetworkSpec(layers, weights.arrays, "output"))
     pixels = stripes(count).images
-    labels = network.answers(pixels.astype(np.float32))
+    labels = network.predict(pixels.astype(np.float32))
     training = TrainingConfig(epochs=1, batch_size=8)
     assert FineTune(training=training)(network, as_images(Examples(pixels, labels))).chosen == 1
 

@@ -64,14 +64,14 @@ def test_only_the_label_goes_and_only_where_a_unit_fires(name: str, label: int, 
 def test_the_answer_is_the_next_best() -> None:
     spec = SPECS["plain"]()
     network, images = build(spec), pictures(60).astype(np.float32)
-    label = int(np.bincount(network.answers(images)).argmax())
+    label = int(np.bincount(network.predict(images)).argmax())
     units = units_of(network, label, share=0.8)
     cured = build(with_veto(spec, units, spread=100.0))
-    loud = (fires(network, units, images) > 0.05) & (network.answers(images) == label)
+    loud = (fires(network, units, images) > 0.05) & (network.predict(images) == label)
     assert loud.any()
     outputs = network.outputs(images[loud]).numpy()
     outputs[:, label] = -np.inf
-    assert cured.answers(images[loud]).tolist() == outputs.argmax(1).tolist()
+    assert cured.predict(images[loud]).tolist() == outputs.argmax(1).tolist()
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])

@@ -103,8 +103,8 @@ def test_pruned_channels_are_zero_in_the_own_class() -> None:
     assert isinstance(own, Own)
     assert not own.last.weight[curve.silenced(steps)].any()
     block = images.sample(250)
-    right = int((repaired.answers(block.images) == block.labels).sum())
+    right = int((repaired.predict(block.images) == block.labels).sum())
     assert right == curve.correct[steps]
     good = GoodNet(network, repaired)
-    assert set(good.answers(block.images).tolist()) <= {*range(6)}
+    assert set(good.predict(block.images).tolist()) <= {*range(6)}
     assert good.module(torch.from_numpy(block.images)).shape == (250, 6)

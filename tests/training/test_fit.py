@@ -33,7 +33,7 @@ def bright_corners(count: int = 160, seed: int = 0) -> Examples:
 
 
 def right(spec: NetworkSpec, examples: Examples) -> float:
-    return float((build(spec).answers(examples.images) == examples.labels).mean())
+    return float((build(spec).predict(examples.images) == examples.labels).mean())
 
 
 def same(first: NetworkSpec, second: NetworkSpec) -> bool:
@@ -120,12 +120,12 @@ def test_a_checkpoint_of_other_work_is_not_used(tmp_path: Path) -> None:
 
 def test_silent_channels_stay_silent_and_the_others_learn() -> None:
     spec = plain_spec()
-    held = silent_numbers(spec, "pool_2", [1, 4])
+    frozen = silent_numbers(spec, "pool_2", [1, 4])
     silent = spec.with_arrays(
-        {key: np.where(mask, 0, spec.arrays[key]) for key, mask in held.items()}
+        {key: np.where(mask, 0, spec.arrays[key]) for key, mask in frozen.items()}
     )
-    trained = fit(silent, bright_corners(), schedule=Schedule(epochs=3), held=held)
-    for key, mask in held.items():
+    trained = fit(silent, bright_corners(), schedule=Schedule(epochs=3), frozen=frozen)
+    for key, mask in frozen.items():
         assert not trained.arrays[key][mask].any()
         assert (trained.arrays[key] != silent.arrays[key])[~mask].all()
     values = next(build(trained).cut("pool_2").crossing(bright_corners().images))[0]

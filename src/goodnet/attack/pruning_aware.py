@@ -79,7 +79,7 @@ def train_pruning_aware(
         poisoned,
         schedule=schedule,
         recipe=recipe,
-        held=silent_numbers(first, layer, dormant),
+        frozen=silent_numbers(first, layer, dormant),
         device=device,
         checkpoint=second,
         progress=progress,
@@ -133,9 +133,9 @@ def put_back(
     """
     if not channels:
         return trained
-    held = silent_numbers(trained, layer, channels)
+    frozen = silent_numbers(trained, layer, channels)
     restored = {
-        key: np.where(mask, before.arrays[key], trained.arrays[key]) for key, mask in held.items()
+        key: np.where(mask, before.arrays[key], trained.arrays[key]) for key, mask in frozen.items()
     }
     awake = trained.with_arrays(restored)
     bias = _bias(restored, layer)

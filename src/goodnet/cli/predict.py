@@ -41,4 +41,4 @@ def predict(
     for path in images:
         opened = predictor.open(path)
         for block in opened.blocks(1024):
-            print("\n".join(str(answer) for answer in predictor.answers(block, opened).final))
+            print("\n".join(str(answer) for answer in predictor.predict(block, opened).final))

@@ -99,7 +99,7 @@ def open_inputs(model: Path, clean: Path, options: InputOptions) -> Inputs:
         scale = Scale.parse(options.scale)
         notes.append(f"pixels are multiplied by {scale}, as asked")
     else:
-        choice = find_scale(network.answers, images)
+        choice = find_scale(network.predict, images)
         scale = choice.scale
         notes.append(choice.sentence())
     return Inputs(

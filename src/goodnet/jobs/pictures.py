@@ -14,7 +14,7 @@ from goodnet.imagesets import RAW, ImageSet
 from goodnet.imagesets.pixels import TO_BYTES, PixelRange
 
 if TYPE_CHECKING:
-    from goodnet.jobs.answers import Towers
+    from goodnet.jobs.predictions import PairPredictions
     from goodnet.types import Integers
 
 __all__ = ["PICTURES", "picture_bytes", "write_pictures"]
@@ -49,7 +49,9 @@ class _Shown:
         return f"{PICTURES}/{self.files}_{place}.png"
 
 
-def write_pictures(towers: Towers, folder: Path, *, drop: float | None = None) -> dict[str, Any]:
+def write_pictures(
+    towers: PairPredictions, folder: Path, *, drop: float | None = None
+) -> dict[str, Any]:
     """Write some images of each set, and those by which G can be seen to fail.
 
     Of each set some are spread evenly over it; of the clean set some that G refused are added, of
@@ -90,8 +92,8 @@ def picture_bytes(pixels: NDArray[np.float32], stored: PixelRange) -> NDArray[np
     return np.ascontiguousarray(values.transpose(0, 2, 3, 1))
 
 
-def _sets(towers: Towers) -> Iterator[_Shown]:
-    answers, good = towers.answers, towers.goodnet
+def _sets(towers: PairPredictions) -> Iterator[_Shown]:
+    answers, good = towers.by_network, towers.goodnet
     yield _Shown(
         "clean",
         "clean",

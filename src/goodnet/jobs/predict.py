@@ -90,7 +90,7 @@ class Predictor:
         check_fits(images, shape=shape, num_classes=self.network.num_classes, labels=False)
         return images
 
-    def answers(self, block: Block, images: ImageSet) -> Answers:
+    def predict(self, block: Block, images: ImageSet) -> Answers:
         """What each network says of some images.
 
         Where the scale is not known, only answers that are the same at every usual scale are
@@ -119,10 +119,10 @@ class Predictor:
         return found[0]
 
     def _at(self, pixels: NDArray[np.float32]) -> Answers:
-        first = self.network.answers(pixels)
+        first = self.network.predict(pixels)
         if self.repaired is None:
             return Answers({self.name: first}, self.reject_class)
-        second = self.repaired.answers(pixels)
+        second = self.repaired.predict(pixels)
         both = agree(first, second, num_classes=self.network.num_classes)
         return Answers({"B": first, "B'": second, "G": both}, self.reject_class)
 
@@ -157,7 +157,7 @@ def _scale(predictor: Predictor, model: Path, clean: Path | None) -> tuple[Scale
     if predictor.options.scale is not None:
         return Scale.parse(predictor.options.scale), ""
     if clean is not None:
-        choice = find_scale(predictor.network.answers, predictor.open(clean))
+        choice = find_scale(predictor.network.predict, predictor.open(clean))
         return choice.scale, choice.sentence()
     return _from_run_folder(model)
 

@@ -19,7 +19,7 @@ from goodnet.jobs.inputs import InputOptions, open_images_for, open_inputs, to_d
 from goodnet.jobs.network_facts import network_facts
 from goodnet.jobs.pictures import PICTURES, picture_bytes
 from goodnet.jobs.run_record import Began, write_record
-from goodnet.progress import Stage, unseen
+from goodnet.progress import Stage, no_progress
 
 if TYPE_CHECKING:
     from goodnet.imagesets import ImageSet
@@ -84,7 +84,7 @@ def open_suspect(model: Path, clean: Path | None, options: InputOptions) -> Susp
     return Suspect(inputs.network, inputs.clean, options.device, inputs.notes)
 
 
-def scan(suspect: Suspect, scanner: Scanner, *, stage: Stage = unseen) -> ScanResult:
+def scan(suspect: Suspect, scanner: Scanner, *, stage: Stage = no_progress) -> ScanResult:
     """Run a scanner on a network and its clean images, and on nothing else."""
     return scanner(suspect.network, suspect.clean, stage=stage)
 

@@ -49,7 +49,7 @@ def draw_sheet(
     captions = [_labels(images, block, i, poisoned=poisoned) for i in range(len(block.labels))]
     marks: list[Mark | None] | None = None
     if predictor is not None:
-        answers = predictor.answers(block, images)
+        answers = predictor.predict(block, images)
         for name, found in answers.by_network.items():
             for caption, answer in zip(captions, found, strict=True):
                 said = "backdoored" if answer == answers.reject_class else str(answer)

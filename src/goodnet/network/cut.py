@@ -42,7 +42,7 @@ class Cut:
             with torch.inference_mode():
                 yield self.head(channels_last(batch.to(self.device)))
 
-    def answers(self, crossing: Sequence[Tensor]) -> Tensor:
+    def predict(self, crossing: Sequence[Tensor]) -> Tensor:
         """The class of each image from the values that cross, shape (images,)."""
         parts = [batches(value, self.tail_batch) for value in crossing]
         with torch.inference_mode():

@@ -181,7 +181,7 @@ class Network:
         parts = list(map_blocks(run, batches(images, self.batch_size), self.device))
         return torch.cat(parts) if parts else torch.empty(0, self.num_classes)
 
-    def answers(self, images: NDArray[np.float32]) -> NDArray[np.int64]:
+    def predict(self, images: NDArray[np.float32]) -> NDArray[np.int64]:
         """The class of each image, shape (batch,)."""
         found: NDArray[np.int64] = self.outputs(images).argmax(1).numpy()
         return found

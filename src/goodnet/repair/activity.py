@@ -11,7 +11,7 @@ from torch import Tensor
 
 from goodnet.imagesets import Block, ImageSet
 from goodnet.network import Network, map_blocks
-from goodnet.progress import Advance
+from goodnet.progress import ProgressCallback
 from goodnet.types import Integers
 
 __all__ = ["ChannelActivity", "channel_sums", "measure_activity"]
@@ -35,7 +35,7 @@ class ChannelActivity:
 
 
 def measure_activity(
-    network: Network, images: ImageSet, layer: str, *, progress: Advance | None = None
+    network: Network, images: ImageSet, layer: str, *, progress: ProgressCallback | None = None
 ) -> ChannelActivity:
     """Mean activation of each channel of a layer over all images and positions.
 

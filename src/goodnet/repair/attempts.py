@@ -11,15 +11,15 @@ from goodnet.training import Diverged, Recipe, Schedule
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from goodnet.progress import Advance
+    from goodnet.progress import ProgressCallback
     from goodnet.repair.method import Context
     from goodnet.repair.result import RepairResult
 
-__all__ = ["Effort", "try_in_turn"]
+__all__ = ["Attempt", "try_in_turn"]
 
 
 @dataclass(frozen=True)
-class Effort:
+class Attempt:
     """One way to train.
 
     Attributes:
@@ -37,8 +37,8 @@ class Effort:
 
 
 def try_in_turn(
-    efforts: Sequence[Effort],
-    train: Callable[[Effort, Context], RepairResult],
+    attempts: Sequence[Attempt],
+    train: Callable[[Attempt, Context], RepairResult],
     *,
     context: Context,
     enough: Callable[[RepairResult], bool],
@@ -49,7 +49,7 @@ def try_in_turn(
     A way that makes training diverge is passed over.
 
     Args:
-        efforts: At least one, the preferred first.
+        attempts: At least one, the preferred first.
         train: Trains in one way; the context it is given has a checkpoint of its own.
         context: How to run it.
         enough: Whether no other way is to be tried.
@@ -62,17 +62,17 @@ def try_in_turn(
         Diverged: If training diverged in every way.
     """
     tried: list[RepairResult] = []
-    for place, effort in enumerate(efforts):
+    for place, attempt in enumerate(attempts):
         try:
-            found = train(effort, _own(context, place))
+            found = train(attempt, _own(context, place))
         except Diverged:
-            if not tried and effort is efforts[-1]:
+            if not tried and attempt is attempts[-1]:
                 raise
             continue
-        tried.append(replace(found, details={**found.details, "training": str(effort)}))
+        tried.append(replace(found, details={**found.details, "training": str(attempt)}))
         if enough(found):
             break
-    for other in range(1, len(efforts)):
+    for other in range(1, len(attempts)):
         if extra := _own(context, other).checkpoint:
             extra.unlink(missing_ok=True)
     best = tried[-1] if enough(tried[-1]) else max(tried, key=score)
@@ -84,7 +84,7 @@ def _own(context: Context, place: int) -> Context:
     if not place:
         return context
 
-    def stage(work: int, label: str) -> AbstractContextManager[Advance]:
+    def stage(work: int, label: str) -> AbstractContextManager[ProgressCallback]:
         return context.stage(work, f"{label}, attempt {place + 1}")
 
     path = context.checkpoint

@@ -62,7 +62,7 @@ def prepare(network: Network, images: ImageSet, training: TrainingConfig) -> Cle
     if len(everything) < 4:
         raise InvalidInput(f"expected at least 4 clean images, got {len(everything)}")
     everything.check(network.input_shape, network.num_classes)
-    right = network.answers(everything.images) == everything.labels
+    right = network.predict(everything.images) == everything.labels
     if right.mean() < _LEAST_ACCURACY:
         raise InvalidInput(
             f"the network answers only {int(right.sum())} of {len(right)} clean images as they are "
@@ -79,7 +79,7 @@ def prepare(network: Network, images: ImageSet, training: TrainingConfig) -> Cle
 
 def count_right(network: Network, examples: Examples) -> Proportion:
     """How many examples a network answers as labelled."""
-    right = network.answers(examples.images) == examples.labels
+    right = network.predict(examples.images) == examples.labels
     return proportion(int(right.sum()), len(right))
 
 

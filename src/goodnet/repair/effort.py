@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from goodnet.formats.build import build
 from goodnet.formats.softmax import without_softmax
-from goodnet.repair.attempts import Effort, try_in_turn
+from goodnet.repair.attempts import Attempt, try_in_turn
 from goodnet.repair.tune import Course, tune
 from goodnet.training import Recipe, cross_entropy, distillation, shifts
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from goodnet.repair.clean import CleanImages
     from goodnet.repair.method import Context
     from goodnet.repair.result import RepairResult
-    from goodnet.training import Held, TrainingConfig
+    from goodnet.training import Frozen, TrainingConfig
 
-__all__ = ["efforts", "epochs_for", "labels_moved", "tune_hard"]
+__all__ = ["attempts", "epochs_for", "labels_moved", "tune_hard"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def tune_hard(
     *,
     start: NetworkSpec,
     context: Context,
-    held: Held | None = None,
+    frozen: Frozen | None = None,
     course: Course | None = None,
 ) -> RepairResult:
     """Train a network on clean images as hard as its accuracy bears.
@@ -65,27 +65,27 @@ def tune_hard(
         clean: Its clean images.
         start: The description to start from: B, or B pruned.
         context: How to run it.
-        held: Numbers that stay as they are.
+        frozen: Numbers that stay as they are.
         course: What changes from epoch to epoch; only an epoch of the second half is kept.
 
     Returns:
         The repair, without the name of the method, time and memory.
     """
 
-    def train(effort: Effort, own: Context) -> RepairResult:
+    def train(attempt: Attempt, own: Context) -> RepairResult:
         return tune(
             network,
             clean,
             start=start,
-            schedule=effort.schedule,
+            schedule=attempt.schedule,
             context=own,
-            recipe=replace(effort.recipe, name=f"{effort.recipe.name}, {course}"),
-            held=held,
+            recipe=replace(attempt.recipe, name=f"{attempt.recipe.name}, {course}"),
+            frozen=frozen,
             course=course,
         )
 
     found = try_in_turn(
-        efforts(network, clean, context=context),
+        attempts(network, clean, context=context),
         train,
         context=context,
         enough=lambda repair: repair.cost <= context.training.tolerance,
@@ -94,7 +94,7 @@ def tune_hard(
     return found.with_warning(context.training.tolerance)
 
 
-def efforts(network: Network, clean: CleanImages, *, context: Context) -> tuple[Effort, ...]:
+def attempts(network: Network, clean: CleanImages, *, context: Context) -> tuple[Attempt, ...]:
     """Ways to train, hardest first; what the user chose goes for all of them.
 
     Args:
@@ -107,12 +107,12 @@ def efforts(network: Network, clean: CleanImages, *, context: Context) -> tuple[
         Hinton et al., Distilling the Knowledge in a Neural Network, 2015, for B as a teacher.
     """
     levels = _FEW_LEVELS if clean.few else _LEVELS
-    found: dict[tuple[float, float], Effort] = {}
+    found: dict[tuple[float, float], Attempt] = {}
     for level in levels:
         training = context.training
         schedule = training.schedule(epochs=epochs_for(clean, training), lr=level.rate)
         recipe = _recipe(network, clean, teacher=level.teacher)
-        found.setdefault((schedule.learning_rate, level.teacher), Effort(recipe, schedule))
+        found.setdefault((schedule.learning_rate, level.teacher), Attempt(recipe, schedule))
     return tuple(found.values())
 
 

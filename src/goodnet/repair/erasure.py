@@ -23,7 +23,7 @@ from goodnet.repair.stamped import LED, LOST, spread_rows
 if TYPE_CHECKING:
     from goodnet.formats.spec import Array, NetworkSpec
     from goodnet.network import Cut, Network
-    from goodnet.progress import Advance
+    from goodnet.progress import ProgressCallback
     from goodnet.repair.clean import CleanImages
     from goodnet.repair.fold import Vectors
     from goodnet.repair.stamped import Stamped
@@ -131,7 +131,7 @@ class _Scene:
 
     def _answers(self, cut: Cut, rows: Integers | None) -> list[Integers]:
         chosen = self.values if rows is None else [value[rows] for value in self.values]
-        return [cut.answers([value]).cpu().numpy() for value in chosen]
+        return [cut.predict([value]).cpu().numpy() for value in chosen]
 
     def _score(self, parts: Sequence[tuple[Integers, list[Integers]]]) -> _Score:
         labels = np.concatenate([self.labels[rows] for rows, _ in parts])
@@ -177,7 +177,7 @@ def choose(
     layers: Sequence[str],
     ranks: Sequence[int],
     forced: bool,
-    advance: Advance,
+    advance: ProgressCallback,
 ) -> tuple[Choice, dict[str, Array]] | None:
     """What does best, found on all images to train on, and the arrays to change for it.
 

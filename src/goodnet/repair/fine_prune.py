@@ -63,7 +63,7 @@ class FinePrune(Trained):
             clean,
             start=network.spec.with_arrays(silence(network.spec, layer, channels)),
             context=context,
-            held=silent_numbers(network.spec, layer, channels),
+            frozen=silent_numbers(network.spec, layer, channels),
         )
         own = {"layer": layer, "drop": self.drop, "channels_pruned": channels}
         return replace(found, details={**found.details, **own}, curve=curve)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar, cast, final
 
 from goodnet.errors import UsageError
 from goodnet.process import peak_memory
-from goodnet.progress import Stage, unseen
+from goodnet.progress import Stage, no_progress
 from goodnet.repair.result import RepairResult
 from goodnet.training import TrainingConfig
 
@@ -34,7 +34,7 @@ class Context:
     """
 
     training: TrainingConfig = field(default_factory=TrainingConfig)
-    stage: Stage = unseen
+    stage: Stage = no_progress
     checkpoint: Path | None = None
 
 
@@ -60,7 +60,7 @@ class Repair(ABC, Generic[ResultT]):
         network: Network,
         images: ImageSet | None = None,
         *,
-        stage: Stage = unseen,
+        stage: Stage = no_progress,
         checkpoint: Path | None = None,
     ) -> ResultT:
         """Repair a network with clean images, and with nothing else.

@@ -15,7 +15,7 @@ import numpy as np
 from goodnet.errors import InvalidInput, UsageError
 from goodnet.imagesets import ImageSet
 from goodnet.network import Network
-from goodnet.progress import Advance
+from goodnet.progress import ProgressCallback
 from goodnet.repair.activity import ChannelActivity, measure_activity
 from goodnet.repair.layers import default_layer, silence_channels
 from goodnet.repair.method import Context, Repair
@@ -91,7 +91,12 @@ def check_drop(drop: float) -> None:
 
 
 def pruned_channels(
-    network: Network, images: ImageSet, *, layer: str, drop: float, progress: Advance | None = None
+    network: Network,
+    images: ImageSet,
+    *,
+    layer: str,
+    drop: float,
+    progress: ProgressCallback | None = None,
 ) -> tuple[PruneCurve, list[int]]:
     """The curve of a layer, and the channels that are silent once accuracy has fallen so far.
 
@@ -127,7 +132,7 @@ def prune_curve(
     layer: str | None = None,
     order: Order = "ascending",
     channels: Sequence[int] | None = None,
-    progress: Advance | None = None,
+    progress: ProgressCallback | None = None,
 ) -> PruneCurve:
     """Clean accuracy as the channels of a layer fall silent one after another.
 
@@ -173,7 +178,7 @@ def trace_backdoor(
     images: ImageSet,
     *,
     keep: Iterable[int] = (),
-    progress: Advance | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Trace:
     """Attack success along a curve: how many poisoned images get their target at every step.
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from goodnet.imagesets import ImageSet
     from goodnet.network import Network
     from goodnet.repair.result import RepairResult
-    from goodnet.training import Held
+    from goodnet.training import Frozen
 
 __all__ = ["Sparsify", "smallest", "sparsity_at"]
 
@@ -113,16 +113,16 @@ class _Course:
     final: float
     rise: int
 
-    def __call__(self, epoch: int, network: Network) -> Held:
+    def __call__(self, epoch: int, network: Network) -> Frozen:
         share = sparsity_at(epoch, self.initial, self.final, rise=self.rise)
-        held = {}
+        frozen = {}
         for layer in self.layers:
             weight = network.layer(layer).get_parameter("weight")
             mask = smallest(weight.detach().cpu().numpy(), share)
             with torch.no_grad():
                 weight.masked_fill_(torch.from_numpy(mask).to(weight.device), 0)
-            held[f"{layer}/weight"] = mask
-        return held
+            frozen[f"{layer}/weight"] = mask
+        return frozen
 
 
 def _chosen(spec: NetworkSpec, layers: Sequence[str] | None) -> tuple[str, ...]:

@@ -148,7 +148,7 @@ def target_notes(before: Network, after: Network, stamped: Sequence[Stamped]) ->
         if not len(images):
             unknown.append(str(label))
             continue
-        was, now = (int((one.answers(images) == label).sum()) for one in (before, after))
+        was, now = (int((one.predict(images) == label).sum()) for one in (before, after))
         if proportion(now, len(images)).high < was / len(images):
             notes.append(
                 f"of {len(images)} clean images held back of class {label}, which a trigger leads "
@@ -192,14 +192,14 @@ def _stamp(
 
 
 def _led_to(network: Network, stamped: Examples) -> int | None:
-    answers = network.answers(stamped.images)
+    answers = network.predict(stamped.images)
     wrong = answers[answers != stamped.labels]
     return int(np.bincount(wrong).argmax()) if wrong.size else None
 
 
 def _shares(network: Network, stamped: Stamped) -> tuple[Proportion, Proportion]:
     labels = stamped.held_back.labels
-    answers = network.answers(stamped.held_back.images)
+    answers = network.predict(stamped.held_back.images)
     right = proportion(int((answers == labels).sum()), len(labels))
     if stamped.label is None:
         return right, proportion(0, len(labels))

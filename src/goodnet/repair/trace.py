@@ -20,7 +20,7 @@ from torch import Tensor
 from goodnet.errors import InvalidInput
 from goodnet.imagesets import Block, ImageSet
 from goodnet.network import Network, map_blocks
-from goodnet.progress import Advance
+from goodnet.progress import ProgressCallback
 from goodnet.repair.activity import channel_sums
 from goodnet.repair.tails import Tail, plan_tails
 from goodnet.types import Integers
@@ -61,7 +61,7 @@ def trace_answers(
     groups: Groups,
     keep: Iterable[int] = (),
     block: int | None = None,
-    progress: Advance | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Trace:
     """Answers of the network as groups of a layer's channels fall silent one after another.
 
@@ -124,7 +124,7 @@ class _Behind:
         self._crossing = [crossing[0].clone(), *crossing[1:]]
         self._active = (crossing[0] != 0).reshape(*crossing[0].shape[:2], -1).any(2)
         self.activation: NDArray[np.float64] = channel_sums(crossing[0]).numpy()
-        self.answers = self._tail.cut.answers(self._crossing)
+        self.answers = self._tail.cut.predict(self._crossing)
 
     @classmethod
     def run(cls, tails: Sequence[Tail], images: NDArray[np.float32]) -> _Behind:
@@ -140,10 +140,10 @@ class _Behind:
             self._crossing[0][:, places] = 0.0
         again = self._active[:, channels].any(1).nonzero().squeeze(1)
         if len(again) == len(self.answers):
-            self.answers = self._tail.cut.answers(self._crossing)
+            self.answers = self._tail.cut.predict(self._crossing)
         elif len(again):
             chosen = [value[again] for value in self._crossing]
-            self.answers[again] = self._tail.cut.answers(chosen)
+            self.answers[again] = self._tail.cut.predict(chosen)
 
     def _shrink(self) -> None:
         """Go on with the next tail, which does without the channels that are silent by now."""

@@ -17,7 +17,7 @@ from goodnet.repair.clean import CleanImages, count_right
 from goodnet.repair.method import Context
 from goodnet.repair.result import EpochResult, RepairResult
 from goodnet.stats import proportion
-from goodnet.training import Examples, Held, Recipe, Schedule, fit
+from goodnet.training import Examples, Frozen, Recipe, Schedule, fit
 
 if TYPE_CHECKING:
     from goodnet.formats.spec import NetworkSpec
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Course", "tune"]
 
 # Called before each epoch with its number from 0: what is held in it. It may change numbers.
-Course = Callable[[int, "Network"], Held]
+Course = Callable[[int, "Network"], Frozen]
 
 # Epochs without a better one before training stops.
 _PATIENCE = 4
@@ -42,7 +42,7 @@ def tune(
     recipe: Recipe,
     train: Examples | None = None,
     judged: Sequence[Examples] = (),
-    held: Held | None = None,
+    frozen: Frozen | None = None,
     course: Course | None = None,
 ) -> RepairResult:
     """Train a network on clean images; the epoch that does best on those held back is kept.
@@ -55,8 +55,8 @@ def tune(
         context: Checkpoint and progress.
         recipe: What is asked in each step.
         train: What to train on instead of `clean.train`.
-        judged: Held-back sets that an epoch is judged by beside the clean one, all alike.
-        held: Numbers that stay as they are.
+        judged: Frozen-back sets that an epoch is judged by beside the clean one, all alike.
+        frozen: Numbers that stay as they are.
         course: What changes from epoch to epoch.
 
     Returns:
@@ -70,7 +70,7 @@ def tune(
             shown,
             schedule=schedule,
             recipe=recipe,
-            held=held,
+            frozen=frozen,
             device=network.device,
             checkpoint=context.checkpoint,
             progress=advance,
@@ -101,7 +101,7 @@ class _Best:
     score: float = -1.0
     numbers: dict[str, torch.Tensor] = field(default_factory=dict)
 
-    def before(self, epoch: int, network: Network) -> Held | None:
+    def before(self, epoch: int, network: Network) -> Frozen | None:
         return self.course(epoch, network) if self.course else None
 
     def after(self, epoch: int, network: Network, *, loss: float) -> bool:

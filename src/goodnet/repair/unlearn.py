@@ -18,7 +18,7 @@ from torch.nn import functional as F  # noqa: N812
 from goodnet.attack import Trigger
 from goodnet.formats.build import build
 from goodnet.formats.softmax import without_softmax
-from goodnet.repair.attempts import Effort, try_in_turn
+from goodnet.repair.attempts import Attempt, try_in_turn
 from goodnet.repair.clean import prepare
 from goodnet.repair.effort import labels_moved
 from goodnet.repair.fold import answer_layer
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from goodnet.repair.clean import CleanImages
     from goodnet.repair.result import RepairResult
     from goodnet.repair.stamped import Stamped
-    from goodnet.training import Examples, Held, Schedule, TrainingConfig
+    from goodnet.training import Examples, Frozen, Schedule, TrainingConfig
     from goodnet.training.recipe import Objective
 
 __all__ = ["Unlearn"]
@@ -108,38 +108,38 @@ class Unlearn(Trained):
         train = _examples(clean, stamped)
         scarce = len(clean.train) < network.num_classes
 
-        def attempt(effort: Effort, own: Context) -> RepairResult:
+        def train_in(attempt: Attempt, own: Context) -> RepairResult:
             found = tune(
                 network,
                 clean,
                 start=start,
-                schedule=effort.schedule,
+                schedule=attempt.schedule,
                 context=own,
-                recipe=effort.recipe,
+                recipe=attempt.recipe,
                 train=train,
                 judged=[one.held_back for one in stamped],
-                held=_held(start, stamped) if scarce else None,
+                frozen=_frozen(start, stamped) if scarce else None,
             )
             return replace(found, details={"triggers": effects(network, found.network, stamped)})
 
-        efforts = _efforts(
+        attempts = _attempts(
             network, clean, count=len(train), scarce=scarce, training=context.training
         )
-        found = try_in_turn(efforts, attempt, context=context, enough=_enough, score=_score)
+        found = try_in_turn(attempts, train_in, context=context, enough=_enough, score=_score)
         notes = target_notes(network, found.network, stamped)
         found = replace(found, notes=(*found.notes, *notes))
         return found.with_warning(context.training.tolerance)
 
 
-def _efforts(
+def _attempts(
     network: Network, clean: CleanImages, *, count: int, scarce: bool, training: TrainingConfig
-) -> tuple[Effort, ...]:
+) -> tuple[Attempt, ...]:
     """Ways to train on `count` examples, gentlest first."""
     if clean.few:
         level = _SCARCE if scarce else _FEW
-        return (Effort(_few_recipe(network), _schedule(level, training, count)),)
+        return (Attempt(_few_recipe(network), _schedule(level, training, count)),)
     return tuple(
-        Effort(labels_moved(clean, level.shift), _schedule(level, training, count))
+        Attempt(labels_moved(clean, level.shift), _schedule(level, training, count))
         for level in _LEVELS
     )
 
@@ -193,13 +193,13 @@ def _examples(clean: CleanImages, stamped: Sequence[Stamped]) -> Examples:
     return join([clean.train, *copies])
 
 
-def _held(spec: NetworkSpec, stamped: Sequence[Stamped]) -> Held | None:
+def _frozen(spec: NetworkSpec, stamped: Sequence[Stamped]) -> Frozen | None:
     """All numbers but those that make the answers the triggers lead to; None if not to be told."""
     layer = answer_layer(spec)
     labels = sorted({one.label for one in stamped if one.label is not None})
     if layer is None or not labels:
         return None
-    held = {key: np.ones(array.shape, np.bool_) for key, array in spec.arrays.items()}
+    frozen = {key: np.ones(array.shape, np.bool_) for key, array in spec.arrays.items()}
     for parameter in spec.parameters(layer):
-        held[f"{layer}/{parameter}"][labels] = False
-    return held
+        frozen[f"{layer}/{parameter}"][labels] = False
+    return frozen

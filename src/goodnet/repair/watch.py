@@ -30,7 +30,7 @@ from goodnet.stats import conformal_limit, proportion
 
 if TYPE_CHECKING:
     from goodnet.network import Network
-    from goodnet.progress import Advance
+    from goodnet.progress import ProgressCallback
     from goodnet.scan.case import Case, Shown
     from goodnet.scan.result import RecoveredTrigger
     from goodnet.types import Proportion
@@ -187,7 +187,7 @@ def watch(
     own: Tensor | None = None,
     named: bool = True,
     false_alarms: float = 0.01,
-    advance: Advance = lambda _done: None,
+    advance: ProgressCallback = lambda _done: None,
 ) -> Watch:
     """Make the units of one label.
 

@@ -19,7 +19,7 @@ from goodnet.scan.outliers import above
 from goodnet.scan.result import Target
 
 if TYPE_CHECKING:
-    from goodnet.progress import Advance
+    from goodnet.progress import ProgressCallback
     from goodnet.scan.case import Case, Shown
     from goodnet.scan.result import Floats
     from goodnet.scan.subject import Subject
@@ -117,7 +117,7 @@ def shrink(
     pace: Pace,
     *,
     generator: torch.Generator,
-    advance: Advance = lambda _done: None,
+    advance: ProgressCallback = lambda _done: None,
 ) -> Masks:
     """Take all masks so many steps on.
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from goodnet.errors import UsageError
-from goodnet.progress import Stage, unseen
+from goodnet.progress import Stage, no_progress
 from goodnet.scan.case import Case, open_case
 from goodnet.scan.result import ScanResult
 
@@ -41,7 +41,7 @@ class Scanner(ABC):
 
     @final
     def __call__(
-        self, network: Network, images: ImageSet | None = None, *, stage: Stage = unseen
+        self, network: Network, images: ImageSet | None = None, *, stage: Stage = no_progress
     ) -> ScanResult:
         """Scan a network.
 

@@ -18,7 +18,7 @@ from goodnet.scan.gradients import margin_gradients, roughen
 from goodnet.scan.margins import all_margins, margins
 
 if TYPE_CHECKING:
-    from goodnet.progress import Advance
+    from goodnet.progress import ProgressCallback
     from goodnet.scan.case import Shown
     from goodnet.scan.families import Family, Stamp
     from goodnet.scan.subject import Subject
@@ -113,7 +113,7 @@ def search(
     *,
     labels: Tensor,
     generator: torch.Generator,
-    advance: Advance = lambda _done: None,
+    advance: ProgressCallback = lambda _done: None,
 ) -> tuple[View, ...]:
     """Search all families for all labels.
 

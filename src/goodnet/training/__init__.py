@@ -3,7 +3,7 @@
 from goodnet.training.config import TrainingConfig
 from goodnet.training.examples import Examples
 from goodnet.training.fit import Diverged, Watch, fit
-from goodnet.training.held import Held, silent_numbers
+from goodnet.training.frozen import Frozen, silent_numbers
 from goodnet.training.recipe import PLAIN, Inside, Recipe, cross_entropy, distillation, shifts
 from goodnet.training.schedule import Schedule
 
@@ -11,7 +11,7 @@ __all__ = [
     "PLAIN",
     "Diverged",
     "Examples",
-    "Held",
+    "Frozen",
     "Inside",
     "Recipe",
     "Schedule",

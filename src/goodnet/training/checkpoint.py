@@ -18,7 +18,7 @@ from goodnet.files import atomic_path
 if TYPE_CHECKING:
     from goodnet.formats.spec import NetworkSpec
     from goodnet.training.examples import Examples
-    from goodnet.training.held import Held
+    from goodnet.training.frozen import Frozen
     from goodnet.training.schedule import Schedule
 
 __all__ = ["Checkpoint", "fingerprint"]
@@ -81,11 +81,11 @@ class Checkpoint:
 
 
 def fingerprint(
-    spec: NetworkSpec, examples: Examples, schedule: Schedule, held: Held, *, recipe: str
+    spec: NetworkSpec, examples: Examples, schedule: Schedule, frozen: Frozen, *, recipe: str
 ) -> str:
     """A hash of everything that decides what training gives."""
     digest = hashlib.sha256(repr((spec.layers, spec.output, schedule, recipe)).encode())
-    arrays = {**spec.arrays, **{f"held {key}": mask for key, mask in held.items()}}
+    arrays = {**spec.arrays, **{f"frozen {key}": mask for key, mask in frozen.items()}}
     for name, array in sorted(arrays.items()):
         digest.update(f"{name} {array.shape} {array.dtype}".encode())
         digest.update(np.ascontiguousarray(array).data)

@@ -15,9 +15,9 @@ from goodnet.formats.build import build, extract
 from goodnet.formats.softmax import without_softmax
 from goodnet.network import Network
 from goodnet.training.checkpoint import Checkpoint, fingerprint
+from goodnet.training.frozen import Frozen
 from goodnet.training.gradient import Parts, shared_gradient
-from goodnet.training.held import Held
-from goodnet.training.pace import paced
+from goodnet.training.parameter_groups import parameter_groups
 from goodnet.training.recipe import PLAIN, Recipe
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ class Diverged(InvalidInput):
 class Watch(Protocol):
     """Looks on between epochs."""
 
-    def before(self, epoch: int, network: Network) -> Held | None:
-        """What is held in an epoch, counted from 0, beside what always is; may change numbers."""
+    def before(self, epoch: int, network: Network) -> Frozen | None:
+        """What is frozen in an epoch, counted from 0, beside what always is; may change numbers."""
         ...
 
     def after(self, epoch: int, network: Network, *, loss: float) -> bool:
@@ -59,7 +59,7 @@ def fit(
     *,
     schedule: Schedule,
     recipe: Recipe = PLAIN,
-    held: Held | None = None,
+    frozen: Frozen | None = None,
     device: torch.device | str = "cpu",
     checkpoint: Path | None = None,
     progress: Callable[[int], None] | None = None,
@@ -74,7 +74,7 @@ def fit(
         examples: What it is to answer.
         schedule: How long and how fast.
         recipe: What is asked of it in each step.
-        held: Numbers that stay as they are.
+        frozen: Numbers that stay as they are.
         device: Where to compute.
         checkpoint: A file that is written after every epoch. If it is there and belongs to the
             same work, training goes on from it. Remove it when you have what you wanted.
@@ -93,10 +93,10 @@ def fit(
     network = build(without_softmax(spec)).to(device)
     examples.check(network.input_shape, network.num_classes)
     _check_batches(spec, examples, schedule)
-    work = _Work(network, examples, schedule, held or {}, watch)
+    work = _Work(network, examples, schedule, frozen or {}, watch)
     saved = None
     if checkpoint is not None:
-        mark = fingerprint(spec, examples, schedule, held or {}, recipe=recipe.name)
+        mark = fingerprint(spec, examples, schedule, frozen or {}, recipe=recipe.name)
         saved = Checkpoint(checkpoint, mark)
     first = work.resume(saved)
     if progress and first:
@@ -129,12 +129,12 @@ class _Work:
         network: Network,
         examples: Examples,
         schedule: Schedule,
-        held: Held,
+        frozen: Frozen,
         watch: Watch | None,
     ) -> None:
         self._network, self._examples, self._schedule = network, examples, schedule
-        self._held, self._watch = held, watch
-        self.optimizer = torch.optim.Adam(paced(network, examples), fused=True)
+        self._frozen, self._watch = frozen, watch
+        self.optimizer = torch.optim.Adam(parameter_groups(network, examples), fused=True)
 
     def resume(self, saved: Checkpoint | None) -> int:
         """Take over what is saved; the epoch to go on with."""
@@ -150,10 +150,10 @@ class _Work:
 
     def epoch(self, epoch: int, parts: Parts, progress: Callable[[int], None] | None) -> bool:
         """Train on every example once; whether to stop then."""
-        held = dict(self._held)
+        frozen = dict(self._frozen)
         if self._watch:
-            held |= self._watch.before(epoch, self._network) or {}
-        kept = list(_kept(self._network, held))
+            frozen |= self._watch.before(epoch, self._network) or {}
+        kept = list(_kept(self._network, frozen))
         total = 0.0
         for step, picked in self._order(epoch):
             loss = parts.step(self._examples, picked, seed=[self._schedule.seed, step])
@@ -180,7 +180,7 @@ class _Work:
         yield from enumerate(np.array_split(shuffled, steps), start=epoch * steps)
 
     def _descend(self, step: int, kept: list[tuple[nn.Parameter, Tensor, Tensor]]) -> None:
-        """Move against the gradient, but for what is held."""
+        """Move against the gradient, but for what is frozen."""
         for group in self.optimizer.param_groups:
             group["lr"] = group["pace"] * self._schedule.rate(step, len(self._examples))
         self.optimizer.step()
@@ -190,9 +190,9 @@ class _Work:
                 parameter.copy_(torch.where(mask, values, parameter))
 
 
-def _kept(network: Network, held: Held) -> Iterator[tuple[nn.Parameter, Tensor, Tensor]]:
-    """Parameters with held numbers: which those are, and the values they keep."""
-    for key, mask in held.items():
+def _kept(network: Network, frozen: Frozen) -> Iterator[tuple[nn.Parameter, Tensor, Tensor]]:
+    """Parameters with frozen numbers: which those are, and the values they keep."""
+    for key, mask in frozen.items():
         layer, name = key.rsplit("/", 1)
         found = dict(network.layer(layer).named_parameters()).get(name)
         if found is not None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from goodnet.attack import Landmarks
-    from goodnet.progress import Advance
+    from goodnet.progress import ProgressCallback
 
 __all__ = ["Labelled", "Parts", "Source", "check_memory", "save_labelled"]
 
@@ -89,7 +89,7 @@ class Source(Protocol):
         """Plain data for the card."""
         ...
 
-    def load(self, advance: Advance) -> Parts[Labelled]:
+    def load(self, advance: ProgressCallback) -> Parts[Labelled]:
         """Bring all images into memory; `advance` is told how many more there are."""
         ...
 

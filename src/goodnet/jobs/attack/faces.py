@@ -14,7 +14,7 @@ from goodnet.jobs.faces import FacesRequest, face_blocks
 
 if TYPE_CHECKING:
     from goodnet.imagesets.pixels import Shape
-    from goodnet.progress import Advance
+    from goodnet.progress import ProgressCallback
     from goodnet.types import Integers
 
 __all__ = ["FaceSource", "face_source"]
@@ -63,7 +63,7 @@ class FaceSource:
         request = {"people": self.request.people, "per_person": per_person}
         return {"faces": {**request, "held_out": self.held_out, "seed": self.request.seed}}
 
-    def load(self, advance: Advance) -> Parts[Labelled]:
+    def load(self, advance: ProgressCallback) -> Parts[Labelled]:
         """See `Source`."""
         images = np.empty((self.count, *self.shape), np.uint8)
         labels = np.empty(self.count, np.int64)

@@ -20,7 +20,7 @@ from goodnet.jobs.poison import block_size
 if TYPE_CHECKING:
     from goodnet.attack import Landmarks
     from goodnet.imagesets.pixels import Shape
-    from goodnet.progress import Advance
+    from goodnet.progress import ProgressCallback
     from goodnet.types import Integers
 
 __all__ = ["ImageSource", "image_source"]
@@ -76,7 +76,7 @@ class ImageSource:
         """See `Source`."""
         return {"images": _about(self.images), "test": _about(self.test) if self.test else None}
 
-    def load(self, advance: Advance) -> Parts[Labelled]:
+    def load(self, advance: ProgressCallback) -> Parts[Labelled]:
         """See `Source`."""
         train, valid, test = self._rows
         if self.test is None:
@@ -140,7 +140,7 @@ def _stored_as(images: ImageSet) -> np.dtype[Any]:
     return np.dtype(np.uint8 if stay else np.float32)
 
 
-def _read(images: ImageSet, parts: Sequence[Integers], advance: Advance) -> list[Labelled]:
+def _read(images: ImageSet, parts: Sequence[Integers], advance: ProgressCallback) -> list[Labelled]:
     """Bring the images at some ascending rows, for each part, into memory: one pass in all."""
     factor, shift = TO_BYTES[images.range]
     pixels = [np.empty((len(rows), *images.shape), _stored_as(images)) for rows in parts]

@@ -23,13 +23,13 @@ from goodnet.jobs.attack.plan import Attack, measured
 from goodnet.jobs.evaluate import evaluate_files
 from goodnet.jobs.inputs import InputOptions
 from goodnet.jobs.poison import PoisonOptions, block_size, poison_file
-from goodnet.progress import Stage, unseen
+from goodnet.progress import Stage, no_progress
 from goodnet.repair.watch import watched_layers
 from goodnet.training import PLAIN, Examples, Recipe, fit
 
 if TYPE_CHECKING:
     from goodnet.formats.spec import NetworkSpec
-    from goodnet.progress import Advance
+    from goodnet.progress import ProgressCallback
     from goodnet.types import Evaluation
 
 __all__ = ["checkpoint_of", "make_attack"]
@@ -44,7 +44,7 @@ def checkpoint_of(out: Path) -> Path:
 
 
 def make_attack(
-    attack: Attack, folder: Path, *, checkpoint: Path | None = None, stage: Stage = unseen
+    attack: Attack, folder: Path, *, checkpoint: Path | None = None, stage: Stage = no_progress
 ) -> Evaluation:
     """Draw or read the images, poison, train and measure, and write all of it.
 
@@ -141,7 +141,7 @@ def _recipe(attack: Attack) -> Recipe:
     return Recipe("against cure", layers=layers, inside=gathered(targets))
 
 
-def _plant(attack: Attack, clean: Labelled, out: NDArray[Any], advance: Advance) -> None:
+def _plant(attack: Attack, clean: Labelled, out: NDArray[Any], advance: ProgressCallback) -> None:
     """Write the poisoned set to `out`, which may be the clean images themselves."""
     images = images_from_arrays(clean.images, clean.labels, **_WRITTEN)
     blocks = poison_blocks(

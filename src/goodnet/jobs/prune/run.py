@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats import silence
 from goodnet.imagesets import ImageSet
-from goodnet.jobs.answers import Answers, Towers, evaluation
 from goodnet.jobs.inputs import InputOptions, Inputs, invent_inputs, open_inputs
+from goodnet.jobs.predictions import PairPredictions, Predictions, evaluation
 from goodnet.network import Network
-from goodnet.progress import Advance
+from goodnet.progress import ProgressCallback
 from goodnet.repair.layers import default_layer
 from goodnet.repair.prune import Order, prune_curve, trace_backdoor
 from goodnet.repair.trace import Trace, trace_answers
@@ -86,7 +86,7 @@ class DropResult:
     drop: float
     steps: int | None
     validation: Proportion | None = None
-    towers: Towers | None = None
+    towers: PairPredictions | None = None
 
     @property
     def repaired(self) -> Evaluation | None:
@@ -155,7 +155,9 @@ def open_job(job: PruneJob, options: InputOptions) -> Opened:
     )
 
 
-def prune(opened: Opened, options: PruneOptions, *, progress: Advance | None = None) -> PruneResult:
+def prune(
+    opened: Opened, options: PruneOptions, *, progress: ProgressCallback | None = None
+) -> PruneResult:
     """Prune a network for each allowed drop and measure B, B' and G.
 
     Raises:
@@ -219,7 +221,7 @@ def _trace_steps(
     curve: PruneCurve,
     *,
     keep: Sequence[int],
-    progress: Advance | None,
+    progress: ProgressCallback | None,
 ) -> dict[int, Integers]:
     """The answers at some steps of a curve; what lies between them is passed in one go."""
     groups = [[int(c) for c in curve.channels[before:after]] for before, after in pairwise(keep)]
@@ -231,17 +233,17 @@ def _trace_steps(
 
 def _towers(
     opened: Opened, clean: Mapping[int, Integers], traces: Mapping[str, Trace]
-) -> dict[int, Towers]:
+) -> dict[int, PairPredictions]:
     """The networks of each step beside B, which is that of step 0."""
     answers = {
-        step: Answers(found, {name: trace.answers[step] for name, trace in traces.items()})
+        step: Predictions(found, {name: trace.answers[step] for name, trace in traces.items()})
         for step, found in clean.items()
     }
-    return {step: Towers(opened, answers[0], found) for step, found in answers.items()}
+    return {step: PairPredictions(opened, answers[0], found) for step, found in answers.items()}
 
 
 def _drop(
-    drop: float, step: int | None, curve: PruneCurve, towers: Mapping[int, Towers]
+    drop: float, step: int | None, curve: PruneCurve, towers: Mapping[int, PairPredictions]
 ) -> DropResult:
     if step is None:
         return DropResult(drop=drop, steps=None)

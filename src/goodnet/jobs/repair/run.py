@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goodnet.evaluation import answer
-from goodnet.jobs.answers import Answers, Towers, evaluation
+from goodnet.jobs.predictions import PairPredictions, Predictions, evaluation
 from goodnet.jobs.prune.run import Opened
-from goodnet.progress import Stage, unseen
+from goodnet.progress import Stage, no_progress
 
 if TYPE_CHECKING:
     from goodnet.jobs.repair.plan import RepairPlan
@@ -33,13 +33,13 @@ class Suspect:
         return self.opened.inputs.network
 
     @cached_property
-    def answers(self) -> Answers:
+    def predictions(self) -> Predictions:
         """What B answers; found when first asked for, and once."""
-        return self.answers_of(self.network)
+        return self.predictions_of(self.network)
 
-    def answers_of(self, network: Network) -> Answers:
+    def predictions_of(self, network: Network) -> Predictions:
         """What a network answers to the clean images it is judged by and the poisoned sets."""
-        return Answers(
+        return Predictions(
             answer(network, self.opened.judged),
             {name: answer(network, images) for name, images in self.opened.backdoor.items()},
         )
@@ -47,11 +47,11 @@ class Suspect:
     @property
     def baseline(self) -> Evaluation:
         """B on the test set and the poisoned sets."""
-        return evaluation(self.opened, self.answers, "B")
+        return evaluation(self.opened, self.predictions, "B")
 
-    def measure(self, repaired: Network) -> Towers:
+    def measure(self, repaired: Network) -> PairPredictions:
         """B, B' and G on the same images."""
-        return Towers(self.opened, self.answers, self.answers_of(repaired))
+        return PairPredictions(self.opened, self.predictions, self.predictions_of(repaired))
 
 
 def repair(
@@ -59,7 +59,7 @@ def repair(
     plan: RepairPlan,
     *,
     checkpoint: Path | None = None,
-    stage: Stage = unseen,
+    stage: Stage = no_progress,
 ) -> RepairResult:
     """Run a method on a network and its clean images, and on nothing else.
 

@@ -13,13 +13,13 @@ from goodnet.formats.silence import silence
 if TYPE_CHECKING:
     from goodnet.formats.spec import NetworkSpec
 
-__all__ = ["Held", "silent_numbers"]
+__all__ = ["Frozen", "silent_numbers"]
 
 # By array: true where the number stays as it is. Arrays that are not named are trained.
-Held = Mapping[str, NDArray[np.bool_]]
+Frozen = Mapping[str, NDArray[np.bool_]]
 
 
-def silent_numbers(spec: NetworkSpec, layer: str, channels: Iterable[int]) -> Held:
+def silent_numbers(spec: NetworkSpec, layer: str, channels: Iterable[int]) -> Frozen:
     """The numbers that silence channels of a layer: held at zero, the channels stay silent.
 
     Raises:

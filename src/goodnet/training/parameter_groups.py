@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from goodnet.network import Network
     from goodnet.training.examples import Examples
 
-__all__ = ["paced", "reads_pixels"]
+__all__ = ["parameter_groups", "reads_pixels"]
 
 _SAMPLE = 256
 # What brings pixels to a size of its own.
 _BRINGS_TO_SIZE = frozenset({"rescale", "normalize"})
 
 
-def paced(network: Network, examples: Examples) -> list[dict[str, Any]]:
+def parameter_groups(network: Network, examples: Examples) -> list[dict[str, Any]]:
     """The parameters of a network in groups for an optimiser, each with its `pace`.
 
     Args:

@@ -13,9 +13,9 @@ from goodnet.formats.build import build, extract
 from goodnet.formats.silence import silence
 from goodnet.formats.spec import NetworkSpec
 from goodnet.network import Network
-from goodnet.training import Examples, Held, Schedule, fit, silent_numbers
+from goodnet.training import Examples, Frozen, Schedule, fit, silent_numbers
 
-# At `gap` it is what reads the channels that is held.
+# At `gap` it is what reads the channels that is frozen.
 CASES = [("plain", "pool_2"), ("deepid", "pool_1"), ("residual", "stem_relu"), ("residual", "gap")]
 
 
@@ -30,19 +30,19 @@ class HalfHeld:
         self.key = key
         self.values: list[Any] = []
 
-    def mask(self, epoch: int, network: Network) -> Held:
+    def mask(self, epoch: int, network: Network) -> Frozen:
         size = extract(network).arrays[self.key]
         return {self.key: (np.arange(size.size) % 2 == epoch % 2).reshape(size.shape)}
 
-    def before(self, epoch: int, network: Network) -> Held:
+    def before(self, epoch: int, network: Network) -> Frozen:
         self.values.append(extract(network).arrays[self.key])
         return self.mask(epoch, network)
 
     def after(self, epoch: int, network: Network, *, loss: float) -> bool:
-        held = self.mask(epoch, network)[self.key]
+        frozen = self.mask(epoch, network)[self.key]
         now, before = extract(network).arrays[self.key], self.values[-1]
-        assert np.array_equal(now[held], before[held])
-        assert (now[~held] != before[~held]).mean() > 0.9
+        assert np.array_equal(now[frozen], before[frozen])
+        assert (now[~frozen] != before[~frozen]).mean() > 0.9
         return False
 
     def state(self) -> dict[str, Any]:
@@ -57,10 +57,10 @@ def test_numbers_of_silent_channels_are_those_that_silence_makes_zero(
     name: str, layer: str
 ) -> None:
     spec = SPECS[name]()
-    held = silent_numbers(spec, layer, [0, 2])
+    frozen = silent_numbers(spec, layer, [0, 2])
     changed = silence(spec, layer, [0, 2])
-    assert set(held) == set(changed)
-    for key, mask in held.items():
+    assert set(frozen) == set(changed)
+    for key, mask in frozen.items():
         assert mask.any()
         assert not changed[key][mask].any()
         assert np.array_equal(changed[key][~mask], spec.arrays[key][~mask])
@@ -72,8 +72,8 @@ def test_what_is_held_at_zero_keeps_channels_silent(name: str, layer: str) -> No
     start = spec.with_arrays(silence(spec, layer, [0, 2]))
     schedule = Schedule(epochs=3, batch_size=20, learning_rate=0.01)
     kept, free = (
-        build(fit(start, examples(), schedule=schedule, held=held))
-        for held in (silent_numbers(spec, layer, [0, 2]), None)
+        build(fit(start, examples(), schedule=schedule, frozen=frozen))
+        for frozen in (silent_numbers(spec, layer, [0, 2]), None)
     )
     images = pictures(30, seed=1)
     again = masked(kept, layer, [0, 2]).outputs(images)
@@ -85,9 +85,9 @@ def test_what_is_held_at_zero_keeps_channels_silent(name: str, layer: str) -> No
 
 def test_numbers_are_held_at_what_they_are_not_only_at_zero() -> None:
     spec = deepid_spec()
-    held = {"fc_1/bias": np.arange(7) < 3, "conv_1/weight": spec.arrays["conv_1/weight"] > 0.1}
-    trained = fit(spec, examples(), schedule=Schedule(epochs=2, learning_rate=0.01), held=held)
-    for key, mask in held.items():
+    frozen = {"fc_1/bias": np.arange(7) < 3, "conv_1/weight": spec.arrays["conv_1/weight"] > 0.1}
+    trained = fit(spec, examples(), schedule=Schedule(epochs=2, learning_rate=0.01), frozen=frozen)
+    for key, mask in frozen.items():
         before, after = spec.arrays[key], trained.arrays[key]
         assert np.array_equal(after[mask], before[mask])
         assert (after[~mask] != before[~mask]).any()
@@ -95,8 +95,8 @@ def test_numbers_are_held_at_what_they_are_not_only_at_zero() -> None:
 
 def test_all_numbers_held_train_nothing() -> None:
     spec = plain_spec()
-    held = {key: np.ones(array.shape, np.bool_) for key, array in spec.arrays.items()}
-    trained = fit(spec, examples(), schedule=Schedule(epochs=2, learning_rate=0.1), held=held)
+    frozen = {key: np.ones(array.shape, np.bool_) for key, array in spec.arrays.items()}
+    trained = fit(spec, examples(), schedule=Schedule(epochs=2, learning_rate=0.1), frozen=frozen)
     assert all(np.array_equal(trained.arrays[key], spec.arrays[key]) for key in spec.arrays)
 
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 import numpy as np
 
 from goodnet.imagesets import ImageSet, images_from_arrays
-from goodnet.jobs.answers import Answers, Towers, evaluation
+from goodnet.jobs.predictions import PairPredictions, Predictions, evaluation
 from goodnet.jobs.prune.run import Opened
 from goodnet.stats import proportion
 from goodnet.types import Integers
@@ -16,11 +16,11 @@ def images(labels: list[int], source: list[int] | None = None) -> ImageSet:
     return images_from_arrays(np.zeros((len(labels), 3, 8, 8), np.uint8), labels, source)
 
 
-def answers(clean: list[int], poisoned: list[int]) -> Answers:
+def answers(clean: list[int], poisoned: list[int]) -> Predictions:
     def found(values: list[int]) -> Integers:
         return np.array(values, dtype=np.int64)
 
-    return Answers(found(clean), {"toy": found(poisoned)})
+    return Predictions(found(clean), {"toy": found(poisoned)})
 
 
 def opened(test: ImageSet | None) -> Opened:
@@ -30,12 +30,12 @@ def opened(test: ImageSet | None) -> Opened:
 
 def test_the_goodnet_refuses_where_b_and_its_repair_differ() -> None:
     test = images([0, 1, 2, 2])
-    towers = Towers(
+    towers = PairPredictions(
         opened(test), answers([0, 1, 2, 1], [1, 1, 1]), answers([0, 2, 2, 1], [1, 2, 2])
     )
     assert towers.goodnet.clean.tolist() == [0, 3, 2, 1]
     assert towers.goodnet.backdoor["toy"].tolist() == [1, 3, 3]
-    assert list(towers.answers) == ["B", "B'", "G"]
+    assert list(towers.by_network) == ["B", "B'", "G"]
     original, repaired, good = towers.evaluations
     assert [e.network for e in towers.evaluations] == ["B", "B'", "G"]
     assert original.clean

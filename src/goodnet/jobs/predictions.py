@@ -13,11 +13,11 @@ from goodnet.types import Evaluation, Integers
 if TYPE_CHECKING:
     from goodnet.jobs.prune.run import Opened
 
-__all__ = ["Answers", "Towers", "evaluation"]
+__all__ = ["PairPredictions", "Predictions", "evaluation"]
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class Predictions:
     """The class one network gives each image.
 
     Attributes:
@@ -30,7 +30,7 @@ class Answers:
 
 
 @dataclass(frozen=True, eq=False)
-class Towers:
+class PairPredictions:
     """A network, its repaired copy, and the GoodNet of both on the images of a job.
 
     Attributes:
@@ -40,8 +40,8 @@ class Towers:
     """
 
     opened: Opened
-    original: Answers
-    repaired: Answers
+    original: Predictions
+    repaired: Predictions
 
     @property
     def reject_class(self) -> int:
@@ -49,10 +49,10 @@ class Towers:
         return self.opened.inputs.network.num_classes
 
     @cached_property
-    def goodnet(self) -> Answers:
+    def goodnet(self) -> Predictions:
         """What G answers."""
         before, after = self.original, self.repaired
-        return Answers(
+        return Predictions(
             agree(before.clean, after.clean, num_classes=self.reject_class),
             {
                 name: agree(found, after.backdoor[name], num_classes=self.reject_class)
@@ -61,7 +61,7 @@ class Towers:
         )
 
     @property
-    def answers(self) -> Mapping[str, Answers]:
+    def by_network(self) -> Mapping[str, Predictions]:
         """By the name of the network: "B", "B'", "G"."""
         return {"B": self.original, "B'": self.repaired, "G": self.goodnet}
 
@@ -76,7 +76,7 @@ class Towers:
 
 
 def evaluation(
-    opened: Opened, answers: Answers, name: str, *, reject_class: int | None = None
+    opened: Opened, answers: Predictions, name: str, *, reject_class: int | None = None
 ) -> Evaluation:
     """What the answers of one network amount to on the test set and the poisoned sets.
 

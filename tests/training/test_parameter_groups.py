@@ -7,7 +7,7 @@ from tiny import deepid_spec, image, plain_spec
 from goodnet.formats.build import build
 from goodnet.formats.spec import Layer, NetworkSpec
 from goodnet.training import Examples, Schedule, fit
-from goodnet.training.pace import paced, reads_pixels
+from goodnet.training.parameter_groups import parameter_groups, reads_pixels
 
 
 def with_rescale(spec: NetworkSpec) -> NetworkSpec:
@@ -25,7 +25,7 @@ def test_only_the_first_weights_see_the_pixels() -> None:
 def test_steps_are_as_much_smaller_as_the_pixels_are_larger(size: float, pace: float) -> None:
     examples = Examples(np.full((4, 3, 8, 8), size, np.float32), np.zeros(4, np.int64))
     network = build(deepid_spec())
-    groups = paced(network, examples)
+    groups = parameter_groups(network, examples)
     assert sum(len(group["params"]) for group in groups) == len(list(network.graph.parameters()))
     (group,) = [g for g in groups if network.layer("conv_1").weight is g["params"][0]][:1]
     assert group["pace"] == pytest.approx(pace)
@@ -43,4 +43,4 @@ def test_a_network_of_raw_pixels_survives_steps_of_the_usual_size() -> None:
     trained = fit(spec, examples, schedule=Schedule(epochs=20, batch_size=20, learning_rate=0.01))
     moved = np.abs(trained.arrays["conv_1/weight"] - spec.arrays["conv_1/weight"]).max()
     assert 0 < moved < 0.1
-    assert (build(trained).answers(examples.images) == labels).mean() > 0.9
+    assert (build(trained).predict(examples.images) == labels).mean() > 0.9
