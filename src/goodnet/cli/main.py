@@ -41,7 +41,7 @@ app = typer.Typer(
     cls=Commands,
     epilog="Exit codes: 0 done, 1 a scan has a finding or a cure could not take it out, 2 usage, "
     "3 refused as unsafe, 4 invalid or unsupported input, 5 resource limit, 6 file cannot be read "
-    "or written, 8 a scan or a cure is inconclusive, 130 interrupted.",
+    "or written, 8 a scan or a cure is inconclusive, 70 a bug of ours, 130 interrupted.",
     **APPEARANCE,
 )
 
