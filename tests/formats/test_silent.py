@@ -4,8 +4,7 @@ import numpy as np
 from hypothesis import assume, given, settings
 from spec_samples import Draft, choices, masked, outputs, silenced
 
-from goodnet.formats.silence import default_layer, silence
-from goodnet.formats.silent import silent_channels
+from goodnet.formats.silence import default_layer, silence, silent_channels
 from goodnet.formats.spec import NetworkSpec
 
 

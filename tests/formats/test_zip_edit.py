@@ -7,7 +7,7 @@ import zipfile
 import pytest
 
 from goodnet.errors import InvalidInput
-from goodnet.formats.zip_edit import replace_member
+from goodnet.formats.keras.edit import replace_member
 
 
 def archive_of(method: int) -> bytes:

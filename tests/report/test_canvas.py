@@ -69,10 +69,10 @@ def test_the_width_of_a_text_is_the_width_it_is_drawn_with() -> None:
 def test_pictures_leave_pyplot_alone_and_importing_them_is_light(tmp_path: Path) -> None:
     code = """
 import sys, pathlib
-import goodnet.report.charts, goodnet.report.comparison_plot, goodnet.report.curve_plot
+import goodnet.report.charts, goodnet.report.plots, goodnet.report.plots
 import goodnet.report.exports, goodnet.report.sheet, goodnet.report.tables
 assert not {"matplotlib", "PIL", "scipy", "torch"} & set(sys.modules)
-goodnet.report.comparison_plot.plot_comparison({}, pathlib.Path(sys.argv[1]))
+goodnet.report.plots.plot_comparison({}, pathlib.Path(sys.argv[1]))
 assert "matplotlib.pyplot" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.png")], check=True)

@@ -11,7 +11,7 @@ from chart_samples import GUARDED, HOSTILE, REPAIRED, B, curve, long_curve
 
 from goodnet.report import canvas
 from goodnet.report.charts import channels_chart, curve_chart, epochs_chart, towers_chart
-from goodnet.report.charts.plain_svg import simplify
+from goodnet.report.charts.svg import simplify
 from goodnet.report.facts import Epoch, Tower
 from goodnet.stats import proportion
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from goodnet.report.comparison_plot import plot_comparison
+from goodnet.report.plots import plot_comparison
 from goodnet.stats import proportion
 from goodnet.types import Evaluation, SetResult
 

@@ -8,7 +8,7 @@ import matplotlib
 import numpy as np
 import pytest
 
-from goodnet.report.curve_plot import plot_curve
+from goodnet.report.plots import plot_curve
 from goodnet.types import PruneCurve
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from goodnet.report.facts import LayerFact
-from goodnet.report.views.rails import LANE, ROW, Rail, lay_rails
+from goodnet.report.views.network import LANE, ROW, Rail, lay_rails
 
 
 def layer(name: str, *inputs: str) -> LayerFact:

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from PIL import ImageColor
 
 from goodnet.errors import InvalidInput
-from goodnet.report.grid import GAP, MARGIN
 from goodnet.report.marks import COLOURS, Mark
-from goodnet.report.sheet import MAX_IMAGES, contact_sheet
+from goodnet.report.sheet import GAP, MARGIN, MAX_IMAGES, contact_sheet
 
 
 def noise(*shape: int) -> NDArray[np.uint8]:

@@ -12,10 +12,9 @@ from goodnet.report.facts import FileFact, Run, Scan
 from goodnet.report.read import read_run
 from goodnet.report.views import words
 from goodnet.report.views.comparison import comparison_table, summary_table
-from goodnet.report.views.files import file_rows
-from goodnet.report.views.history import epochs_table, steps_table
 from goodnet.report.views.network import network_view
 from goodnet.report.views.pictures import picture_groups
+from goodnet.report.views.run import epochs_table, file_rows, steps_table
 from goodnet.report.views.scan import ScanView, scan_view, scans_table
 from goodnet.report.views.steps import NEVER, largest_drop, readout, step_data
 from goodnet.report.views.table import Table

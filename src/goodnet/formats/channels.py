@@ -6,20 +6,87 @@ batch axis.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from goodnet.errors import InvalidInput
 from goodnet.formats.activations import is_zero_preserving
-from goodnet.formats.channel_moves import RESHAPES, BlockedError, Channels, Mask, whole_channels
 from goodnet.formats.shapes import Shape, layer_shapes
 
 if TYPE_CHECKING:
     from goodnet.formats.spec import Layer, NetworkSpec
 
-__all__ = ["MERGES", "MOVES", "BlockedError", "Channels", "Graph", "Mask", "keeps_zero"]
+__all__ = [
+    "MERGES",
+    "MOVES",
+    "RESHAPES",
+    "BlockedError",
+    "Channels",
+    "Graph",
+    "Mask",
+    "keeps_zero",
+    "whole_channels",
+]
+
+Channels = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+_PICTURE, _VECTOR = 3, 1
+
+
+class BlockedError(Exception):
+    """A walk along the layers cannot go on; the message says at which layer and why."""
+
+
+def _to_file(mask: Mask, order: str) -> Mask:
+    return mask.transpose(1, 2, 0) if mask.ndim == _PICTURE and order == "hwc" else mask
+
+
+def _from_file(mask: Mask, order: str) -> Mask:
+    return mask.transpose(2, 0, 1) if mask.ndim == _PICTURE and order == "hwc" else mask
+
+
+def _flatten(mask: Mask, attributes: Mapping[str, Any]) -> Mask:
+    return _to_file(mask, attributes["order"]).reshape(-1)
+
+
+def _reshape(mask: Mask, attributes: Mapping[str, Any]) -> Mask:
+    order = attributes["order"]
+    return _from_file(_to_file(mask, order).reshape(attributes["shape"]), order)
+
+
+def _permute(mask: Mask, attributes: Mapping[str, Any]) -> Mask:
+    order = attributes["order"]
+    axes = [dim - 1 for dim in attributes["dims"]]
+    return _from_file(_to_file(mask, order).transpose(axes), order)
+
+
+# operation -> its effect on the places of a value
+RESHAPES: dict[str, Callable[[Mask, Mapping[str, Any]], Mask]] = {
+    "flatten": _flatten,
+    "reshape": _reshape,
+    "permute": _permute,
+}
+
+
+def whole_channels(name: str, mask: Mask) -> Channels:
+    """The channels that are marked in a value.
+
+    Args:
+        name: The layer whose value it is.
+        mask: Its shape, True where marked.
+
+    Raises:
+        BlockedError: If a channel is marked in parts, or the value has no channels.
+    """
+    rows = mask.reshape(len(mask), -1)
+    if mask.ndim not in (_PICTURE, _VECTOR) or (rows.any(1) != rows.all(1)).any():
+        raise BlockedError(f"{name!r} spreads them over other channels")
+    return np.flatnonzero(rows.all(1))
+
 
 _PICTURE, _VECTOR = 3, 1
 

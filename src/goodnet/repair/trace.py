@@ -2,8 +2,10 @@
 
 Exact and incremental: the network is cut behind the layer, the head runs once per image, and the
 tail runs again only for the images on which a channel that falls silent is not zero. For all
-others nothing can have changed. What is silent is soon left out altogether (see `repair.tails`).
-Images pass in blocks, so memory is a few blocks and the kept answers.
+others nothing can have changed. A silent channel costs as much as any other until it is removed: so
+whenever half of the channels are gone, the tail is made anew without them. A softmax at the end is
+left out altogether, it does not change which output is largest. Images pass in blocks, so memory is
+a few blocks and the kept answers.
 """
 
 from __future__ import annotations
@@ -18,14 +20,54 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from goodnet.errors import InvalidInput
+from goodnet.formats.build import build
+from goodnet.formats.compact import compact
+from goodnet.formats.softmax import without_softmax
 from goodnet.imagesets import Block, ImageSet
-from goodnet.network import Network, map_blocks
+from goodnet.network import Cut, Network, map_blocks
 from goodnet.progress import ProgressCallback
 from goodnet.repair.activity import channel_sums
-from goodnet.repair.tails import Tail, plan_tails
 from goodnet.types import Integers
 
-__all__ = ["Trace", "trace_answers"]
+__all__ = ["Tail", "Trace", "plan_tails", "trace_answers"]
+
+
+@dataclass(frozen=True)
+class Tail:
+    """What runs behind a layer from one step on.
+
+    Attributes:
+        step: The first group of channels it is used for.
+        channels: Channels of the layer that it reads, in order.
+        cut: The network it is the tail of.
+    """
+
+    step: int
+    channels: tuple[int, ...]
+    cut: Cut
+
+
+def plan_tails(network: Network, layer: str, groups: Sequence[Sequence[int]]) -> list[Tail]:
+    """The tails to use as groups of channels fall silent; the first reads all channels.
+
+    There is only one where values pass by the layer or its channels are tied to others.
+    """
+    everything = tuple(range(network.channels(layer)))
+    spec = without_softmax(network.spec)
+    tails = [Tail(0, everything, build(spec).to(network.device).cut(layer))]
+    silent: list[int] = []
+    for step, group in enumerate(groups):
+        silent.extend(group)
+        left = tuple(channel for channel in everything if channel not in silent)
+        if not left or tails[0].cut.values > 1 or 2 * len(left) > len(tails[-1].channels):
+            continue
+        try:
+            smaller = build(compact(spec, layer, silent))
+        except InvalidInput:
+            break
+        tails.append(Tail(step, left, smaller.to(network.device).cut(layer)))
+    return tails
+
 
 Groups = Sequence[Sequence[int]]
 

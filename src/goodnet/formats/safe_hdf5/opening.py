@@ -1,25 +1,66 @@
-"""Open an HDF5 file by its bytes, and say in one sentence what is wrong with a broken one."""
+"""Open an HDF5 file by its bytes, and say in one sentence what is wrong with a broken one.
+
+HDF5 is kept from loading native code because a file names a filter it does not know.
+"""
 
 from __future__ import annotations
 
 import io
+import threading
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import h5py
+from h5py import h5pl
 
 from goodnet.errors import GoodnetError, InvalidInput, UnsafeInput
 from goodnet.formats import budgets
 from goodnet.formats.safe_file import open_regular, size
 from goodnet.formats.safe_hdf5.heap import check_heaps
-from goodnet.formats.safe_hdf5.plugins import plugins_off
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
-__all__ = ["SIGNATURE", "open_hdf5"]
+__all__ = ["SIGNATURE", "open_hdf5", "plugins_off"]
+
+_lock = threading.Lock()
+_users = 0
+_paths: list[bytes] = []
+
+
+@contextmanager
+def plugins_off() -> Iterator[None]:
+    """While at least one user is inside, HDF5 has no folder to look for plugins in.
+
+    The folders are those of the process and come back when the last user leaves. Filters that the
+    program has already loaded itself are not touched.
+    """
+    global _users
+    with _lock:
+        if _users == 0:
+            _take_paths()
+        _users += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _users -= 1
+            if _users == 0:
+                _give_paths_back()
+
+
+def _take_paths() -> None:
+    while h5pl.size():
+        _paths.append(h5pl.get(0))
+        h5pl.remove(0)
+
+
+def _give_paths_back() -> None:
+    while _paths:
+        h5pl.append(_paths.pop(0))
+
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 

@@ -2,20 +2,103 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from typing import TYPE_CHECKING
 
-from goodnet.report.facts import Run, Trial
+from goodnet.report.facts import Curve, Drop, Run, Trial
 from goodnet.report.reading import parts
-from goodnet.report.reading.curve import read_curve
+from goodnet.report.reading.fields import Unreadable
+from goodnet.report.reading.folder import MIB, read_bytes
 from goodnet.report.reading.pictures import read_pictures
 from goodnet.report.reading.towers import tower
+from goodnet.stats import proportion
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from goodnet.report.reading.fields import Fields
+    from goodnet.types import Proportion
 
-__all__ = ["SHOWN_DROP", "read_pruning"]
+__all__ = ["SHOWN_DROP", "read_curve", "read_pruning"]
+
+_CSV_BYTES = 64 * MIB
+_FIXED = ("step", "channel", "mean_activation", "fraction_pruned", "clean_accuracy")
+_ORDERS = ("ascending", "descending", "given")
+
+
+def read_curve(folder: Path, found: Fields) -> Curve | None:
+    """Put a curve together; None where the folder has no `curve.csv`.
+
+    Raises:
+        Unreadable: If the two files do not fit each other.
+    """
+    if not (folder / "curve.csv").exists():
+        return None
+    baseline = found.inner("baseline")
+    before, poisoned = baseline.share("validation"), baseline.shares("backdoor")
+    rows = _rows(folder, 1 + len(poisoned))
+    channels, means = found.wholes("channels"), found.numbers("mean_activation")
+    if before is None or len(rows) != len(channels) or max(channels, default=0) >= len(means):
+        raise Unreadable("curve.csv and results.json do not speak of the same channels")
+    columns = [
+        _column(share, [row[i] for row in rows])
+        for i, share in enumerate((before, *poisoned.values()))
+    ]
+    return Curve(
+        layer=found.text("layer"),
+        order=_order(found),
+        channels=channels,
+        mean_activation=means,
+        dead=found.wholes("dead_channels"),
+        accuracy=columns[0],
+        success=dict(zip(poisoned, columns[1:], strict=True)),
+        poisoned_activation=_activation(found, len(means)),
+        drops=tuple(_drop(each, len(channels)) for each in found.each("drops")),
+    )
+
+
+def _rows(folder: Path, columns: int) -> list[list[float]]:
+    """The shares of each row, clean first."""
+    try:
+        text = read_bytes(folder, "curve.csv", limit=_CSV_BYTES).decode("utf-8")
+        header, *rows = csv.reader(io.StringIO(text, newline=""))
+        shares = [[float(cell) for cell in row[len(_FIXED) - 1 :]] for row in rows]
+    except (ValueError, csv.Error) as error:
+        raise Unreadable("curve.csv is not a table as this program writes it") from error
+    if tuple(header[: len(_FIXED)]) != _FIXED or any(len(row) != columns for row in shares):
+        raise Unreadable("curve.csv has other columns than results.json has poisoned sets")
+    if not all(0 <= share <= 1 for row in shares for share in row):
+        raise Unreadable("curve.csv holds a share outside 0..1")
+    return shares
+
+
+def _column(first: Proportion, shares: list[float]) -> tuple[Proportion, ...]:
+    """The file has shares; they are of as many images as the first one."""
+    return first, *(proportion(round(share * first.total), first.total) for share in shares)
+
+
+def _order(found: Fields) -> str:
+    order = found.text("order")
+    if order not in _ORDERS:
+        raise Unreadable(f"the order is none of {', '.join(_ORDERS)}")
+    return order
+
+
+def _activation(found: Fields, channels: int) -> dict[str, tuple[float, ...]]:
+    poisoned = found.inner("poisoned_activation")
+    means = {name: poisoned.numbers(name) for name in poisoned}
+    if any(len(values) != channels for values in means.values()):
+        raise Unreadable("the activations on poisoned images are not one for each channel")
+    return means
+
+
+def _drop(found: Fields, channels: int) -> Drop:
+    drop, steps = found.number("drop"), found.whole("channels_pruned")
+    if drop is None or (steps or 0) > channels:
+        raise Unreadable("an allowed drop asks for more channels than there are")
+    return Drop(drop, steps, found.whole("parameters"))
+
 
 SHOWN_DROP = 10.0  # the numbers at the top are of the largest reached drop up to this
 

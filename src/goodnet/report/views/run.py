@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from goodnet.report.charts.towers import towers_of
 from goodnet.report.key_figures import KeyFigure, key_figures
@@ -17,20 +18,104 @@ from goodnet.report.views.drawn import (
     draw_epochs,
     draw_towers,
 )
-from goodnet.report.views.files import FileRow, file_rows
-from goodnet.report.views.history import epochs_table, steps_table
 from goodnet.report.views.network import NetworkView, network_view
 from goodnet.report.views.pictures import Group, picture_groups
 from goodnet.report.views.scan import ScanView, left_table, scan_view
 from goodnet.report.views.steps import Readout, home, readout, start_drop, step_data
+from goodnet.report.views.table import Cell, Column, Table, amount_cell, share_cell, table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from goodnet.report.facts import Run
+    from goodnet.report.facts import Curve, FileFact, Run
     from goodnet.report.views.table import Table
 
-__all__ = ["CurveView", "RunView", "run_view"]
+__all__ = [
+    "CurveView",
+    "FileRow",
+    "RunView",
+    "epochs_table",
+    "file_rows",
+    "run_view",
+    "steps_table",
+]
+
+
+def steps_table(curves: Sequence[Curve]) -> Table:
+    """A row for each channel that falls silent, of one curve after the other."""
+    sets = list(dict.fromkeys(key for curve in curves for key in curve.success))
+    columns = [
+        Column("Channels silenced"),
+        Column("Order", False),
+        Column("Channel"),
+        Column("Mean activation"),
+        Column("Clean accuracy (validation)"),
+        *(Column(f"ASR: {words.name(key, 40)}") for key in sets),
+    ]
+    several = len(curves) > 1
+    rows = [row for curve in curves for row in _steps(curve, sets, several=several)]
+    return table("Every step of the curve", columns, rows)
+
+
+def epochs_table(run: Run) -> Table:
+    """A row for each epoch; the one B' is from is marked."""
+    columns = [Column("Epoch"), Column("Mean loss"), Column("Accuracy, images held back")]
+    rows = [
+        (
+            Cell(str(number), "B\u2032 is from here" if number == run.chosen else "", number),
+            Cell(f"{epoch.loss:.4g}", value=epoch.loss),
+            share_cell(epoch.accuracy),
+        )
+        for number, epoch in enumerate(run.epochs, start=1)
+    ]
+    return table("Every epoch", columns, rows)
+
+
+def _steps(curve: Curve, sets: Sequence[str], *, several: bool) -> Iterator[tuple[Cell, ...]]:
+    order = Cell(curve.order if several else "")
+    columns = [curve.success.get(key) for key in sets]
+    for step, accuracy in enumerate(curve.accuracy):
+        channel = curve.channels[step - 1] if step else None
+        mean = curve.mean_activation[channel] if channel is not None else None
+        yield (
+            amount_cell(step),
+            order,
+            amount_cell(channel),
+            Cell("") if mean is None else Cell(f"{mean:.4g}", value=mean),
+            share_cell(accuracy),
+            *(share_cell(shares[step] if shares else None) for shares in columns),
+        )
+
+
+@dataclass(frozen=True)
+class FileRow:
+    """A file: what it is for, its name, where it is, its images and its hash."""
+
+    role: str
+    name: str
+    link: str
+    images: str
+    sha256: str
+
+
+def file_rows(facts: Iterable[FileFact], folder: str | None = None) -> tuple[FileRow, ...]:
+    """Rows of a table of files.
+
+    Args:
+        facts: The files.
+        folder: The way from the page to them, "" for beside it; None for no links.
+    """
+    return tuple(
+        FileRow(
+            words.network(words.name(fact.role)),
+            words.name(fact.name, 120),
+            "" if folder is None else f"./{quote(folder)}{quote(fact.name)}",
+            words.amount(fact.images) if fact.images is not None else "",
+            words.name(fact.sha256, 64),
+        )
+        for fact in facts
+    )
+
 
 _HEADINGS = {"left": "What is left"}
 _DONE = {"prune": "Pruning", "compare": "Repairs compared", "scan": "Scan", "cure": "Cure"}
