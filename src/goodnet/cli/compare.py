@@ -39,8 +39,8 @@ def compare(
         list[str] | None,
         typer.Option(
             metavar="NAME,NAME,...",
-            help="Of prune, cure, fine-tune, fine-prune, sparsify, unlearn, erase; default: all, "
-            "the last two if there is a trigger.",
+            help="Of those that goodnet methods lists under repair; default: all, "
+            "those that need a trigger if there is one.",
         ),
     ] = None,
     trigger: Annotated[

@@ -15,7 +15,7 @@ from goodnet.formats.build import build
 from goodnet.formats.softmax import without_softmax
 from goodnet.repair.attempts import Attempt, try_in_turn
 from goodnet.repair.tune import Course, tune
-from goodnet.training import Recipe, cross_entropy, distillation, shifts
+from goodnet.training import Recipe, Step, cross_entropy, distillation, plain_step, shifts
 
 if TYPE_CHECKING:
     from goodnet.formats.spec import NetworkSpec
@@ -54,6 +54,8 @@ def tune_hard(
     context: Context,
     frozen: Frozen | None = None,
     course: Course | None = None,
+    step: Step = plain_step,
+    label: str = "",
 ) -> RepairResult:
     """Train a network on clean images as hard as its accuracy bears.
 
@@ -67,6 +69,8 @@ def tune_hard(
         context: How to run it.
         frozen: Numbers that stay as they are.
         course: What changes from epoch to epoch; only an epoch of the second half is kept.
+        step: How a step is taken.
+        label: Tells such steps from others.
 
     Returns:
         The repair, without the name of the method, time and memory.
@@ -79,7 +83,9 @@ def tune_hard(
             start=start,
             schedule=attempt.schedule,
             context=own,
-            recipe=replace(attempt.recipe, name=f"{attempt.recipe.name}, {course}"),
+            recipe=replace(
+                attempt.recipe, name=f"{attempt.recipe.name}, {course}{label}", step=step
+            ),
             frozen=frozen,
             course=course,
         )
