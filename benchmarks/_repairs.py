@@ -21,14 +21,22 @@ Table = Mapping[tuple[str, str], list[Mapping[str, str]]]
 
 # The aim: attack success at most, and clean accuracy given up at most, percent.
 SUCCESS, LOSS = 5.0, 1.0
+# Of a comparison that only shows that it runs.
+_BRIEF = ["--epochs=2", "--methods=prune,fine-tune,fine-prune,sparsify,unlearn,erase"]
 
 
 def repair_all(
-    badnet: Badnet, folder: Path, *, seeds: int, drops: Sequence[str], threads: int
+    badnet: Badnet,
+    folder: Path,
+    *,
+    seeds: int,
+    drops: Sequence[str],
+    threads: int,
+    brief: bool = False,
 ) -> Table:
     """Compare all methods with each seed; all but the first seed with the first drop only.
 
-    A comparison that is in `folder` already is taken as it is.
+    A comparison that is in `folder` already is taken as it is; a brief one trains two epochs.
 
     Raises:
         SystemExit: If the command fails.
@@ -38,7 +46,8 @@ def repair_all(
         out = folder / f"{badnet.folder.name}_{seed}"
         if not out.exists():
             chosen = ",".join(drops if seed == 0 else drops[:1])
-            _compare(badnet, out, [f"--drop={chosen}", f"--seed={seed}"], threads=threads)
+            given = [f"--drop={chosen}", f"--seed={seed}", *(_BRIEF if brief else [])]
+            _compare(badnet, out, given, threads=threads)
         with (out / "comparison.csv").open(newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 table[row["method"], row["poisoned_set"]].append(row)

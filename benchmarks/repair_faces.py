@@ -34,6 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
                 seeds=given.seeds,
                 drops=["10"] if given.quick else ["10", "2", "4", "30"],
                 threads=given.threads,
+                brief=given.quick,
             )
             print(f"{name}: {given.seeds} seeds, median and range, percent\n")
             show_repairs(table)
