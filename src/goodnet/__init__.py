@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from goodnet.repair import Erase as Erase
     from goodnet.repair import FinePrune as FinePrune
     from goodnet.repair import FineTune as FineTune
-    from goodnet.repair import FtSam as FtSam
     from goodnet.repair import Prune as Prune
     from goodnet.repair import RepairResult as RepairResult
     from goodnet.repair import Sparsify as Sparsify
@@ -45,7 +44,6 @@ _HOMES = {
     "Erase": "repair",
     "FinePrune": "repair",
     "FineTune": "repair",
-    "FtSam": "repair",
     "GoodNet": "guard.goodnet",
     "GoodnetError": "errors",
     "Network": "network",

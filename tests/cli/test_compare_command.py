@@ -73,11 +73,7 @@ def test_an_interrupted_comparison_goes_on(
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (
-            ["--methods", "magic"],
-            2,
-            "the methods are prune, cure, fine-tune, fine-prune, ft-sam",
-        ),
+        (["--methods", "magic"], 2, "the methods are prune, cure, fine-tune, fine-prune, sparsify"),
         (["--methods", "unlearn"], 2, "needs at least one --trigger"),
         (["--drop", "two"], 2, "'two'"),
         (["--sparsity", "2"], 2, "expected a sparsity from 0 to 1, got 2"),

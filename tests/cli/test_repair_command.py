@@ -73,7 +73,7 @@ def test_help_names_every_method(capsys: pytest.CaptureFixture[str]) -> None:
         (
             ["magic"],
             2,
-            "the methods are prune, cure, fine-tune, fine-prune, ft-sam, sparsify, unlearn, erase",
+            "the methods are prune, cure, fine-tune, fine-prune, sparsify, unlearn, erase, got",
         ),
         (["fine-tune", "--epochs", "0"], 2, "expected at least 1 epoch, got 0"),
         (["sparsify", "--sparsity", "1.2"], 2, "a sparsity from 0 to 1, got 1.2"),

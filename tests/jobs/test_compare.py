@@ -89,7 +89,7 @@ def test_rows_are_ordered_by_rating_then_accuracy_and_failures_come_last() -> No
 def test_without_names_all_methods_are_compared_that_need_nothing_more() -> None:
     pruned = ["prune-2", "prune-4", "prune-10", "prune-30"]
     without = labels(plan_cells(None, {}))
-    assert without == [*pruned, "cure", "fine-tune", "fine-prune", "ft-sam", "sparsify"]
+    assert without == [*pruned, "cure", "fine-tune", "fine-prune", "sparsify"]
     triggers = read_triggers(["patch"])
     assert labels(plan_cells(None, {}, triggers=triggers)) == [
         *without,

@@ -78,7 +78,6 @@ PLANS = {
     "cure": plan("cure"),
     "fine-tune": plan("fine-tune"),
     "fine-prune": plan("fine-prune", drop=20.0, layer="pool_1"),
-    "ft-sam": plan("ft-sam"),
     "sparsify": plan("sparsify", sparsity=0.6, layers=("fc_1", "fc_2")),
     "unlearn": plan("unlearn", triggers=("patch", "warp")),
     "erase": plan("erase", layer="activation_1", rank=1, triggers=("patch",)),

@@ -43,6 +43,6 @@ def test_without_images_a_method_that_needs_some_says_so(name: str) -> None:
 
 
 def test_an_unknown_method_lists_those_known() -> None:
-    known = "prune, cure, fine-tune, fine-prune, ft-sam, sparsify, unlearn, erase"
+    known = "prune, cure, fine-tune, fine-prune, sparsify, unlearn, erase"
     with pytest.raises(UsageError, match=f"the methods are {known}, got 'magic'"):
         find_repair("magic")

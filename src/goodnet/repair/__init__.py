@@ -6,7 +6,6 @@ from goodnet.repair.cured import CureResult
 from goodnet.repair.erase import Erase
 from goodnet.repair.fine_prune import FinePrune
 from goodnet.repair.fine_tune import FineTune
-from goodnet.repair.ft_sam import FtSam
 from goodnet.repair.layers import default_layer, silence_channels
 from goodnet.repair.method import Repair, Trained
 from goodnet.repair.methods import find_repair, repairs
@@ -22,7 +21,6 @@ __all__ = [
     "Erase",
     "FinePrune",
     "FineTune",
-    "FtSam",
     "Prune",
     "Repair",
     "RepairResult",

@@ -15,7 +15,7 @@ from goodnet.formats.build import build
 from goodnet.formats.softmax import without_softmax
 from goodnet.repair.attempts import Attempt, try_in_turn
 from goodnet.repair.tune import Course, tune
-from goodnet.training import Recipe, Step, cross_entropy, distillation, plain_step, shifts
+from goodnet.training import Recipe, cross_entropy, distillation, shifts
 
 if TYPE_CHECKING:
     from goodnet.formats.spec import NetworkSpec
@@ -54,8 +54,6 @@ def tune_hard(
     context: Context,
     frozen: Frozen | None = None,
     course: Course | None = None,
-    step: Step = plain_step,
-    label: str = "",
 ) -> RepairResult:
     """Train a network on clean images as hard as its accuracy bears.
 
@@ -69,8 +67,6 @@ def tune_hard(
         context: How to run it.
         frozen: Numbers that stay as they are.
         course: What changes from epoch to epoch; only an epoch of the second half is kept.
-        step: How a step is taken.
-        label: Tells such steps from others.
 
     Returns:
         The repair, without the name of the method, time and memory.
@@ -83,9 +79,7 @@ def tune_hard(
             start=start,
             schedule=attempt.schedule,
             context=own,
-            recipe=replace(
-                attempt.recipe, name=f"{attempt.recipe.name}, {course}{label}", step=step
-            ),
+            recipe=replace(attempt.recipe, name=f"{attempt.recipe.name}, {course}"),
             frozen=frozen,
             course=course,
         )

@@ -13,7 +13,6 @@ from goodnet.repair.cure import Cure
 from goodnet.repair.erase import Erase
 from goodnet.repair.fine_prune import FinePrune
 from goodnet.repair.fine_tune import FineTune
-from goodnet.repair.ft_sam import FtSam
 from goodnet.repair.method import Repair
 from goodnet.repair.prune import Prune
 from goodnet.repair.sparsify import Sparsify
@@ -26,7 +25,6 @@ _OWN: tuple[type[Repair[Any]], ...] = (
     Cure,
     FineTune,
     FinePrune,
-    FtSam,
     Sparsify,
     Unlearn,
     Erase,

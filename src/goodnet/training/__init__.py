@@ -6,7 +6,6 @@ from goodnet.training.fit import Diverged, Watch, fit
 from goodnet.training.frozen import Frozen, silent_numbers
 from goodnet.training.recipe import PLAIN, Inside, Recipe, cross_entropy, distillation, shifts
 from goodnet.training.schedule import Schedule
-from goodnet.training.steps import Step, plain_step, sharpness_aware
 
 __all__ = [
     "PLAIN",
@@ -16,14 +15,11 @@ __all__ = [
     "Inside",
     "Recipe",
     "Schedule",
-    "Step",
     "TrainingConfig",
     "Watch",
     "cross_entropy",
     "distillation",
     "fit",
-    "plain_step",
-    "sharpness_aware",
     "shifts",
     "silent_numbers",
 ]

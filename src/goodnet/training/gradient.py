@@ -59,12 +59,6 @@ class Parts:
     device: torch.device
 
     def step(self, examples: Examples, picked: Integers, *, seed: Sequence[int] = (0,)) -> float:
-        """Leave the gradient to follow for some examples in the parameters; their mean loss."""
-        return self.recipe.step(lambda: self.gradient(examples, picked, seed=seed), self.parameters)
-
-    def gradient(
-        self, examples: Examples, picked: Integers, *, seed: Sequence[int] = (0,)
-    ) -> float:
         """Leave the gradient of the mean loss of some examples in the parameters; that loss."""
         # BatchNorm has no statistics of a single number.
         count = max(1, min(len(self.copies), len(picked) // 2))

@@ -10,8 +10,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from goodnet.training.steps import Step, plain_step
-
 __all__ = [
     "PLAIN",
     "Augment",
@@ -47,7 +45,6 @@ class Recipe:
         augment: Applied to every batch; None to show the images as they are.
         layers: Whose values `inside` is a function of.
         inside: What is made small beside the objective; None for nothing.
-        step: How a step is taken.
     """
 
     name: str = "cross-entropy"
@@ -55,7 +52,6 @@ class Recipe:
     augment: Augment | None = None
     layers: tuple[str, ...] = ()
     inside: Inside | None = None
-    step: Step = plain_step
 
 
 PLAIN = Recipe()
