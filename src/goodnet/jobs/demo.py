@@ -18,7 +18,7 @@ from goodnet import files
 __all__ = ["Journal", "Step", "lab_table", "page", "story"]
 
 _JOURNAL = "demo.json"
-_PEOPLE, _SHOTS, _EPOCHS, _TUNED = 100, 40, 8, 20
+_PEOPLE, _SHOTS, _EPOCHS, _TUNED = 100, 40, 6, 10
 _DROPS = (2, 4, 10, 30)
 
 
