@@ -70,6 +70,16 @@ def test_evaluate_gives_json(lab: Lab, capsys: pytest.CaptureFixture[str]) -> No
     assert found["backdoor"]["bd"]["robust"]["total"] == 60
 
 
+@pytest.mark.parametrize("words", [[], ["repair"]])
+def test_without_a_command_the_help_is_shown_as_it_is(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(words) == 2
+    shown = capsys.readouterr().err.splitlines()
+    assert shown[0].startswith("Usage: ")
+    assert any(line.startswith("  cure ") for line in shown)
+
+
 def test_guard_then_predict_then_evaluate(
     lab: Lab, tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -131,6 +131,9 @@ def _unheard() -> int:
 
 def _unexpected(error: Exception) -> int:
     message = getattr(error, "format_message", None)
+    if type(error).__name__ == "NoArgsIsHelpError" and message is not None:
+        print(message(), file=sys.stderr)
+        return 2
     if message is not None:
         return _fail(f"{message()} (see --help)", getattr(error, "exit_code", 2))
     if os.environ.get("GOODNET_DEBUG"):
