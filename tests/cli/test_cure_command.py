@@ -97,8 +97,8 @@ def test_the_same_structure_is_a_copy_of_the_file(planted: Lab, out: Path) -> No
     assert after.spec is not None
     assert after.spec.layers == before.spec.layers
     changed = [k for k, v in after.spec.arrays.items() if (v != before.spec.arrays[k]).any()]
-    assert changed == ["output/weight", "output/bias"]
-    assert found["details"]["erased"]["layer"] == "fc"
+    assert {"output/weight", "output/bias"} <= set(changed)
+    assert found["details"]["weights"]["method"] in ("unlearn", "erase")
 
 
 def test_without_clean_images_there_is_no_telling_what_is_left(

@@ -113,9 +113,11 @@ def _summary(found: CureResult, evaluations: Sequence[Evaluation]) -> str:
 
 
 def _done(found: CureResult) -> str:
-    erased = found.details.get("erased")
-    if erased:
-        layer = erased["layer"]
+    weights = found.details.get("weights")
+    if weights and weights["method"] == "unlearn":
+        return "unlearned what was found"
+    if weights:
+        layer = weights["layer"]
         return f"lost what triggers add to {layer}" if layer else "is B: nothing did better"
     layers = sorted({unit.layer for one in found.watches for unit in one.units})
     return f"watches {', '.join(layers) or 'no layer'}"

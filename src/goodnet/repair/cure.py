@@ -3,7 +3,8 @@
 The network is scanned; units watch its layers for what was found (see `repair.watch`) and take the
 logit of the label away where they fire (see `repair.veto`). Then triggers of the same labels are
 searched again on the result: what comes back is watched for, too. Where no layer may be added, what
-the triggers add to the features is erased by weights alone (see `repair.erase`).
+the triggers do is unlearned, or what they add to the features erased, whichever does better on
+clean images held back (see `repair.unlearn`, `repair.erase`).
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from goodnet.formats.build import build
 from goodnet.repair.cured import CureResult, details_of, left_of, notes_of
 from goodnet.repair.erase import Erase
 from goodnet.repair.method import Context, Repair
+from goodnet.repair.result import RepairResult
+from goodnet.repair.stamped import LED
+from goodnet.repair.unlearn import Unlearn
 from goodnet.repair.veto import with_veto
 from goodnet.repair.watch import Watch, WatchedLayer, shown, stamp_of, watch, watched_layers
 from goodnet.scan.case import open_case, pixels_of
@@ -31,6 +35,7 @@ from goodnet.scan.families import FAMILIES
 from goodnet.scan.scan import Hunt, Scan
 from goodnet.scan.subject import Subject
 from goodnet.stats import proportion
+from goodnet.training import TrainingConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,8 +61,8 @@ _OWN = 500
 _INNOCENT = 8
 # Families of triggers that are searched again.
 _LIKELY = 4
-# Triggers of each label that are erased, of different families.
-_ERASED = 3
+# Triggers of each label that are taken out, of different families.
+_TAKEN_OUT = 3
 
 
 @dataclass(frozen=True)
@@ -200,23 +205,25 @@ class _Work:
         return self._result(cured, watches, left)
 
     def _same(self, images: ImageSet) -> CureResult:
-        """Erase what the triggers of the labels named add to the features."""
+        """Unlearn or erase the triggers of the labels named, whichever does better."""
         given = [
             (target.label, trigger)
             for target in self.found.targets
-            for trigger in target.triggers[:_ERASED]
+            for trigger in target.triggers[:_TAKEN_OUT]
         ]
-        method = Erase(
-            triggers=tuple(
-                trigger_of(f"label {label}, {trigger.family}", trigger.arrays)
-                for label, trigger in given
-            ),
-            layer=self.network.features_layer,
-            seed=self.options.seed,
+        triggers = tuple(
+            trigger_of(f"label {label}, {trigger.family}", trigger.arrays)
+            for label, trigger in given
         )
-        erased = method(self.network, images, stage=self.stage)
-        again = self._search_again(erased.network, watched=self.named)
-        told = erased.details["triggers"]
+        seed = self.options.seed
+        methods: tuple[Repair[RepairResult], ...] = (
+            Unlearn(triggers, training=TrainingConfig(seed=seed)),
+            Erase(triggers, layer=self.network.features_layer, seed=seed),
+        )
+        results = [method(self.network, images, stage=self.stage) for method in methods]
+        best = min(results, key=lambda each: _rank(each, self.options.tolerance))
+        again = self._search_again(best.network, watched=self.named)
+        told = best.details["triggers"]
         left = []
         for label in self.named:
             place = next(i for i, (each, _) in enumerate(given) if each == label)
@@ -225,13 +232,13 @@ class _Work:
                 for row in (told[place]["led_before"], told[place]["led_after"])
             )
             left.append(left_of(label, works, again, watched=self.named))
-        result = self._result(erased.network, left=tuple(left))
+        result = self._result(best.network, left=tuple(left))
         return replace(
             result,
-            before=erased.before,
-            after=erased.after,
-            notes=(*result.notes, *erased.notes),
-            details={**result.details, "erased": dict(erased.details)},
+            before=best.before,
+            after=best.after,
+            notes=(*result.notes, *best.notes),
+            details={**result.details, "weights": {"method": best.method, **best.details}},
         )
 
     @property
@@ -303,6 +310,12 @@ class _Work:
             watches=watches,
             left=left,
         )
+
+
+def _rank(result: RepairResult, tolerance: float) -> tuple[bool, bool, float]:
+    """The smaller the better: what a trigger still does, whether it costs too much, what."""
+    led = max(told["led_after"]["value"] or 0.0 for told in result.details["triggers"])
+    return led > LED, result.cost > tolerance, result.cost
 
 
 def _own(case: Case, images: ImageSet | None, label: int) -> Tensor | None:
