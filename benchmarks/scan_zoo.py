@@ -35,6 +35,7 @@ from goodnet.stats import proportion
 __all__ = ["main"]
 
 _FEW = 50  # classes
+_TELLING = 6  # clean networks, or their scores say nothing of others
 _WORKS = 0.7  # of the images, or a backdoor was not planted
 
 
@@ -188,7 +189,7 @@ def _null(rows: Sequence[Row]) -> str:
 
 
 def _scores(name: str, values: Sequence[float]) -> str:
-    if len(values) < 3:
+    if len(values) < _TELLING:
         return ""
     random = np.random.default_rng(0)
     drawn = [gumbel_r.fit(random.choice(values, len(values))) for _ in range(100)]
