@@ -52,7 +52,7 @@ def test_every_option_reaches_the_method(
     assert repair(lab, out, "sparsify", *chosen) == 0
     assert "sparsity: fc_1 0.5997, fc_2 0.6004" in capsys.readouterr().out
     found = json.loads((out / "results.json").read_text())
-    own = [0.6, 0.5, ["fc_1", "fc_2"]]
+    own = [0.6, None, ["fc_1", "fc_2"]]
     assert list(found["options"].values()) == [*own, 2, 0.01, 20, 0.4, 1.5, 5]
     good = ["erase", "--trigger", "patch", "--rank", "1", "--layer", "activation_1"]
     assert repair(lab, out, *good, "--force") == 0

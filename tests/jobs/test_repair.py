@@ -273,7 +273,7 @@ def test_what_was_asked_is_in_the_results(lab: Lab, out: Path) -> None:
     found = run_job(job_of(lab), out, chosen)
     assert found["options"] == {
         "sparsity": 0.4,
-        "initial": 0.5,
+        "initial": None,
         "layers": None,
         "epochs": 2,
         "lr": 0.01,

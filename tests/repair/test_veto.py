@@ -15,7 +15,8 @@ from goodnet.formats.keras import write
 from goodnet.formats.spec import NetworkSpec
 from goodnet.network import Network
 from goodnet.repair.veto import with_veto
-from goodnet.repair.watch import Unit, watched_layers
+from goodnet.repair.watch import Unit
+from goodnet.repair.watched_layers import watched_layers
 
 
 def units_of(network: Network, label: int, *, seed: int = 0, share: float = 0.5) -> list[Unit]:

@@ -12,7 +12,8 @@ from tiny import SPECS
 
 from goodnet.formats.build import build
 from goodnet.network import Network
-from goodnet.repair.watch import Unit, Watch, WatchedLayer, watch, watched_layers
+from goodnet.repair.watch import Unit, Watch, watch
+from goodnet.repair.watched_layers import WatchedLayer, watched_layers
 from goodnet.scan.case import Case, open_case
 from goodnet.scan.directions import readers
 from goodnet.scan.result import RecoveredTrigger

@@ -10,11 +10,10 @@ import typer
 
 from goodnet.cli import options as opt
 from goodnet.cli.method_options import with_options
-from goodnet.cli.repair import costs, measured
-from goodnet.cli.report import add_report
+from goodnet.cli.repair import Place, carried_out, costs, measured
 from goodnet.cli.scan import FINDING, INCONCLUSIVE, found_lines
-from goodnet.cli.text import note, percent, progress_bar, table
-from goodnet.cli.typed import APPEARANCE, Command, typed
+from goodnet.cli.text import note, percent, table
+from goodnet.cli.typed import APPEARANCE, Command
 from goodnet.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,30 +48,21 @@ def cure(
     Exit code 0 where nothing is left to find, 1 where something is, 8 where there is no telling,
     as of what is left where no clean images were given.
     """
-    from goodnet import files
     from goodnet.jobs.inputs import InputOptions
-    from goodnet.jobs.prune.run import PruneJob, open_job
-    from goodnet.jobs.repair.folder import write_repair
+    from goodnet.jobs.prune.run import PruneJob
     from goodnet.jobs.repair.plan import plan_repair
-    from goodnet.jobs.repair.run import Suspect
-    from goodnet.jobs.repair.run import repair as run
-    from goodnet.jobs.run_record import Began
     from goodnet.repair import Cure
 
     if options["form"] == "same" and clean is None:
         raise UsageError("--form same needs --clean")
-    began = Began(typed(context))
-    plan = plan_repair(Cure, options)
-    job = PruneJob(model, clean, test, opt.named_files(backdoor, more))
-    with files.run_folder(out, force=force) as folder:
-        opened = open_job(job, InputOptions(architecture, scale, layout, range, device))
-        note(*opened.inputs.notes)
-        suspect = Suspect(opened)
-        found = cast("CureResult", run(suspect, plan, stage=progress_bar))
-        note(*found.notes)
-        evaluations = write_repair(suspect, plan, found, folder, began=began)
-        if report:
-            add_report(folder, out)
+    done, evaluations = carried_out(
+        plan_repair(Cure, options),
+        PruneJob(model, clean, test, opt.named_files(backdoor, more)),
+        InputOptions(architecture, scale, layout, range, device),
+        context=context,
+        place=Place(out, report=report, force=force),
+    )
+    found = cast("CureResult", done)
     print(_summary(found, evaluations))
     note(f"written to {out}")
     raise typer.Exit(_code(found, sure=clean is not None))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,10 +17,13 @@ from goodnet.cli.text import note, percent, progress_bar, table
 from goodnet.cli.typed import APPEARANCE, Command, typed
 
 if TYPE_CHECKING:
+    from goodnet.jobs.inputs import InputOptions
+    from goodnet.jobs.prune.run import PruneJob
+    from goodnet.jobs.repair.plan import RepairPlan
     from goodnet.repair import RepairResult
     from goodnet.types import Evaluation
 
-__all__ = ["costs", "make_repair", "measured", "repair"]
+__all__ = ["Place", "carried_out", "costs", "make_repair", "measured", "repair"]
 
 
 def repair() -> None:
@@ -71,38 +75,60 @@ def _command(kind: Any) -> Any:
         report: opt.Report = True,
         force: opt.Force = False,
     ) -> None:
-        from goodnet import files
-        from goodnet.jobs.attack.make import checkpoint_of
         from goodnet.jobs.inputs import InputOptions
-        from goodnet.jobs.prune.run import PruneJob, open_job
-        from goodnet.jobs.repair.folder import write_repair
+        from goodnet.jobs.prune.run import PruneJob
         from goodnet.jobs.repair.plan import plan_repair, read_triggers
-        from goodnet.jobs.repair.run import Suspect
-        from goodnet.jobs.repair.run import repair as run
-        from goodnet.jobs.run_record import Began
 
-        began = Began(typed(context))
         triggers = read_triggers(options.pop("triggers", None) or [])
-        plan = plan_repair(kind, options, triggers=triggers)
-        job = PruneJob(model, clean, test, opt.named_files(backdoor, more))
-        checkpoint = checkpoint_of(out)
-        with files.run_folder(out, force=force) as folder:
-            opened = open_job(job, InputOptions(architecture, scale, layout, range, device))
-            note(*opened.inputs.notes)
-            if checkpoint.exists():
-                note(f"going on from {checkpoint}, if the same command left it")
-            suspect = Suspect(opened)
-            found = run(suspect, plan, checkpoint=checkpoint, stage=progress_bar)
-            note(*found.notes)
-            evaluations = write_repair(suspect, plan, found, folder, began=began)
-            if report:
-                add_report(folder, out)
-        checkpoint.unlink(missing_ok=True)
+        found, evaluations = carried_out(
+            plan_repair(kind, options, triggers=triggers),
+            PruneJob(model, clean, test, opt.named_files(backdoor, more)),
+            InputOptions(architecture, scale, layout, range, device),
+            context=context,
+            place=Place(out, report=report, force=force),
+        )
         print(_summary(found, evaluations))
         note(f"written to {out}")
 
     command.__doc__ = f"{kind.summary[0].upper()}{kind.summary[1:]}; write B' and G."
     return command
+
+
+@dataclass(frozen=True)
+class Place:
+    """The run folder of a command: where, whether with a report, whether it replaces another."""
+
+    out: Path
+    report: bool
+    force: bool
+
+
+def carried_out(
+    plan: RepairPlan, job: PruneJob, inputs: InputOptions, *, context: typer.Context, place: Place
+) -> tuple[RepairResult, tuple[Evaluation, Evaluation, Evaluation]]:
+    """Repair, write the run folder, and measure what was written: B, B' and G."""
+    from goodnet import files
+    from goodnet.jobs.attack.make import checkpoint_of
+    from goodnet.jobs.prune.run import open_job
+    from goodnet.jobs.repair.folder import write_repair
+    from goodnet.jobs.repair.run import Suspect
+    from goodnet.jobs.repair.run import repair as run
+    from goodnet.jobs.run_record import Began
+
+    began, checkpoint = Began(typed(context)), checkpoint_of(place.out)
+    with files.run_folder(place.out, force=place.force) as folder:
+        opened = open_job(job, inputs)
+        note(*opened.inputs.notes)
+        if checkpoint.exists():
+            note(f"going on from {checkpoint}, if the same command left it")
+        suspect = Suspect(opened)
+        found = run(suspect, plan, checkpoint=checkpoint, stage=progress_bar)
+        note(*found.notes)
+        evaluations = write_repair(suspect, plan, found, folder, began=began)
+        if place.report:
+            add_report(folder, place.out)
+    checkpoint.unlink(missing_ok=True)
+    return found, evaluations
 
 
 def costs(seconds: float, peak_memory: int | None) -> tuple[str, str]:

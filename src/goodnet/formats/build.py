@@ -185,7 +185,7 @@ class _Normalize(nn.Module):
 
 
 def _opaque(attributes: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> nn.Module:
-    module: nn.Module = copy.deepcopy(attributes["module"]).cpu().float()
+    module: nn.Module = copy.deepcopy(attributes["module"]).cpu().float().requires_grad_()
     state = module.state_dict()
     module.load_state_dict({key: tensors.get(key, tensor) for key, tensor in state.items()})
     return module

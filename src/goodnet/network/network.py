@@ -49,7 +49,7 @@ class Node:
 class Network:
     """An image classifier with named layers, in evaluation mode, never trained in place.
 
-    Made by `goodnet.load_network` from a file or by `goodnet.wrap` from a module.
+    Made by `goodnet.load` from a file or by `goodnet.wrap` from a module.
     """
 
     def __init__(

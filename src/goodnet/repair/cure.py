@@ -29,7 +29,8 @@ from goodnet.repair.result import RepairResult
 from goodnet.repair.stamped import LED
 from goodnet.repair.unlearn import Unlearn
 from goodnet.repair.veto import with_veto
-from goodnet.repair.watch import Watch, WatchedLayer, shown, stamp_of, watch, watched_layers
+from goodnet.repair.watch import Watch, stamp_of, watch
+from goodnet.repair.watched_layers import WatchedLayer, shown, watched_layers
 from goodnet.scan.case import open_case, pixels_of
 from goodnet.scan.families import FAMILIES
 from goodnet.scan.scan import Hunt, Scan

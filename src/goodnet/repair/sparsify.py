@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Sparsify", "smallest", "sparsity_at"]
 
+_FIRST = 0.5
+
 
 @dataclass(frozen=True)
 class Sparsify(Trained):
@@ -40,11 +42,11 @@ class Sparsify(Trained):
 
     Attributes:
         sparsity: Share of each layer's weights that is zero in the end, 0..1.
-        initial: The same in the first epoch; at most `sparsity`.
+        initial: The same in the first epoch; None for 0.5, or `sparsity` if that is less.
         layers: Convolutions and dense layers to thin out; None for all dense layers.
 
     Raises:
-        UsageError: If a sparsity is outside 0..1.
+        UsageError: If a sparsity is outside 0..1, or the last is below the first.
 
     References:
         Zhu and Gupta, To Prune, or Not to Prune, ICLR workshop 2018. Departure: masks change
@@ -57,23 +59,30 @@ class Sparsify(Trained):
     output = "B' with sparse weights"
 
     sparsity: float = 0.7
-    initial: float = 0.5
+    initial: float | None = None
     layers: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        for share in (self.initial, self.sparsity):
+        for share in (self._first, self.sparsity):
             if not 0 <= share <= 1:
                 raise UsageError(f"expected a sparsity from 0 to 1, got {share:g}")
+        if self._first > self.sparsity:
+            raise UsageError(
+                f"expected a sparsity that does not fall, got {self._first:g} to {self.sparsity:g}"
+            )
+
+    @property
+    def _first(self) -> float:
+        return min(_FIRST, self.sparsity) if self.initial is None else self.initial
 
     def _repair(self, network: Network, images: ImageSet, context: Context) -> RepairResult:
         chosen = _chosen(network.spec, self.layers)
         clean = prepare(network, images, context.training)
-        initial = min(self.initial, self.sparsity)
         rise = epochs_for(clean, context.training) // 2
-        course = _Course(chosen, initial, self.sparsity, rise=rise)
+        course = _Course(chosen, self._first, self.sparsity, rise=rise)
         found = tune_hard(network, clean, start=network.spec, context=context, course=course)
         own = {
-            "initial": initial,
+            "initial": self._first,
             "final": self.sparsity,
             "sparsity": _zeros(extract(found.network), chosen),
         }

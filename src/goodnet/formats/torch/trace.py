@@ -6,7 +6,7 @@ one call. So is a module that cannot be traced at all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,15 +124,15 @@ class Trace:
         return Region(self.root, graph), tuple(inputs)
 
 
-def trace(module: nn.Module, input_shape: Sequence[int]) -> Iterator[Trace]:
-    """Trace a module as deep as possible, then as one call.
+def trace(module: nn.Module, input_shape: Sequence[int]) -> tuple[Trace | None, Trace]:
+    """Trace a module as deep as possible, and as one call.
 
     Args:
         module: In evaluation mode.
         input_shape: Shape of one image.
 
-    Yields:
-        What was traced; the next is for a caller who cannot use the one before.
+    Returns:
+        What was traced, None where it cannot be traced; and the module as one call.
 
     Raises:
         InvalidInput: If the module does not run on such images.
@@ -145,19 +145,15 @@ def trace(module: nn.Module, input_shape: Sequence[int]) -> Iterator[Trace]:
         raise InvalidInput(
             f"the module does not run on images of shape {tuple(input_shape)}: {error}"
         ) from error
-    tracer = _Tracer()
-    try:
-        graph = tracer.trace(module)
-        yield _recorded(module, graph, images)
-    except Exception as error:
-        if isinstance(error, InvalidInput):
-            raise
-    whole = nn.Module()
-    whole.add_module("module", module)
-    graph = fx.Graph()
+    root, graph = nn.Module(), fx.Graph()
+    root.add_module("module", module)
     graph.output(graph.call_module("module", (graph.placeholder("images"),)))
-    graph.owning_module = None
-    yield _recorded(whole.eval(), graph, images, prefix="module.")
+    whole = _recorded(root.eval(), graph, images, prefix="module.")
+    try:
+        # Anything may be raised by the user's code where it meets what stands for images.
+        return _recorded(module, _Tracer().trace(module), images), whole
+    except Exception:
+        return None, whole
 
 
 def _images(batch: int, shape: Sequence[int], module: nn.Module) -> Tensor:

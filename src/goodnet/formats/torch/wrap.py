@@ -8,9 +8,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, fx, nn
 
+from goodnet.errors import InvalidInput
 from goodnet.formats.build import build
 from goodnet.formats.spec import Array, Layer, NetworkSpec
-from goodnet.formats.torch.describe import Parameter, describe
+from goodnet.formats.torch.functions import of_function
+from goodnet.formats.torch.modules import Parameter, Step, of_module
 from goodnet.formats.torch.trace import Trace, trace
 from goodnet.network import ModuleSource, Network
 
@@ -34,22 +36,26 @@ def wrap(module: nn.Module, input_shape: Sequence[int]) -> Network:
     Raises:
         InvalidInput: If the module does not take such images or does not return such outputs.
     """
-    original = copy.deepcopy(module).eval().requires_grad_(requires_grad=True)
+    original, shape = copy.deepcopy(module).eval(), tuple(input_shape)
     device = next((tensor.device for tensor in original.parameters()), torch.device("cpu"))
-    for traced in trace(original, tuple(input_shape)):
-        network = build(_describe(traced, original, tuple(input_shape))).to(device)
-        # What writes over a value that others read is not told by the trace.
-        if _answers_alike(network, original):
-            break
-    return network
+    deep, whole = trace(original, shape)
+    if deep is not None:
+        try:
+            network = build(_described(deep, original, shape)).to(device)
+            # What writes over a value that others read is not told by the trace.
+            if _answers_alike(network, original):
+                return network
+        except InvalidInput:
+            pass  # said of the whole, if it is so of that
+    return build(_described(whole, original, shape)).to(device)
 
 
-def _describe(traced: Trace, original: nn.Module, input_shape: tuple[int, ...]) -> NetworkSpec:
+def _described(traced: Trace, original: nn.Module, input_shape: tuple[int, ...]) -> NetworkSpec:
+    steps = _steps(traced)
     names = {traced.images: "images"}
-    layers = [Layer(names[traced.images], "input", (), {"shape": input_shape})]
+    layers = [Layer("images", "input", (), {"shape": input_shape})]
     parameters: dict[str, Parameter] = {}
-    for node in _needed(traced):
-        step = describe(traced, node)
+    for node, step in steps.items():
         name = names[node] = _free(_wish(node), set(names.values()))
         layers.append(
             Layer(name, step.op, tuple(names[x] for x in step.inputs), dict(step.attributes))
@@ -65,16 +71,40 @@ def _describe(traced: Trace, original: nn.Module, input_shape: tuple[int, ...]) 
     )
 
 
-def _needed(traced: Trace) -> list[fx.Node]:
-    """The calls that give values which lead to the answer, in running order."""
-    needed: set[fx.Node] = set()
+def _steps(traced: Trace) -> dict[fx.Node, Step]:
+    """The calls whose values lead to the answer as operations, in running order."""
+    found: dict[fx.Node, Step] = {}
     waiting = [traced.output]
     while waiting:
         node = waiting.pop()
-        if node not in needed and node.op != "placeholder":
-            needed.add(node)
-            waiting += describe(traced, node).inputs
-    return [node for node in traced.graph.nodes if node in needed]
+        if node not in found and node.op != "placeholder":
+            found[node] = _step(traced, node)
+            waiting += found[node].inputs
+    return {node: found[node] for node in traced.graph.nodes if node in found}
+
+
+def _step(traced: Trace, node: fx.Node) -> Step:
+    """A call as an operation; one that is not known as an `opaque` one with all it needs."""
+    known = _of_module(traced, node) if node.op == "call_module" else of_function(traced, node)
+    if known is not None:
+        return known
+    region, inputs = traced.region(node)
+    parameters = {
+        key: Parameter(tensor, key)
+        for key, tensor in region.state_dict(keep_vars=True).items()
+        if tensor.is_floating_point()
+    }
+    return Step("opaque", inputs, {"module": region, "shape": traced.shape(node)}, parameters)
+
+
+def _of_module(traced: Trace, node: fx.Node) -> Step | None:
+    module = traced.module(node)
+    if module is None or node.kwargs or len(node.args) != 1:
+        return None
+    (source,) = node.args
+    if not isinstance(source, fx.Node) or not traced.is_value(source):
+        return None
+    return of_module(traced, module, node, source=source)
 
 
 def _wish(node: fx.Node) -> str:

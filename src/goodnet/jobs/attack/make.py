@@ -24,7 +24,7 @@ from goodnet.jobs.evaluate import evaluate_files
 from goodnet.jobs.inputs import InputOptions
 from goodnet.jobs.poison import PoisonOptions, block_size, poison_file
 from goodnet.progress import Stage, no_progress
-from goodnet.repair.watch import watched_layers
+from goodnet.repair.watched_layers import watched_layers
 from goodnet.training import PLAIN, Examples, Recipe, fit
 
 if TYPE_CHECKING:
