@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from goodnet import wrap
 from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats import load_network
 from goodnet.formats.build import build, extract
+from goodnet.formats.torch.modules import Step
 from goodnet.network import Network
 
 
@@ -260,3 +262,23 @@ def test_dropout_of_a_part_that_is_not_known_stays_off() -> None:
     network.graph.train()
     assert not any(part.training for part in network.layer("module").modules())
     assert network.outputs(images().numpy()).isfinite().all()
+
+
+def test_what_the_user_keeps_from_training_comes_back_so() -> None:
+    module = made(modules.ResNet)
+    module.get_parameter("conv1.weight").requires_grad_(False)
+    again = wrap(module, SHAPE).module
+    kept = [name for name, parameter in again.named_parameters() if not parameter.requires_grad]
+    assert kept == ["conv1.weight"]
+
+
+def test_a_description_that_fails_leaves_the_module_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(*_: object) -> Step:
+        raise InvalidInput("a rule that does not fit")
+
+    module = made(modules.ResNet)
+    monkeypatch.setattr(sys.modules[wrap.__module__], "of_function", wrong)
+    network = wrap(module, SHAPE)
+    assert operations(network) == ["input", "opaque"]
+    with torch.inference_mode():
+        torch.testing.assert_close(network(images()), module(images()))

@@ -16,7 +16,8 @@ from goodnet.errors import UsageError
 from goodnet.formats.build import build
 from goodnet.imagesets import images_from_arrays
 from goodnet.network import Network
-from goodnet.repair import Cure, CureResult
+from goodnet.repair import Cure, CureResult, RepairResult
+from goodnet.repair.cure import _rank
 from goodnet.repair.cured import Left
 from goodnet.stats import proportion
 
@@ -190,6 +191,21 @@ def test_without_images_some_are_made_and_less_is_said() -> None:
     assert all(one["at_most"] is None for one in found.details["alarms"])
     assert any("no clean image of" in note for note in found.notes)
     check_cured(found.network)
+
+
+def test_of_two_ways_the_one_that_leaves_less_and_costs_less_is_taken() -> None:
+    def result(led: float, kept: int) -> RepairResult:
+        network = build(planted.watched_spec())
+        told = {"triggers": [{"led_after": {"value": 0.0}}, {"led_after": {"value": led}}]}
+        return RepairResult("", network, proportion(99, 100), proportion(kept, 100), details=told)
+
+    def order(*results: RepairResult) -> list[int]:
+        ranks = [_rank(each, 1.0) for each in results]
+        return sorted(range(len(ranks)), key=ranks.__getitem__)
+
+    works, costs, both = result(0.4, 99), result(0.0, 90), result(0.02, 98)
+    assert order(works, costs, both) == [2, 1, 0]
+    assert order(both, both) == [0, 1]
 
 
 def test_the_same_structure_needs_images() -> None:

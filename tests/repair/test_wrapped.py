@@ -12,6 +12,7 @@ from planted import PATCH, Planted, clean_images, planted, stamp, stripes
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from goodnet.errors import InvalidInput
 from goodnet.formats.torch import wrap
 from goodnet.guard.goodnet import GoodNet
 from goodnet.repair import (
@@ -108,3 +109,29 @@ def test_pruned_channels_are_zero_in_the_own_class() -> None:
     good = GoodNet(network, repaired)
     assert set(good.predict(block.images).tolist()) <= {*range(6)}
     assert good.module(torch.from_numpy(block.images)).shape == (250, 6)
+
+
+class Whole(nn.Module):
+    """Control flow of its own: `torch.fx` sees one call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inside = Own()
+
+    def forward(self, images: Tensor) -> Tensor:
+        value: Tensor = self.inside(images if images.mean() > 0 else -images)
+        return value
+
+
+def test_a_module_that_cannot_be_traced_is_trained_but_not_pruned() -> None:
+    own, badnet = victim()
+    module = Whole()
+    module.inside.load_state_dict(own.state_dict())
+    network = wrap(module, (3, 8, 8))
+    assert network.layers == ("module",)
+    assert badnet.accuracy(network) == badnet.accuracy(badnet.network)
+    found = Unlearn(triggers=(PATCH,))(network, clean_images())
+    assert badnet.success(found.network) <= 0.05
+    assert isinstance(found.network.module, Whole)
+    with pytest.raises(InvalidInput, match="no layer whose channels can be silenced"):
+        prune_curve(network, clean_images())
