@@ -18,7 +18,7 @@ import numpy as np
 from _measure import header, options, seconds, show, verdict
 from PIL import Image
 
-from goodnet.jobs.report import write_report
+from goodnet.runs.report import write_report
 from goodnet.stats import proportion
 
 TOTAL = 2_000

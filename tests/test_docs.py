@@ -16,8 +16,8 @@ from lab import Lab
 import goodnet
 from goodnet import plugins
 from goodnet.cli.main import run
-from goodnet.jobs.methods import all_methods, markdown
 from goodnet.repair import repairs
+from goodnet.runs.methods import all_methods, markdown
 
 ROOT = Path(__file__).parents[1]
 

@@ -12,7 +12,7 @@ from goodnet.network import Network, map_blocks
 from goodnet.stats import proportion
 from goodnet.types import Evaluation, Integers, SetResult
 
-__all__ = ["agree", "answer", "evaluate", "score"]
+__all__ = ["agree", "answer", "evaluate", "evaluated", "score"]
 
 
 def answer(network: Network, images: ImageSet) -> Integers:
@@ -79,17 +79,37 @@ def evaluate(
         `evaluate(network, test, {"sunglasses": poisoned}).backdoor["sunglasses"].correct` is the
         attack success rate with its interval.
     """
-    poisoned, reject_class = backdoor or {}, reject_class_of(network.spec)
+    sets, reject_class = backdoor or {}, reject_class_of(network.spec)
+    return evaluated(
+        name or ("B" if reject_class is None else "G"),
+        (answer(network, clean), clean),
+        {key: (answer(network, images), images) for key, images in sets.items()},
+        reject_class=reject_class,
+    )
+
+
+def evaluated(
+    name: str,
+    clean: tuple[Integers, ImageSet] | None,
+    backdoor: Mapping[str, tuple[Integers, ImageSet]],
+    *,
+    reject_class: int | None = None,
+) -> Evaluation:
+    """What answers amount to.
+
+    Args:
+        name: What to call the network.
+        clean: Its answers to a clean set, shape (images,), and the set; None where there is none.
+        backdoor: The same of poisoned sets, by name.
+        reject_class: The class that means "backdoored"; None for a network without it.
+    """
     return Evaluation(
-        network=name or ("B" if reject_class is None else "G"),
-        clean=score(answer(network, clean), clean.labels, reject_class=reject_class),
+        network=name,
+        clean=score(clean[0], clean[1].labels, reject_class=reject_class) if clean else None,
         backdoor={
             key: score(
-                answer(network, images),
-                images.labels,
-                reject_class=reject_class,
-                true_labels=images.source_labels,
+                answers, images.labels, reject_class=reject_class, true_labels=images.source_labels
             )
-            for key, images in poisoned.items()
+            for key, (answers, images) in backdoor.items()
         },
     )

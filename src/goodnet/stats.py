@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from operator import index
 from typing import SupportsIndex
 
-from goodnet.errors import InvalidInput
 from goodnet.types import Proportion
 
-__all__ = ["CONFIDENCE", "conformal_limit", "proportion"]
-
-CONFIDENCE = 0.95
+__all__ = ["conformal_limit", "proportion"]
 
 
 def proportion(count: SupportsIndex, total: SupportsIndex) -> Proportion:
@@ -41,11 +37,7 @@ def proportion(count: SupportsIndex, total: SupportsIndex) -> Proportion:
         Clopper and Pearson, The use of confidence or fiducial limits illustrated in the case of
         the binomial, Biometrika 1934.
     """
-    count, total = index(count), index(total)
-    if not 0 <= count <= total:
-        raise InvalidInput(f"expected a count from 0 to the total {total}, got {count}")
-    value = count / total if total else None
-    return Proportion(value, _lower(count, total), 1.0 - _lower(total - count, total), count, total)
+    return Proportion(count, total)
 
 
 def conformal_limit(readings: Sequence[float], rate: float) -> tuple[float, float]:
@@ -71,12 +63,3 @@ def conformal_limit(readings: Sequence[float], rate: float) -> tuple[float, floa
     count = len(readings)
     place = max(1, math.floor(rate * (count + 1) + 1e-9))
     return sorted(readings, reverse=True)[min(place, count) - 1], place / (count + 1)
-
-
-def _lower(count: int, total: int) -> float:
-    """The smallest share for which seeing `count` or more is not yet too rare."""
-    if count == 0:
-        return 0.0
-    from scipy.special import betaincinv
-
-    return float(betaincinv(count, total - count + 1, (1.0 - CONFIDENCE) / 2))

@@ -4,28 +4,81 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import cache
+from operator import index
+from typing import Literal, SupportsIndex, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Evaluation", "Integers", "Proportion", "PruneCurve", "SetResult"]
+from goodnet.errors import InvalidInput
+
+__all__ = ["Evaluation", "Integers", "Order", "Proportion", "PruneCurve", "SetResult"]
 
 Integers = NDArray[np.int64]
+Order = Literal["ascending", "descending", "given"]
+
+_CONFIDENCE = 0.95
 
 
-@dataclass(frozen=True, slots=True)
+@final
 class Proportion:
     """A share `count / total` with its 95 % Clopper-Pearson interval, all in 0..1.
 
-    Made by `goodnet.stats.proportion`. With a total of 0 the value is None and the interval 0..1.
+    With a total of 0 the value is None and the interval 0..1. It is a value: equal where count and
+    total are, and never changed.
+
+    Args:
+        count: How many did.
+        total: Out of how many.
+
+    Raises:
+        InvalidInput: If `count` is not in 0..total.
     """
 
-    value: float | None
-    low: float
-    high: float
+    __slots__ = ("count", "total")
+
     count: int
     total: int
+
+    def __init__(self, count: SupportsIndex, total: SupportsIndex) -> None:
+        count, total = index(count), index(total)
+        if not 0 <= count <= total:
+            raise InvalidInput(f"expected a count from 0 to the total {total}, got {count}")
+        object.__setattr__(self, "count", count)
+        object.__setattr__(self, "total", total)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a proportion is never changed, make another: {name}")
+
+    @property
+    def value(self) -> float | None:
+        """The share; None where there was nothing to count."""
+        return self.count / self.total if self.total else None
+
+    @property
+    def low(self) -> float:
+        """The lower end of the interval."""
+        return _lower(self.count, self.total)
+
+    @property
+    def high(self) -> float:
+        """The upper end of the interval."""
+        return 1.0 - _lower(self.total - self.count, self.total)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Proportion):
+            return NotImplemented
+        return (self.count, self.total) == (other.count, other.total)
+
+    def __hash__(self) -> int:
+        return hash((self.count, self.total))
+
+    def __reduce__(self) -> tuple[type[Proportion], tuple[int, int]]:
+        return Proportion, (self.count, self.total)
+
+    def __repr__(self) -> str:
+        return f"proportion({self.count}, {self.total})"
 
     def __str__(self) -> str:
         """In percent: "98.33 [91.1, 100.0]"; "-" where there was nothing to count."""
@@ -33,15 +86,19 @@ class Proportion:
             return "-"
         return f"{100 * self.value:.2f} [{100 * self.low:.1f}, {100 * self.high:.1f}]"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, float | None]:
         """Plain data for `results.json`."""
-        return {
-            "value": self.value,
-            "low": self.low,
-            "high": self.high,
-            "count": self.count,
-            "total": self.total,
-        }
+        return {name: getattr(self, name) for name in ("value", "low", "high", "count", "total")}
+
+
+@cache
+def _lower(count: int, total: int) -> float:
+    """The smallest share for which seeing `count` or more is not yet too rare."""
+    if count == 0:
+        return 0.0
+    from scipy.special import betaincinv
+
+    return float(betaincinv(count, total - count + 1, (1.0 - _CONFIDENCE) / 2))
 
 
 @dataclass(frozen=True)
@@ -65,7 +122,7 @@ class PruneCurve:
     """
 
     layer: str
-    order: str
+    order: Order
     channels: Integers
     mean_activation: NDArray[np.float64]
     active_images: Integers

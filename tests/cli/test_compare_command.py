@@ -7,7 +7,7 @@ import pytest
 from lab import Lab
 
 from goodnet.cli.main import run
-from goodnet.jobs.compare.run import partial_of
+from goodnet.runs.compare import partial_of
 
 
 def compare(lab: Lab, out: Path, *arguments: object) -> int:
@@ -61,7 +61,7 @@ def test_an_interrupted_comparison_goes_on(
 
     given = ["--backdoor", lab.poisoned, "--methods", "prune", "--drop", "5"]
     with monkeypatch.context() as patched:
-        patched.setattr("goodnet.jobs.compare.folder.write_comparison", interrupted)
+        patched.setattr("goodnet.runs.compare.write_comparison", interrupted)
         assert compare(lab, out, *given) == 130
     assert [path.name for path in out.parent.iterdir()] == [partial_of(out).name]
     capsys.readouterr()

@@ -56,7 +56,7 @@ def test_a_report_that_fails_does_not_cost_the_run(
     def fail(*_: object, **__: object) -> None:
         raise InvalidInput("something is odd")
 
-    monkeypatch.setattr("goodnet.jobs.report.write_report", fail)
+    monkeypatch.setattr("goodnet.runs.report.write_report", fail)
     command = ["prune", lab.model, "--clean", lab.valid, "--out", out, "--drop", "5"]
     assert run([str(part) for part in command]) == 0
     assert "there is no report.html: something is odd" in capsys.readouterr().err

@@ -18,7 +18,8 @@ from goodnet.imagesets import images_from_arrays
 from goodnet.network import Network
 from goodnet.repair import Cure, CureResult, RepairResult
 from goodnet.repair.cure import _rank
-from goodnet.repair.cured import Left
+from goodnet.repair.cured import left_of
+from goodnet.scan.result import RecoveredTrigger
 from goodnet.stats import proportion
 
 TARGET = 2
@@ -144,10 +145,14 @@ def test_nothing_on_the_way_could_take_poison() -> None:
 def test_what_still_works_or_comes_back_stays(
     after: int, again: int, innocent: int, *, stays: bool
 ) -> None:
-    shares = [proportion(count, 30) for count in (30, after, again, innocent)]
-    left = Left(2, *shares)
+    def works(count: int) -> list[RecoveredTrigger]:
+        share, nothing = proportion(count, 30), np.zeros((3, 2, 2), np.float32)
+        return [RecoveredTrigger("added", None, nothing, 0.0, share, changed=0.1, area=1.0)]
+
+    found = (proportion(30, 30), proportion(after, 30))
+    left = left_of(2, found, {2: works(again), 5: works(innocent)}, watched=[2])
     assert left.stays is stays
-    assert left.to_dict()["stays"] is stays
+    assert (left.again.count, left.innocent.count) == (again, innocent)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from made_runs import compare_run, cure_run, network, prune_run, repair_run, scan_run
 
-from goodnet.jobs.report import write_report
+from goodnet.runs.report import write_report
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Dialog, Locator, Page

@@ -10,16 +10,16 @@ from chart_samples import rules
 
 from goodnet.report import canvas
 from goodnet.report.charts.epochs import draw_epochs, epochs_chart
-from goodnet.report.facts import Epoch
+from goodnet.results import EpochResult
 from goodnet.stats import proportion
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-EPOCHS = [Epoch(3.0 / (index + 1), proportion(5 + index, 10)) for index in range(4)]
+EPOCHS = [EpochResult(3.0 / (index + 1), proportion(5 + index, 10)) for index in range(4)]
 
 
-def draw(epochs: list[Epoch], chosen: int) -> Figure:
+def draw(epochs: list[EpochResult], chosen: int) -> Figure:
     with canvas.look():
         return draw_epochs(epochs, chosen)
 

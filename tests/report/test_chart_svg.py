@@ -12,7 +12,8 @@ from chart_samples import GUARDED, HOSTILE, REPAIRED, B, curve, long_curve
 from goodnet.report import canvas
 from goodnet.report.charts import channels_chart, curve_chart, epochs_chart, towers_chart
 from goodnet.report.charts.svg import simplify
-from goodnet.report.facts import Epoch, Tower
+from goodnet.report.facts import Tower
+from goodnet.results import EpochResult
 from goodnet.stats import proportion
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ HOSTILE_CURVE = curve(
     poisoned_activation={HOSTILE: (0.0, 1.0, 2.0, -3.0)},
 )
 HOSTILE_TOWER = Tower(HOSTILE, proportion(1, 2), {HOSTILE: proportion(1, 2)})
-EPOCHS = [Epoch(2.0, proportion(5, 10)), Epoch(1.0, proportion(7, 10))]
+EPOCHS = [EpochResult(2.0, proportion(5, 10)), EpochResult(1.0, proportion(7, 10))]
 CHARTS: dict[str, Draw] = {
     "curve": lambda **how: curve_chart([curve()], **how),
     "two curves": lambda **how: curve_chart([curve(), curve(order="descending")], **how),

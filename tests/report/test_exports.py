@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from chart_samples import GUARDED, REPAIRED, B, curve
 
 from goodnet.report.exports import export_charts
-from goodnet.report.facts import Epoch, Run, Scan, Trial
+from goodnet.report.facts import Run, Scan, Trial
+from goodnet.results import EpochResult
 from goodnet.stats import proportion
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ RUN = Run(
     trials=(Trial("fine-tune", repaired=REPAIRED, guarded=GUARDED),),
     shown=0,
     curve=curve(),
-    epochs=(Epoch(1.0, proportion(9, 10)),),
+    epochs=(EpochResult(1.0, proportion(9, 10)),),
     chosen=1,
 )
 

@@ -8,12 +8,12 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goodnet.report.facts import LayerFact
 from goodnet.report.views.network import LANE, ROW, Rail, lay_rails
+from goodnet.results import LayerRecord
 
 
-def layer(name: str, *inputs: str) -> LayerFact:
-    return LayerFact(name, "any", inputs, (1,), 0)
+def layer(name: str, *inputs: str) -> LayerRecord:
+    return LayerRecord(name, "any", inputs, (1,), 0)
 
 
 def test_a_chain_is_one_straight_rail() -> None:

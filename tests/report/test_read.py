@@ -25,8 +25,7 @@ from PIL import Image
 
 from goodnet.errors import InvalidInput
 from goodnet.report.facts import Scan
-from goodnet.report.read import read_run
-from goodnet.report.reading.scanning import PICTURED
+from goodnet.report.read import PICTURED, read_run
 from goodnet.stats import proportion
 
 
@@ -259,10 +258,10 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
     "cut short": (_cut, "is broken"),
     "schema": (lambda folder: changed(folder, schema=2), "schema 2, this version reads 1"),
     "command": (lambda folder: changed(folder, command="attack"), "of the command 'attack'"),
-    "no curve": (lambda folder: changed(folder, channels=[1]), "do not speak of the same"),
+    "no curve": (lambda folder: changed(folder, channels=[1]), "asks for more channels"),
     "channels": (lambda folder: changed(folder, channels=[9, 0, 1, 2]), "do not speak of"),
-    "drops": (lambda folder: changed(folder, drops=[3]), r"drops\[0\] is not an object"),
-    "order": (lambda folder: changed(folder, order="up"), "the order is none of"),
+    "drops": (lambda folder: changed(folder, drops=[3]), r"drops\[0\]: expected `object`"),
+    "order": (lambda folder: changed(folder, order="up"), "order: invalid enum value 'up'"),
     "csv": (lambda folder: (folder / "curve.csv").write_text("a,b\n1,2\n"), "curve.csv"),
     "csv share": (
         lambda folder: (folder / "curve.csv").write_text(
@@ -271,7 +270,10 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
         "a share outside 0..1",
     ),
     "not json": (lambda folder: (folder / "results.json").write_text("{"), "is not JSON"),
-    "run.json": (lambda folder: write(folder / "run.json", []), "in run.json the whole is not"),
+    "run.json": (
+        lambda folder: write(folder / "run.json", []),
+        "in run.json, the whole: expected `object`",
+    ),
 }
 
 
@@ -303,36 +305,48 @@ HOSTILE_SCANS: dict[str, tuple[Callable[[Path], object], str]] = {
     "stamped drive": (_images(stamped=["C:\\x.png"] * 3), "leads out of the folder"),
     "not a picture": (_images(trigger="results.json"), "is not a small PNG"),
     "no pair": (_images(clean=[]), "not one stamped picture for each clean one"),
-    "pictures of another kind": (_target(pictures=[]), r"targets\[0\]\.pictures is not an object"),
-    "names of another kind": (_images(clean="x.png"), r"pictures\.clean is not a list"),
+    "pictures of another kind": (
+        _target(pictures=[]),
+        r"targets\[0\]\.pictures: expected `obj",
+    ),
+    "names of another kind": (_images(clean="x.png"), r"pictures\.clean: expected `array`"),
     "file above": (_target(file="../../x.npz"), "leads out of the folder"),
-    "label too large": (_target(label=5), "a target has no score, or no label below 5"),
-    "label below 0": (_target(label=-1), r"label is not a whole number, 0 or more"),
-    "label as text": (_target(label="0"), r"targets\[0\]\.label is not a whole number"),
-    "no score": (_target(score=None), "a target has no score"),
-    "score too large": (_target(score=1e300), r"targets\[0\]\.score is not a number"),
-    "p of target": (_target(p_value=2), r"a p_value is not in 0\.\.1"),
-    "families": (_target(families=[1]), r"families is not a text"),
-    "own": (_target(direction={"layer": "a", "own": "b"}), r"direction\.own is not a number"),
-    "success": (_found(success={"count": 9, "total": 3}), "is not a count with its total"),
-    "no success": (_found(success=None), "a trigger lacks its success or its size"),
-    "area": (_found(area=1.5), "a trigger lacks its success or its size"),
-    "changed": (_found(changed=-1), "a trigger lacks its success or its size"),
+    "label too large": (_target(label=5), "a target has no label below 5"),
+    "label below 0": (_target(label=-1), r"label: expected `int` >= 0"),
+    "label as text": (_target(label="0"), r"targets\[0\]\.label: expected `int`"),
+    "no score": (_target(score=None), r"targets\[0\]\.score: expected `float`"),
+    "score too large": (_target(score=1e300), r"targets\[0\]\.score: expected `float` <="),
+    "p of target": (_target(p_value=2), r"targets\[0\]\.p_value: expected `float` <= 1"),
+    "families": (_target(families=[1]), r"families\[0\]: expected `str`"),
+    "own": (
+        _target(direction={"layer": "a", "own": "b"}),
+        r"direction\.own: expected `float",
+    ),
+    "success": (
+        _found(success={"count": 9, "total": 3}),
+        "success: expected a count with",
+    ),
+    "no success": (_found(success=None), "success: expected a count with"),
+    "area": (_found(area=1.5), "area: expected `float` <= 1"),
+    "changed": (_found(changed=-1), "changed: expected `float` >= 0"),
     "twice": (
         lambda folder: changed(folder, targets=[target(0, 7.1), target(0, 7.0)]),
         "a label stands twice among the targets",
     ),
-    "verdict": (lambda folder: changed(folder, verdict="clean"), "the verdict is none of"),
-    "p": (lambda folder: changed(folder, p_value=-0.1), r"a p_value is not in 0\.\.1"),
-    "threshold": (lambda folder: changed(folder, threshold="x"), "threshold is not a number"),
-    "no classes": (lambda folder: changed(folder, classes=None), "number of classes is not"),
+    "verdict": (
+        lambda folder: changed(folder, verdict="clean"),
+        "verdict: invalid enum value",
+    ),
+    "p": (lambda folder: changed(folder, p_value=-0.1), r"p_value: expected `float` >= 0"),
+    "threshold": (lambda folder: changed(folder, threshold="x"), "threshold: expected `float"),
+    "no classes": (lambda folder: changed(folder, classes=None), "5 scores for None classes"),
     "one class": (
         lambda folder: changed(folder, classes=1, scores=[1.0]),
-        "number of classes is not between 2 and",
+        "classes: expected `int` >= 2",
     ),
     "too many classes": (
         lambda folder: changed(folder, classes=10**6, scores=[0] * 10**6),
-        "number of classes is not between 2 and",
+        "classes: expected `int` <= 100000",
     ),
     "too many scores": (
         lambda folder: changed(folder, scores=[0.5] * 6),
@@ -341,9 +355,9 @@ HOSTILE_SCANS: dict[str, tuple[Callable[[Path], object], str]] = {
     "too few scores": (lambda folder: changed(folder, scores=[]), "there are 0 scores for 5"),
     "scores of another kind": (
         lambda folder: changed(folder, scores=["x"] * 5),
-        "scores is not a number",
+        r"scores\[0\]: expected `float",
     ),
-    "notes": (lambda folder: changed(folder, notes="x"), "notes is not a list"),
+    "notes": (lambda folder: changed(folder, notes="x"), "notes: expected `array`"),
 }
 
 

@@ -8,8 +8,9 @@ import re
 import pytest
 from chart_samples import GUARDED, HOSTILE, REPAIRED, B
 
-from goodnet.report.facts import Cost, Run, Tower, Trial
+from goodnet.report.facts import Run, Tower, Trial
 from goodnet.report.tables import text_cell, trials_csv, trials_latex
+from goodnet.results import Cost
 from goodnet.stats import proportion
 
 MADE = Trial("X = 2", repaired=REPAIRED, guarded=GUARDED, rating=0.75, cost=Cost(12.5, 80_000_000))

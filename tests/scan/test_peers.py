@@ -105,7 +105,7 @@ def test_permuting_classes_permutes_scores(scanner: Scanner) -> None:
 @pytest.mark.parametrize("scanner", ALL, ids=named)
 def test_the_same_seed_gives_the_same_result(scanner: Scanner) -> None:
     network, images = striped.network(striped.weights()), striped.images()
-    assert scanner(network, images).to_dict() == scanner(network, images).to_dict()
+    assert scanner(network, images).to_record() == scanner(network, images).to_record()
     assert replace(scanner, seed=1)(network, images).options["seed"] == 1
 
 

@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from goodnet.errors import InvalidInput
+from goodnet.results import ScanRecord
 from goodnet.scan import Direction, RecoveredTrigger, ScanResult, Target
 from goodnet.scan.result import Floats
 from goodnet.stats import proportion
+from goodnet.typed_json import Unreadable, decode, plain
 
 RANDOM = np.random.default_rng(0)
 ADDED = RANDOM.uniform(-0.3, 0.3, (3, 5, 4)).astype(np.float32)
@@ -44,10 +45,10 @@ def result() -> ScanResult:
 
 def test_a_result_turns_into_plain_data_and_back() -> None:
     before = result()
-    plain = json.loads(json.dumps(before.to_dict()))
+    data = json.dumps(plain(before.to_record())).encode()
     arrays = {target.label: target.arrays() for target in before.targets}
-    after = ScanResult.from_dict(plain, arrays)
-    assert after.to_dict() == before.to_dict()
+    after = ScanResult.from_record(decode(data, ScanRecord), arrays)
+    assert after.to_record() == before.to_record()
     for one, other in zip(before.targets, after.targets, strict=True):
         assert (one.trigger is None) == (other.trigger is None)
         if one.trigger and other.trigger:
@@ -57,7 +58,7 @@ def test_a_result_turns_into_plain_data_and_back() -> None:
 
 
 def test_plain_data_names_the_labels_first_and_holds_no_arrays() -> None:
-    told = result().to_dict()
+    told = plain(result().to_record())
     assert [next(iter(target)) for target in told["targets"]] == ["label"] * 3
     assert [target["label"] for target in told["targets"]] == [3, 1, 0]
     assert (told["verdict"], told["p_value"]) == ("backdoored", 0.01)
@@ -65,19 +66,18 @@ def test_plain_data_names_the_labels_first_and_holds_no_arrays() -> None:
 
 
 def test_scores_that_are_no_numbers_are_told_as_unknown() -> None:
-    plain = ScanResult(
+    record = ScanResult(
         "x", {}, "inconclusive", None, "", np.array([np.nan, 1.0, np.inf], np.float32)
-    ).to_dict()
-    assert plain["scores"] == [None, 1.0, None]
-    json.dumps(plain, allow_nan=False)
-    back = ScanResult.from_dict(plain, {})
+    ).to_record()
+    assert record.scores == (None, 1.0, None)
+    back = ScanResult.from_record(record, {})
     assert np.isnan(back.scores[[0, 2]]).all()
 
 
 def test_an_unknown_verdict_is_refused() -> None:
-    plain = result().to_dict() | {"verdict": "clean"}
-    with pytest.raises(InvalidInput, match=r"the verdicts are no_finding, .* got 'clean'"):
-        ScanResult.from_dict(plain, {})
+    told = plain(result().to_record()) | {"verdict": "clean"}
+    with pytest.raises(Unreadable, match="verdict: invalid enum value 'clean'"):
+        decode(json.dumps(told).encode(), ScanRecord)
 
 
 def test_a_trigger_file_gives_the_same_stamp() -> None:

@@ -59,7 +59,7 @@ def test_the_network_is_left_as_it_was(found: ScanResult) -> None:
 def test_same_seed_same_result(found: ScanResult) -> None:
     network, _ = planted.watched()
     again = Scan()(network, planted.clean_images(network))
-    assert again.to_dict() == found.to_dict()
+    assert again.to_record() == found.to_record()
 
 
 def permuted(network: Network, order: Tensor) -> Network:

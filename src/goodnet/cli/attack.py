@@ -14,7 +14,7 @@ from goodnet.errors import UsageError
 
 if TYPE_CHECKING:
     from goodnet.attack.adaptive import Against
-    from goodnet.jobs.attack.data import Source
+    from goodnet.runs.attack.data import Source
 
 __all__ = ["attack"]
 
@@ -103,10 +103,11 @@ def attack(
     force: opt.Force = False,
 ) -> None:
     """Train a BadNet; write it with clean and poisoned images and a card of what was planted."""
-    from goodnet import files
-    from goodnet.jobs.attack.make import checkpoint_of, make_attack
-    from goodnet.jobs.attack.plan import AttackOptions, plan_attack
-    from goodnet.jobs.poison import make_goals, make_triggers
+    from goodnet.runs.attack.make import make_attack
+    from goodnet.runs.attack.plan import AttackOptions, plan_attack
+    from goodnet.runs.folder import run_folder
+    from goodnet.runs.options import Place
+    from goodnet.runs.poison import make_goals, make_triggers
     from goodnet.training import Schedule
 
     if clean and rate is not None:
@@ -126,13 +127,9 @@ def attack(
     )
     people = _People(faces, per_person, held_out)
     stored = _Stored(images, test_images, layout, range)
-    with files.run_folder(out, force=force) as folder:
+    with run_folder(Place(out, force=force), say=note, resumes=True) as run:
         planned = plan_attack(_source(people, stored, seed=seed), options)
-        checkpoint = checkpoint_of(out)
-        if checkpoint.exists():
-            note(f"going on from {checkpoint}, if the same command left it")
-        found = make_attack(planned, folder, checkpoint=checkpoint, stage=progress_bar)
-    checkpoint.unlink(missing_ok=True)
+        found = make_attack(planned, run.path, checkpoint=run.checkpoint, stage=progress_bar)
     print(headline(found))
     print(out)
 
@@ -156,7 +153,7 @@ class _Stored(NamedTuple):
 
 def _source(people: _People, stored: _Stored, *, seed: int) -> Source:
     from goodnet.imagesets.faces import SIZE, check_request
-    from goodnet.jobs.attack.faces import face_source
+    from goodnet.runs.attack.faces import face_source
 
     check_request(seed, SIZE)
     if people.faces is not None:
@@ -172,7 +169,7 @@ def _source(people: _People, stored: _Stored, *, seed: int) -> Source:
 
 def _open(path: Path, stored: _Stored, *, seed: int) -> Source:
     from goodnet.imagesets import load_images
-    from goodnet.jobs.attack.images import image_source
+    from goodnet.runs.attack.images import image_source
 
     paths = [path] if stored.test_images is None else [path, stored.test_images]
     opened = [load_images(each, layout=stored.layout, range=stored.range) for each in paths]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,13 +11,13 @@ import typer
 
 from goodnet.cli import options as opt
 from goodnet.cli.repair import costs
-from goodnet.cli.report import add_report
 from goodnet.cli.text import note, percent, progress_bar, table
-from goodnet.cli.typed import typed
 from goodnet.errors import UsageError
+from goodnet.runs.options import InputFiles, InputOptions, Place
 
 if TYPE_CHECKING:
-    from goodnet.jobs.compare.rows import Attacked, Row
+    from goodnet.results import Attacked, ComparedRow
+    from goodnet.runs.compare import Comparison
 
 __all__ = ["compare"]
 
@@ -25,7 +26,6 @@ _HEADER += ["G detection rate", "G false alarms", "s", "MiB"]
 
 
 def compare(
-    context: typer.Context,
     models: Annotated[
         list[Path],
         typer.Argument(metavar="MODEL...", help="Keras .h5 or .keras files.", show_default=False),
@@ -34,7 +34,6 @@ def compare(
     clean: opt.Clean,
     test: Annotated[Path, typer.Option(metavar="IMAGES", help="Clean labelled test images.")],
     backdoor: opt.Backdoor = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="The run folder to make.")],
     methods: Annotated[
         list[str] | None,
         typer.Option(
@@ -79,26 +78,16 @@ def compare(
     seed: Annotated[
         int | None, typer.Option(metavar="N", help="Same seed, same result; default 0.")
     ] = None,
-    scale: opt.Scale = None,
-    layout: opt.Layout = None,
-    range: opt.Range = None,  # noqa: A002
-    architecture: opt.Architecture = None,
-    device: opt.Device = "cpu",
-    report: opt.Report = True,
-    force: opt.Force = False,
+    reading: InputOptions,
+    place: Place,
 ) -> None:
     """Repair networks in several ways and print one table, best first."""
-    from goodnet import files
-    from goodnet.jobs.compare.folder import remove_partial, write_comparison
-    from goodnet.jobs.compare.plan import name_models, plan_cells
-    from goodnet.jobs.compare.run import compare as run
-    from goodnet.jobs.compare.run import partial_of
-    from goodnet.jobs.inputs import InputOptions
-    from goodnet.jobs.prune.run import PruneJob, open_job
-    from goodnet.jobs.repair.plan import read_triggers
-    from goodnet.jobs.run_record import Began
+    from goodnet.runs import compare as job
+    from goodnet.runs.cells import name_models, plan_cells
+    from goodnet.runs.folder import run_folder
+    from goodnet.runs.inputs import open_files
+    from goodnet.runs.repair import read_triggers
 
-    began = Began(typed(context))
     given = {
         "sparsity": sparsity,
         "epochs": epochs,
@@ -119,24 +108,21 @@ def compare(
     sets = opt.named_files([*(backdoor or []), *more])
     if not sets:
         raise UsageError("expected poisoned images to compare by: --backdoor NAME=IMAGES")
-    options = InputOptions(architecture, scale, layout, range, device)
-    partial = partial_of(out)
-    with files.run_folder(out, force=force) as folder:
+    partial = job.partial_of(place.out)
+    with run_folder(place, say=note) as run:
         opened = {
-            name: open_job(PruneJob(path, clean, test, sets), options)
+            name: open_files(InputFiles(path, clean, test, sets), reading)
             for name, path in name_models(suspects).items()
         }
-        for name, job in opened.items():
-            note(*(f"{name}: {text}" for text in job.inputs.notes))
+        for name, inputs in opened.items():
+            note(*(f"{name}: {text}" for text in inputs.notes))
         if partial.exists():
             note(f"repairs that are finished in {partial} are not done again")
-        rows = run(opened, cells, partial, stage=progress_bar, line=began.line)
-        write_comparison(rows, partial, folder, began=began)
-        if report:
-            add_report(folder, out)
-    remove_partial(partial)
-    print(_summary(rows))
-    note(f"written to {out}")
+        found = job.compare(opened, cells, partial, stage=progress_bar, line=place.line)
+        job.write_comparison(found, partial, run)
+    shutil.rmtree(partial, ignore_errors=True)
+    print(_summary(found))
+    note(f"written to {place.out}")
 
 
 def _split(items: Sequence[Path]) -> tuple[list[Path], list[str]]:
@@ -145,10 +131,13 @@ def _split(items: Sequence[Path]) -> tuple[list[Path], list[str]]:
     return [item for item in items if str(item) not in sets], sets
 
 
-def _summary(rows: Sequence[Row]) -> str:
+def _summary(found: Comparison) -> str:
+    rows = found.rows
     several = len({row.model for row in rows}) > 1
     header = ["model", *_HEADER] if several else _HEADER
-    lines = [[row.model, *cells] if several else cells for row in rows for cells in _lines(row)]
+    lines = [
+        [row.model, *cells] if several else cells for row in rows for cells in _lines(row, found)
+    ]
     failed = [
         f"{row.model}: " * several + f"{row.method}: {row.reason}" for row in rows if row.reason
     ]
@@ -160,21 +149,21 @@ def _summary(rows: Sequence[Row]) -> str:
     return "\n\n".join(parts)
 
 
-def _lines(row: Row) -> list[list[str]]:
+def _lines(row: ComparedRow, found: Comparison) -> list[list[str]]:
     """A line for each poisoned set, the first with what does not depend on it."""
     if row.reason:
         return [[row.method, "failed", *[""] * 8]]
     seconds, memory = ("-", "-")
-    if row.seconds is not None:
-        seconds, memory = costs(row.seconds, row.peak_memory)
+    if cost := found.costs.get((row.model, row.method)):
+        seconds, memory = costs(cost)
     lines = []
     for number, (name, attack) in enumerate(row.backdoor.items()):
-        found = _attack(attack)
+        attacked = _attack(attack)
         if number:
-            lines.append([row.method, "", name, *found, "", "", ""])
+            lines.append([row.method, "", name, *attacked, "", "", ""])
         else:
             alarms = percent(row.false_alarms)
-            lines.append([row.method, percent(row.accuracy), name, *found, alarms, seconds, memory])
+            lines.append([row.method, percent(row.test), name, *attacked, alarms, seconds, memory])
     return lines
 
 

@@ -2,69 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from goodnet.cli import options as opt
-from goodnet.cli.method_options import with_options
-from goodnet.cli.repair import Place, carried_out, costs, measured
+from goodnet.cli.method_options import expanded
+from goodnet.cli.repair import carried_out, measured
 from goodnet.cli.scan import FINDING, INCONCLUSIVE, found_lines
 from goodnet.cli.text import note, percent, table
 from goodnet.cli.typed import APPEARANCE, Command
 from goodnet.errors import UsageError
+from goodnet.runs.options import InputFiles, InputOptions, Place
 
 if TYPE_CHECKING:
     from goodnet.repair.cured import CureResult
-    from goodnet.types import Evaluation
+    from goodnet.results import RepairResults
 
 __all__ = ["cure", "make_cure"]
 
 
 def cure(
-    context: typer.Context,
     model: opt.Model,
     more: opt.More = None,
     *,
     clean: opt.CleanIfAny = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="The run folder to make.")],
     test: Annotated[
         Path | None, typer.Option(metavar="IMAGES", help="Clean labelled test images.")
     ] = None,
     backdoor: opt.Backdoor = None,
     options: dict[str, Any],
-    scale: opt.Scale = None,
-    layout: opt.Layout = None,
-    range: opt.Range = None,  # noqa: A002
-    architecture: opt.Architecture = None,
-    device: opt.Device = "cpu",
-    report: opt.Report = True,
-    force: opt.Force = False,
+    reading: InputOptions,
+    place: Place,
 ) -> None:
     """Scan a network and take out what is found; write B' and G. No trigger need be given.
 
     Exit code 0 where nothing is left to find, 1 where something is, 8 where there is no telling,
     as of what is left where no clean images were given.
     """
-    from goodnet.jobs.inputs import InputOptions
-    from goodnet.jobs.prune.run import PruneJob
-    from goodnet.jobs.repair.plan import plan_repair
     from goodnet.repair import Cure
+    from goodnet.runs.repair import plan_repair
 
     if options["form"] == "same" and clean is None:
         raise UsageError("--form same needs --clean")
-    done, evaluations = carried_out(
-        plan_repair(Cure, options),
-        PruneJob(model, clean, test, opt.named_files(backdoor, more)),
-        InputOptions(architecture, scale, layout, range, device),
-        context=context,
-        place=Place(out, report=report, force=force),
-    )
+    files = InputFiles(model, clean, test, opt.named_files(backdoor, more))
+    done, results = carried_out(plan_repair(Cure, options), files, reading, place)
     found = cast("CureResult", done)
-    print(_summary(found, evaluations))
-    note(f"written to {out}")
+    print(_summary(found, results))
+    note(f"written to {place.out}")
     raise typer.Exit(_code(found, sure=clean is not None))
 
 
@@ -73,7 +59,7 @@ def make_cure() -> Any:
     from goodnet.repair import Cure
 
     alone = typer.Typer(**APPEARANCE)
-    alone.command("cure", cls=Command)(with_options(cure, Cure))
+    alone.command("cure", cls=Command)(expanded(cure, Cure))
     return typer.main.get_command(alone)
 
 
@@ -85,7 +71,7 @@ def _code(found: CureResult, *, sure: bool) -> int:
     return 0 if found.removed else FINDING
 
 
-def _summary(found: CureResult, evaluations: Sequence[Evaluation]) -> str:
+def _summary(found: CureResult, results: RepairResults) -> str:
     parts = [found_lines(found.scan)]
     if found.scan.targets:
         parts.append(_left(found))
@@ -94,11 +80,7 @@ def _summary(found: CureResult, evaluations: Sequence[Evaluation]) -> str:
             f"{percent(found.before)} before, {percent(found.after)} after"
         )
         parts += ["\n".join(lines)] if (lines := _alarms(found)) else []
-    if evaluations[0].clean or evaluations[0].backdoor:
-        parts.append(measured(evaluations))
-    seconds, memory = costs(found.seconds, found.peak_memory)
-    parts.append("percent, with 95 % intervals (Clopper-Pearson)")
-    parts.append(f"{seconds} s, peak memory {memory} MiB")
+    parts += measured(results, found)
     return "\n\n".join(parts)
 
 

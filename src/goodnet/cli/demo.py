@@ -11,7 +11,7 @@ from goodnet.cli import options as opt
 from goodnet.cli.text import note, table
 
 if TYPE_CHECKING:
-    from goodnet.jobs.demo import Journal, Step
+    from goodnet.runs.demo import Journal, Step
 
 __all__ = ["demo"]
 
@@ -29,7 +29,7 @@ def demo(
     A second run does again only what has changed; --force does everything again.
     """
     from goodnet import files
-    from goodnet.jobs.demo import Journal, lab_table, page, story
+    from goodnet.runs.demo import Journal, lab_table, page, story
 
     files.make_folder(out)
     steps = story(out, seed=seed)

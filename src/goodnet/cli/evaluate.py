@@ -9,6 +9,7 @@ import typer
 
 from goodnet.cli import options as opt
 from goodnet.cli.text import note, percent, plain, table
+from goodnet.runs.options import InputOptions
 
 if TYPE_CHECKING:
     from goodnet.types import Evaluation
@@ -24,26 +25,22 @@ def evaluate(
     repaired: opt.Repaired = None,
     backdoor: opt.Backdoor = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
-    scale: opt.Scale = None,
-    layout: opt.Layout = None,
-    range: opt.Range = None,  # noqa: A002
-    architecture: opt.Architecture = None,
-    device: opt.Device = "cpu",
+    reading: InputOptions,
 ) -> None:
     """Measure a network, or with --repaired the GoodNet of it, on clean and poisoned images."""
-    from goodnet.jobs.evaluate import evaluate_files, to_dict
-    from goodnet.jobs.inputs import InputOptions
+    from goodnet.runs.evaluate import evaluate_files
+    from goodnet.typed_json import plain as plain_data
 
     inputs, found = evaluate_files(
         model,
         clean,
         backdoor=opt.named_files(backdoor, more),
         repaired=repaired,
-        options=InputOptions(architecture, scale, layout, range, device),
+        options=reading,
     )
     note(*inputs.notes)
     if as_json:
-        print(json.dumps([to_dict(evaluation) for evaluation in found], allow_nan=False, indent=1))
+        print(json.dumps(plain_data(found), allow_nan=False, indent=1))
     else:
         print(headline(found[-1]))
         print("\n" + _tables(found))

@@ -30,7 +30,7 @@ def faces(
     force: opt.Force = False,
 ) -> None:
     """Draw labelled faces of people who do not exist, with landmarks of eyes, brows and mouth."""
-    from goodnet.jobs.faces import FacesRequest, write_faces
+    from goodnet.runs.faces import FacesRequest, write_faces
 
     request = FacesRequest(people, per_person, first_shot, _height_and_width(size), seed)
     with progress_bar(request.total, "drawing") as advance:

@@ -11,7 +11,7 @@ from goodnet.cli import options as opt
 from goodnet.cli.text import plain, table
 
 if TYPE_CHECKING:
-    from goodnet.jobs.inspect import Inspection, LayerRow
+    from goodnet.runs.inspect import Inspection, LayerRow
 
 __all__ = ["inspect"]
 
@@ -23,7 +23,7 @@ def inspect(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
 ) -> None:
     """Show what is in a model file, without running any of it."""
-    from goodnet.jobs.inspect import inspect_file
+    from goodnet.runs.inspect import inspect_file
 
     found = inspect_file(model, architecture=architecture)
     print(json.dumps(found.to_dict(), indent=1, allow_nan=False) if as_json else _text(found))

@@ -27,6 +27,7 @@ from goodnet.cli import (
     scan,
     show,
 )
+from goodnet.cli.method_options import expanded
 from goodnet.cli.typed import APPEARANCE, LATER, Command, Commands
 from goodnet.errors import GoodnetError, OverBudget
 
@@ -88,7 +89,8 @@ for command in (
 ):
     # What is made later needs no more here than to be listed.
     later = command.__name__ in LATER
-    app.command(command.__name__, cls=Command, help=command.__doc__)(_nothing if later else command)
+    function = _nothing if later else expanded(command)
+    app.command(command.__name__, cls=Command, help=command.__doc__)(function)
 
 
 def main(arguments: list[str] | None = None) -> None:

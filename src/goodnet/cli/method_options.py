@@ -1,4 +1,4 @@
-"""Commands made of methods: one for each, with the method's own options."""
+"""Options that come from dataclasses: of a method, and those that several commands have."""
 
 from __future__ import annotations
 
@@ -10,41 +10,86 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from goodnet.cli import options as opt
 from goodnet.cli.options import share
+from goodnet.cli.typed import typed
+from goodnet.runs.options import InputOptions, Place
 
 if TYPE_CHECKING:
     from goodnet.options import Option
 
-__all__ = ["with_options"]
+__all__ = ["expanded"]
 
 # Options of which a user gives a text that is read later, and how it is written.
 _READ_LATER = {"triggers": "NAME|FILE.npz"}
 _METAVARS = {int: "N", float: "X", str: "NAME"}
 
 
-def with_options(function: Callable[..., None], method: type) -> Callable[..., None]:
-    """A command with the options of a method where a function has `options`.
+def expanded(function: Callable[..., None], method: type | None = None) -> Callable[..., None]:
+    """A command with the options that several have in common, and with those of a method.
 
     Args:
-        function: A command; what is given for the method's options it gets as `options`, by the
-            names of the fields.
+        function: A command. Where it takes `reading` or `place`, the command has the options of
+            which an `InputOptions` or a `Place` is made; where it takes `options`, those of the
+            method, which it gets by the names of the fields.
         method: A dataclass, see `goodnet.options`.
     """
-    from goodnet.options import options_of
-
-    own = options_of(method)
+    own = _options_of(method)
     parameters: list[Parameter] = []
     for each in signature(function, eval_str=True).parameters.values():
-        parameters += [_parameter(option) for option in own] if each.name == "options" else [each]
+        group = [_parameter(x) for x in own] if each.name == "options" else _GROUPS.get(each.name)
+        parameters += [each] if group is None else group
+    if len(parameters) == len(signature(function).parameters):
+        return function
 
     def command(**given: Any) -> None:
-        options = {option.name: _value(option, given.pop(_flag(option))) for option in own}
-        function(**given, options=options)
+        if method is not None:
+            given["options"] = {x.name: _value(x, given.pop(_flag(x))) for x in own}
+        taken = signature(function).parameters
+        if "place" in taken:
+            given["place"] = _place(given)
+        if "reading" in taken:
+            given["reading"] = InputOptions(**{x.name: given.pop(x.name) for x in _READING})
+        function(**given)
 
     command.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {each.name: each.annotation for each in parameters}
     command.__doc__ = function.__doc__
+    command.__name__ = function.__name__
     return command
+
+
+def _given(name: str, annotation: Any, default: Any = Parameter.empty) -> Parameter:
+    return Parameter(name, Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+
+
+_READING = [
+    _given("scale", opt.Scale, None),
+    _given("layout", opt.Layout, None),
+    _given("range", opt.Range, None),
+    _given("architecture", opt.Architecture, None),
+    _given("device", opt.Device, "cpu"),
+]
+_PLACE = [
+    _given("context", typer.Context),
+    _given("out", opt.Out),
+    _given("report", opt.Report, True),
+    _given("force", opt.Force, False),
+]
+_GROUPS = {"reading": _READING, "place": _PLACE}
+
+
+def _place(given: dict[str, Any]) -> Place:
+    line = typed(given.pop("context"))
+    return Place(**{x.name: given.pop(x.name) for x in _PLACE if x.name != "context"}, line=line)
+
+
+def _options_of(method: type | None) -> tuple[Option, ...]:
+    if method is None:
+        return ()
+    from goodnet.options import options_of
+
+    return options_of(method)
 
 
 def _parameter(option: Option) -> Parameter:

@@ -17,7 +17,7 @@ def methods(
     ] = False,
 ) -> None:
     """List all methods with what they need and the papers they are from."""
-    from goodnet.jobs import methods as job
+    from goodnet.runs import methods as job
 
     if markdown:
         print(job.markdown())

@@ -20,6 +20,7 @@ __all__ = [
     "Mode",
     "Model",
     "More",
+    "Out",
     "Pattern",
     "Range",
     "Repaired",
@@ -88,6 +89,7 @@ Range = Annotated[
     typer.Option(metavar="0..255|0..1|-1..1", help="Range of the pixels; default: found."),
 ]
 Device = Annotated[str, typer.Option(metavar="NAME", help="Where to compute: cpu, cuda, cuda:1.")]
+Out = Annotated[Path, typer.Option(metavar="DIR", help="The run folder to make.")]
 Report = Annotated[
     bool,
     typer.Option("--report/--no-report", help="Also make report.html, a page to look at."),

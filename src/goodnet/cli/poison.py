@@ -51,7 +51,7 @@ def poison(
 ) -> None:
     """Stamp a trigger on images: label = the target, source_label = what they show."""
     from goodnet.imagesets import load_images
-    from goodnet.jobs.poison import PoisonOptions, make_goals, make_triggers, poison_file
+    from goodnet.runs.poison import PoisonOptions, make_goals, make_triggers, poison_file
 
     triggers = make_triggers(trigger, pattern=pattern)
     goals = make_goals(mode, target or [], source=source, triggers=len(triggers))

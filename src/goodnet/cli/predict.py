@@ -9,6 +9,7 @@ import typer
 
 from goodnet.cli import options as opt
 from goodnet.cli.text import note
+from goodnet.runs.options import InputOptions
 
 __all__ = ["predict"]
 
@@ -24,18 +25,12 @@ def predict(
         Path | None,
         typer.Option(metavar="IMAGES", help="Clean labelled images, to find the scale on."),
     ] = None,
-    scale: opt.Scale = None,
-    layout: opt.Layout = None,
-    range: opt.Range = None,  # noqa: A002
-    architecture: opt.Architecture = None,
-    device: opt.Device = "cpu",
+    reading: InputOptions,
 ) -> None:
     """Print one line per image: its class, or N (the number of classes) for backdoored."""
-    from goodnet.jobs.inputs import InputOptions
-    from goodnet.jobs.predict import open_predictor
+    from goodnet.runs.predict import open_predictor
 
-    options = InputOptions(architecture, scale, layout, range, device)
-    predictor = open_predictor(model, options, repaired=repaired, clean=clean)
+    predictor = open_predictor(model, reading, repaired=repaired, clean=clean)
     if predictor.note:
         note(predictor.note)
     for path in images:

@@ -9,26 +9,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from goodnet.cli import options as opt
-from goodnet.cli.report import add_report
 from goodnet.cli.text import note, percent, progress_bar, table
-from goodnet.cli.typed import typed
 from goodnet.errors import UsageError
+from goodnet.runs.options import InputFiles, InputOptions, Place
 
 if TYPE_CHECKING:
-    from goodnet.jobs.prune.run import PruneResult
     from goodnet.repair.prune import Order
-    from goodnet.types import Evaluation
+    from goodnet.results import PruneResults
 
 __all__ = ["prune"]
 
 
 def prune(
-    context: typer.Context,
     model: opt.Model,
     more: opt.More = None,
     *,
     clean: opt.Clean,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="The run folder to make.")],
     test: Annotated[
         Path | None, typer.Option(metavar="IMAGES", help="Clean labelled test images.")
     ] = None,
@@ -52,39 +48,29 @@ def prune(
     compact: Annotated[
         bool, typer.Option("--compact", help="Also write networks with the channels removed.")
     ] = False,
-    scale: opt.Scale = None,
-    layout: opt.Layout = None,
-    range: opt.Range = None,  # noqa: A002
-    architecture: opt.Architecture = None,
-    device: opt.Device = "cpu",
-    report: opt.Report = True,
-    force: opt.Force = False,
+    reading: InputOptions,
+    place: Place,
 ) -> None:
     """Prune the channels clean images hardly use; write B' and G for each allowed drop."""
-    from goodnet import files
-    from goodnet.jobs.inputs import InputOptions
-    from goodnet.jobs.prune.folder import write_run
-    from goodnet.jobs.prune.run import DEFAULT_DROPS, PruneJob, PruneOptions, check_drops, open_job
-    from goodnet.jobs.prune.run import prune as run
-    from goodnet.jobs.run_record import Began
+    from goodnet.runs import prune as job
+    from goodnet.runs.folder import run_folder
+    from goodnet.runs.inputs import open_files
 
-    began = Began(typed(context))
     what = "a drop in percentage points"
-    drops = check_drops(opt.numbers(drop, what=what) if drop else DEFAULT_DROPS)
-    chosen = PruneOptions(
+    drops = job.check_drops(opt.numbers(drop, what=what) if drop else job.DEFAULT_DROPS)
+    chosen = job.PruneOptions(
         layer=layer, order=_order(order), channels=_channels(channels), drops=drops
     )
-    job = PruneJob(model, clean, test, opt.named_files(backdoor, more))
-    with files.run_folder(out, force=force) as folder:
-        opened = open_job(job, InputOptions(architecture, scale, layout, range, device))
-        note(*opened.inputs.notes)
-        with progress_bar(opened.work, "pruning") as advance:
-            result = run(opened, chosen, progress=advance)
-        write_run(opened, result, folder, began=began, small=compact)
-        if report:
-            add_report(folder, out)
-    print(_summary(result))
-    note(f"written to {out}")
+    files = InputFiles(model, clean, test, opt.named_files(backdoor, more))
+    with run_folder(place, say=note) as run:
+        inputs = open_files(files, reading)
+        note(*inputs.notes)
+        work = 2 * len(inputs.clean) + sum(map(len, inputs.backdoor.values()))
+        with progress_bar(work, "pruning") as advance:
+            pruned = job.prune(inputs, chosen, progress=advance)
+        found = job.write_prune(inputs, pruned, run, small=compact, stage=progress_bar)
+    print(_summary(found))
+    note(f"written to {place.out}")
 
 
 def _order(text: str) -> Order:
@@ -112,43 +98,40 @@ def _channels(text: str | None) -> list[int] | None:
         ) from error
 
 
-def _summary(result: PruneResult) -> str:
-    from goodnet.stats import proportion
-
-    curve = result.curve
+def _summary(found: PruneResults) -> str:
+    validation = found.baseline.validation
     first = (
-        f"layer {curve.layer}: {len(curve.mean_activation)} channels, "
-        f"{len(curve.dead_channels)} of them dead (never active on {curve.total} clean images); "
-        f"validation accuracy {proportion(int(curve.correct[0]), curve.total)}"
+        f"layer {found.layer}: {len(found.mean_activation)} channels, "
+        f"{len(found.dead_channels)} of them dead (never active on "
+        f"{validation.total if validation else 0} clean images); validation accuracy {validation}"
     )
-    parts = [first, _clean_table(result)]
-    if result.baseline.backdoor:
-        parts.append(_poisoned_table(result))
+    parts = [first, _clean_table(found)]
+    if found.baseline.backdoor:
+        parts.append(_poisoned_table(found))
     parts.append("percent, with 95 % intervals (Clopper-Pearson)")
     return "\n\n".join(parts)
 
 
-def _clean_table(result: PruneResult) -> str:
-    def clean(evaluation: Evaluation | None, share: str = "correct") -> str:
-        known = evaluation.clean if evaluation else None
-        return percent(getattr(known, share)) if known else "-"
+def _clean_table(found: PruneResults) -> str:
+    from goodnet.results import GuardedRates, Rates
 
-    rows = [["none", "0", "", clean(result.baseline), "", ""]]
-    for drop in result.drops:
-        channels = "not reached" if drop.steps is None else str(drop.steps)
-        row = [f"{drop.drop:g}", channels, percent(drop.validation), clean(drop.repaired)]
-        rows.append([*row, clean(drop.goodnet), clean(drop.goodnet, "refused")])
+    rows = [["none", "0", "", percent(found.baseline.test), "", ""]]
+    for drop in found.drops:
+        channels = "not reached" if drop.channels_pruned is None else str(drop.channels_pruned)
+        after, good = drop.repaired or Rates(), drop.goodnet or GuardedRates()
+        shares = (drop.validation, after.test, good.test, good.false_alarms)
+        rows.append([f"{drop.drop:g}", channels, *map(percent, shares)])
     header = ["X", "channels", "B' validation", "B' test", "G test", "G false alarms"]
     return table(header, rows)
 
 
-def _poisoned_table(result: PruneResult) -> str:
+def _poisoned_table(found: PruneResults) -> str:
     rows = []
-    for name, attack in result.baseline.backdoor.items():
-        rows.append(["none", name, percent(attack.correct), "", ""])
-        for drop in result.drops:
+    for name, success in found.baseline.backdoor.items():
+        rows.append(["none", name, percent(success), "", ""])
+        for drop in found.drops:
             if drop.repaired and drop.goodnet:
-                repaired, good = drop.repaired.backdoor[name], drop.goodnet.backdoor[name]
-                shares = (repaired.correct, good.correct, good.refused)
+                after, good = drop.repaired.backdoor, drop.goodnet
+                shares = (after[name], good.backdoor[name], good.detected[name])
                 rows.append([f"{drop.drop:g}", name, *map(percent, shares)])
     return table(["X", "poisoned set", "B' ASR", "G ASR", "G detection rate"], rows)

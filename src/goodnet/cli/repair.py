@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,19 +9,17 @@ import typer
 from typer.core import TyperGroup
 
 from goodnet.cli import options as opt
-from goodnet.cli.method_options import with_options
-from goodnet.cli.report import add_report
+from goodnet.cli.method_options import expanded
 from goodnet.cli.text import note, percent, progress_bar, table
-from goodnet.cli.typed import APPEARANCE, Command, typed
+from goodnet.cli.typed import APPEARANCE, Command
+from goodnet.runs.options import InputFiles, InputOptions, Place
 
 if TYPE_CHECKING:
-    from goodnet.jobs.inputs import InputOptions
-    from goodnet.jobs.prune.run import PruneJob
-    from goodnet.jobs.repair.plan import RepairPlan
     from goodnet.repair import RepairResult
-    from goodnet.types import Evaluation
+    from goodnet.results import Cost, Rates, RepairResults
+    from goodnet.runs.repair import RepairPlan
 
-__all__ = ["Place", "carried_out", "costs", "make_repair", "measured", "repair"]
+__all__ = ["carried_out", "costs", "make_repair", "measured", "repair"]
 
 
 def repair() -> None:
@@ -50,106 +46,70 @@ def make_repair() -> Any:
     methods.callback(help=repair.__doc__)(lambda: None)
     for name, kind in repairs().items():
         function = cure if kind is Cure else _command(kind)
-        methods.command(name, cls=Command)(with_options(function, kind))
+        methods.command(name, cls=Command)(expanded(function, kind))
     return typer.main.get_command(methods)
 
 
 def _command(kind: Any) -> Any:
     def command(
-        context: typer.Context,
         model: opt.Model,
         more: opt.More = None,
         *,
         clean: opt.Clean,
-        out: Annotated[Path, typer.Option(metavar="DIR", help="The run folder to make.")],
         test: Annotated[
             Path | None, typer.Option(metavar="IMAGES", help="Clean labelled test images.")
         ] = None,
         backdoor: opt.Backdoor = None,
         options: dict[str, Any],
-        scale: opt.Scale = None,
-        layout: opt.Layout = None,
-        range: opt.Range = None,  # noqa: A002
-        architecture: opt.Architecture = None,
-        device: opt.Device = "cpu",
-        report: opt.Report = True,
-        force: opt.Force = False,
+        reading: InputOptions,
+        place: Place,
     ) -> None:
-        from goodnet.jobs.inputs import InputOptions
-        from goodnet.jobs.prune.run import PruneJob
-        from goodnet.jobs.repair.plan import plan_repair, read_triggers
+        from goodnet.runs.repair import plan_repair, read_triggers
 
         triggers = read_triggers(options.pop("triggers", None) or [])
-        found, evaluations = carried_out(
-            plan_repair(kind, options, triggers=triggers),
-            PruneJob(model, clean, test, opt.named_files(backdoor, more)),
-            InputOptions(architecture, scale, layout, range, device),
-            context=context,
-            place=Place(out, report=report, force=force),
-        )
-        print(_summary(found, evaluations))
-        note(f"written to {out}")
+        plan = plan_repair(kind, options, triggers=triggers)
+        files = InputFiles(model, clean, test, opt.named_files(backdoor, more))
+        found, results = carried_out(plan, files, reading, place)
+        print(_summary(found, results))
+        note(f"written to {place.out}")
 
     command.__doc__ = f"{kind.summary[0].upper()}{kind.summary[1:]}; write B' and G."
     return command
 
 
-@dataclass(frozen=True)
-class Place:
-    """The run folder of a command: where, whether with a report, whether it replaces another."""
-
-    out: Path
-    report: bool
-    force: bool
-
-
 def carried_out(
-    plan: RepairPlan, job: PruneJob, inputs: InputOptions, *, context: typer.Context, place: Place
-) -> tuple[RepairResult, tuple[Evaluation, Evaluation, Evaluation]]:
+    plan: RepairPlan, files: InputFiles, reading: InputOptions, place: Place
+) -> tuple[RepairResult, RepairResults]:
     """Repair, write the run folder, and measure what was written: B, B' and G."""
-    from goodnet import files
-    from goodnet.jobs.attack.make import checkpoint_of
-    from goodnet.jobs.prune.run import open_job
-    from goodnet.jobs.repair.folder import write_repair
-    from goodnet.jobs.repair.run import Suspect
-    from goodnet.jobs.repair.run import repair as run
-    from goodnet.jobs.run_record import Began
+    from goodnet.runs.folder import run_folder
+    from goodnet.runs.inputs import open_files
+    from goodnet.runs.predictions import Suspect
+    from goodnet.runs.repair import repair as run_plan
+    from goodnet.runs.repair import write_repair
 
-    began, checkpoint = Began(typed(context)), checkpoint_of(place.out)
-    with files.run_folder(place.out, force=place.force) as folder:
-        opened = open_job(job, inputs)
-        note(*opened.inputs.notes)
-        if checkpoint.exists():
-            note(f"going on from {checkpoint}, if the same command left it")
-        suspect = Suspect(opened)
-        found = run(suspect, plan, checkpoint=checkpoint, stage=progress_bar)
+    with run_folder(place, say=note, resumes=True) as run:
+        inputs = open_files(files, reading)
+        note(*inputs.notes)
+        found = run_plan(inputs, plan, checkpoint=run.checkpoint, stage=progress_bar)
         note(*found.notes)
-        evaluations = write_repair(suspect, plan, found, folder, began=began)
-        if place.report:
-            add_report(folder, place.out)
-    checkpoint.unlink(missing_ok=True)
-    return found, evaluations
+        return found, write_repair(Suspect(inputs), plan, found, run)
 
 
-def costs(seconds: float, peak_memory: int | None) -> tuple[str, str]:
+def costs(cost: Cost) -> tuple[str, str]:
     """Seconds and mebibytes for a table; "-" where they are not known."""
-    return f"{seconds:.1f}", "-" if peak_memory is None else f"{peak_memory / 2**20:.0f}"
+    memory = cost.peak_memory
+    seconds = "-" if cost.seconds is None else f"{cost.seconds:.1f}"
+    return seconds, "-" if memory is None else f"{memory / 2**20:.0f}"
 
 
-def _summary(found: RepairResult, evaluations: Sequence[Evaluation]) -> str:
+def _summary(found: RepairResult, results: RepairResults) -> str:
     kept = f", epoch {found.chosen} of {len(found.epochs)} kept" if found.epochs else ""
     lines = [
         f"{found.method}{kept}: accuracy on {found.before.total} clean images held back "
         f"{percent(found.before)} before, {percent(found.after)} after",
         *(f"{name}: {text}" for name, value in found.details.items() if (text := _shown(value))),
     ]
-    seconds, memory = costs(found.seconds, found.peak_memory)
-    parts = ["\n".join(lines)]
-    if evaluations[0].clean or evaluations[0].backdoor:
-        parts.append(measured(evaluations))
-    parts.append("percent, with 95 % intervals (Clopper-Pearson)")
-    parts.append(f"{seconds} s, peak memory {memory} MiB")
-    return "\n\n".join(parts)
+    return "\n\n".join(["\n".join(lines), *measured(results, found)])
 
 
 def _shown(value: Any) -> str:
@@ -163,21 +123,33 @@ def _shown(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def measured(evaluations: Sequence[Evaluation]) -> str:
-    """B, B' and G as a table."""
+def measured(results: RepairResults, found: RepairResult) -> list[str]:
+    """B, B' and G as a table where anything was measured, and what it cost."""
+    from goodnet.results import Cost
+
+    both = results.measured
+    networks = {"B": both.baseline, "B'": both.repaired, "G": both.goodnet}
     header = ["network", "clean accuracy", "false alarms"]
     header += ["poisoned set", "ASR", "detection rate", "robust accuracy"]
-    return table(header, [row for found in evaluations for row in _rows(found)])
+    rows = [row for name, rates in networks.items() for row in _rows(name, rates)]
+    known = both.baseline.test or both.baseline.backdoor
+    seconds, memory = costs(Cost(found.seconds, found.peak_memory))
+    return [
+        *([table(header, rows)] if known else []),
+        "percent, with 95 % intervals (Clopper-Pearson)",
+        f"{seconds} s, peak memory {memory} MiB",
+    ]
 
 
-def _rows(found: Evaluation) -> list[list[str]]:
+def _rows(name: str, rates: Rates) -> list[list[str]]:
     """A row for each poisoned set, the first of them with what is known of clean images."""
-    clean = (
-        [percent(found.clean.correct), percent(found.clean.refused)] if found.clean else ["-"] * 2
-    )
+    from goodnet.results import GuardedRates
+
+    good = rates if isinstance(rates, GuardedRates) else GuardedRates()
     poisoned = [
-        [name, *map(percent, (result.correct, result.refused, result.robust))]
-        for name, result in found.backdoor.items()
+        [key, *map(percent, (success, good.detected.get(key), rates.robust.get(key)))]
+        for key, success in rates.backdoor.items()
     ] or [["-"] * 4]
     first, *others = poisoned
-    return [[found.network, *clean, *first], *(["", "", "", *other] for other in others)]
+    clean = [percent(rates.test), percent(good.false_alarms)]
+    return [[name, *clean, *first], *(["", "", "", *other] for other in others)]

@@ -8,10 +8,9 @@ from typing import Annotated
 import typer
 
 from goodnet.cli import options as opt
-from goodnet.cli.text import note
-from goodnet.errors import InvalidInput, UsageError
+from goodnet.errors import UsageError
 
-__all__ = ["add_report", "report"]
+__all__ = ["report"]
 
 
 def report(
@@ -36,7 +35,7 @@ def report(
     force: opt.Force = False,
 ) -> None:
     """Make one page of a run folder, or of several side by side, that opens in any browser."""
-    from goodnet.jobs import report as job
+    from goodnet.runs import report as job
 
     if export is not None:
         if len(runs) > 1 or out is not None:
@@ -45,18 +44,3 @@ def report(
             print(path)
         return
     print(job.write_report(runs, out, force=force))
-
-
-def add_report(folder: Path, out: Path) -> None:
-    """Put the page into a run folder that is being filled and will be called `out`.
-
-    A page that cannot be made is no reason to lose the run: it is said and left out.
-    """
-    from goodnet.jobs.report import write_report
-
-    try:
-        path = write_report([folder], name=out.resolve().name)
-    except InvalidInput as error:
-        note(f"there is no report.html: {error}")
-    else:
-        note(f"to look at: {out / path.name}")

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from goodnet.cli import options as opt
-from goodnet.cli.report import add_report
 from goodnet.cli.text import note, progress_bar, table
-from goodnet.cli.typed import typed
 from goodnet.errors import UsageError
+from goodnet.runs.options import InputOptions, Place
 
 if TYPE_CHECKING:
     from goodnet.scan import ScanResult, Target
@@ -31,12 +30,10 @@ _FEW = 2
 
 
 def scan(
-    context: typer.Context,
     model: opt.Model,
     more: opt.More = None,
     *,
     clean: opt.CleanIfAny = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="The run folder to make.")],
     method: Annotated[
         str,
         typer.Option(
@@ -67,42 +64,30 @@ def scan(
             help="Also write the triggers there, for repair --trigger and poison --trigger.",
         ),
     ] = None,
-    scale: opt.Scale = None,
-    layout: opt.Layout = None,
-    range: opt.Range = None,  # noqa: A002
-    architecture: opt.Architecture = None,
-    device: opt.Device = "cpu",
-    report: opt.Report = True,
-    force: opt.Force = False,
+    reading: InputOptions,
+    place: Place,
 ) -> None:
     """Look for a backdoor; name its labels and show its triggers. Exit code 1 with a finding."""
-    from goodnet import files
-    from goodnet.jobs import scan as job
-    from goodnet.jobs.inputs import InputOptions
-    from goodnet.jobs.run_record import Began
+    from goodnet.runs import scan as job
+    from goodnet.runs.folder import run_folder
     from goodnet.scan.methods import make_scanner
 
     if more:
         raise UsageError(f"expected one model, got another argument: {str(more[0])!r}")
-    if clean is None and scale is not None:
+    if clean is None and reading.scale is not None:
         raise UsageError("--scale is of the pixels of --clean, which is not given")
-    began = Began(typed(context))
     own = [*([f"layer={layer}"] if layer else []), f"seed={seed}", *(set_ or [])]
     scanner = make_scanner(method, own)
-    with files.run_folder(out, force=force) as folder:
-        suspect = job.open_suspect(
-            model, clean, InputOptions(architecture, scale, layout, range, device)
-        )
-        note(*suspect.notes)
-        result = job.scan(suspect, scanner, stage=progress_bar)
+    with run_folder(place, say=note) as run:
+        inputs = job.open_suspect(model, clean, reading)
+        note(*inputs.notes)
+        result = job.scan(inputs, scanner, stage=progress_bar)
         note(*result.notes)
-        job.write_scan(suspect, result, folder, began=began)
+        job.write_scan(inputs, result, run)
         if save_triggers is not None:
-            job.save_triggers(result, save_triggers, force=force)
-        if report:
-            add_report(folder, out)
+            job.save_triggers(result, save_triggers, force=place.force)
     print(found_lines(result))
-    note(f"written to {out}")
+    note(f"written to {place.out}")
     raise typer.Exit(_code(result))
 
 

@@ -9,6 +9,7 @@ import typer
 
 from goodnet.cli import options as opt
 from goodnet.cli.text import note
+from goodnet.runs.options import InputOptions
 
 __all__ = ["show"]
 
@@ -37,31 +38,25 @@ def show(
         Path | None,
         typer.Option(metavar="IMAGES", help="Clean labelled images, to find the scale on."),
     ] = None,
-    scale: opt.Scale = None,
-    layout: opt.Layout = None,
-    range: opt.Range = None,  # noqa: A002
-    architecture: opt.Architecture = None,
-    device: opt.Device = "cpu",
     force: opt.Force = False,
+    reading: InputOptions,
 ) -> None:
     """Draw a contact sheet (PNG): images, labels and, beside a model, its answers."""
     from goodnet.errors import UsageError
     from goodnet.files import atomic_path
     from goodnet.imagesets import load_images
-    from goodnet.jobs.inputs import InputOptions
-    from goodnet.jobs.predict import open_predictor
-    from goodnet.jobs.show import ShowOptions, draw_sheet
+    from goodnet.runs.predict import open_predictor
+    from goodnet.runs.show import ShowOptions, draw_sheet
 
     if repaired is not None and model is None:
         raise UsageError("--repaired needs --model, the network it was made from")
-    options = InputOptions(architecture, scale, layout, range, device)
     predictor = None
     if model is not None:
-        predictor = open_predictor(model, options, repaired=repaired, clean=clean)
+        predictor = open_predictor(model, reading, repaired=repaired, clean=clean)
         note(*filter(None, [predictor.note]))
         opened = predictor.open(images)
     else:
-        opened = load_images(images, layout=layout, range=range)
+        opened = load_images(images, layout=reading.layout, range=reading.range)
     note(opened.describe())
     with atomic_path(out, force=force) as path:
         sheet = draw_sheet(opened, ShowOptions(count, columns, poisoned), predictor=predictor)

@@ -22,7 +22,7 @@ import torch
 from goodnet.attack.trigger_file import trigger_of
 from goodnet.errors import UsageError
 from goodnet.formats.build import build
-from goodnet.repair.cured import CureResult, details_of, left_of, notes_of
+from goodnet.repair.cured import CureResult, comes_back, details_of, left_of, notes_of
 from goodnet.repair.erase import Erase
 from goodnet.repair.method import Context, Repair
 from goodnet.repair.result import RepairResult
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from goodnet.imagesets import ImageSet
     from goodnet.network import Network
     from goodnet.progress import Stage
-    from goodnet.repair.cured import Left
+    from goodnet.results import Left
     from goodnet.scan import ScanResult
     from goodnet.scan.case import Case
     from goodnet.scan.families import Family
@@ -199,7 +199,7 @@ class _Work:
                 for one in watches
                 if one.label in self.named
             )
-            back = [one.label for one in left if one.comes_back]
+            back = [one.label for one in left if comes_back(one)]
             if not back or turn == self.options.rounds - 1 or self._late:
                 break
             triggers |= {label: triggers[label] + again[label] for label in back}

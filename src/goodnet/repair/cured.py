@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from goodnet.repair.result import RepairResult
+from goodnet.results import Left
 from goodnet.stats import proportion
+from goodnet.typed_json import plain
 
 if TYPE_CHECKING:
     from goodnet.imagesets import ImageSet
@@ -16,54 +18,12 @@ if TYPE_CHECKING:
     from goodnet.scan.result import RecoveredTrigger
     from goodnet.types import Proportion
 
-__all__ = ["CureResult", "Left", "details_of", "left_of", "notes_of"]
+__all__ = ["CureResult", "comes_back", "details_of", "left_of", "notes_of"]
 
 # A trigger that was found and works on more images than this is not taken out.
 _LITTLE = 0.1
 # A trigger comes back that works on more images than this share, and than those of innocent labels.
 _BACK = 0.2
-
-
-@dataclass(frozen=True)
-class Left:
-    """What is left of a backdoor in B', judged without the attacker's trigger.
-
-    Attributes:
-        label: The label it leads to.
-        before: Success of the best trigger the scan found, on B.
-        after: Its success on a B' made without triggers of its family.
-        again: Success of the best trigger that is found when B' is searched; of no images where
-            there was no time to search.
-        innocent: The largest success of triggers that are found so for innocent labels.
-    """
-
-    label: int
-    before: Proportion
-    after: Proportion
-    again: Proportion
-    innocent: Proportion
-
-    @property
-    def searched(self) -> bool:
-        """Whether B' was searched."""
-        return self.again.total > 0
-
-    @property
-    def comes_back(self) -> bool:
-        """Whether a search of B' finds more than it finds for any label."""
-        again, innocent = self.again.value or 0.0, self.innocent.value or 0.0
-        return again > max(_BACK, innocent)
-
-    @property
-    def stays(self) -> bool:
-        """Whether what was found still works, or something comes back."""
-        return self.comes_back or _value(self.after) > _LITTLE
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        shares = {name: getattr(self, name) for name in ("before", "after", "again", "innocent")}
-        told = {name: each.to_dict() for name, each in shares.items()}
-        return {"label": self.label, **told, "stays": self.stays}
 
 
 @dataclass(frozen=True)
@@ -115,7 +75,13 @@ def left_of(
     }
     others = [share for each, share in works.items() if each not in watched]
     innocent = max(others, key=_value, default=nothing)
-    return Left(label, before, after, works.get(label, nothing), innocent)
+    left = Left(label, before, after, works.get(label, nothing), innocent)
+    return replace(left, stays=comes_back(left) or _value(after) > _LITTLE)
+
+
+def comes_back(left: Left) -> bool:
+    """Whether a search of B' finds more than it finds for any label."""
+    return _value(left.again) > max(_BACK, _value(left.innocent))
 
 
 def _value(share: Proportion) -> float:
@@ -136,7 +102,7 @@ def details_of(found: ScanResult, watches: Sequence[Watch], left: Sequence[Left]
         "alarms": [
             {"label": one.label, "images": one.own, "at_most": one.alarms} for one in watches
         ],
-        "left": [one.to_dict() for one in left],
+        "left": [plain(one) for one in left],
     }
 
 
@@ -164,7 +130,7 @@ def notes_of(
         f"a trigger for label {one.label} can still be found: it works on {one.again} percent of "
         f"the images, where one for an innocent label works on {one.innocent}"
         for one in left
-        if one.comes_back
+        if comes_back(one)
     ]
     if not all(one.searched for one in left):
         notes.append(

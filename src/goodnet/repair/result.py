@@ -8,24 +8,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from goodnet.network import Network
+    from goodnet.results import EpochResult
     from goodnet.types import Proportion, PruneCurve
 
-__all__ = ["EpochResult", "RepairResult"]
+__all__ = ["RepairResult"]
 
 Result = TypeVar("Result", bound="RepairResult")
-
-
-@dataclass(frozen=True)
-class EpochResult:
-    """One epoch of training.
-
-    Attributes:
-        loss: Mean over the images trained on.
-        accuracy: On the images held back.
-    """
-
-    loss: float
-    accuracy: Proportion
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ import torch
 from goodnet.formats.build import build
 from goodnet.repair.clean import CleanImages, count_right
 from goodnet.repair.method import Context
-from goodnet.repair.result import EpochResult, RepairResult
+from goodnet.repair.result import RepairResult
+from goodnet.results import EpochResult
 from goodnet.stats import proportion
 from goodnet.training import Examples, Frozen, Recipe, Schedule, fit
 

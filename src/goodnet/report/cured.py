@@ -10,7 +10,8 @@ from goodnet.report.scanned import BLIND, judge_scan
 from goodnet.report.views.words import network, rate, series
 
 if TYPE_CHECKING:
-    from goodnet.report.facts import Left, Run, Scan
+    from goodnet.report.facts import Run, Scan
+    from goodnet.results import Left
 
 __all__ = ["judge_cure"]
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 from goodnet.report.views.words import name
 
 if TYPE_CHECKING:
-    from goodnet.report.facts import Finding, Tower
+    from goodnet.report.facts import Tower
+    from goodnet.results import Verdict as Finding
     from goodnet.types import Proportion
 
 __all__ = ["TAGS", "Attack", "Effect", "Verdict", "effect", "worst_attack"]

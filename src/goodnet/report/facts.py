@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
+from goodnet.results import Cost, EpochResult, LayerRecord, Left, Verdict
 from goodnet.types import Proportion
 
 __all__ = [
-    "Cost",
     "Curve",
     "Drop",
-    "Epoch",
     "FileFact",
-    "Finding",
-    "LayerFact",
     "Picture",
     "Recovered",
     "Run",
@@ -24,8 +20,6 @@ __all__ = [
     "Tower",
     "Trial",
 ]
-
-Finding = Literal["no_finding", "suspicious", "backdoored", "inconclusive"]
 
 
 @dataclass(frozen=True)
@@ -117,14 +111,6 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Epoch:
-    """One epoch of training: its mean loss, and the accuracy on images held back."""
-
-    loss: float
-    accuracy: Proportion
-
-
-@dataclass(frozen=True)
 class Picture:
     """An image and what was answered to it.
 
@@ -213,7 +199,7 @@ class Scan:
         invented: Whether the images were made from the network, for want of clean ones.
     """
 
-    verdict: Finding
+    verdict: Verdict
     p_value: float | None
     null: str
     scores: tuple[float | None, ...]
@@ -224,38 +210,6 @@ class Scan:
 
 
 @dataclass(frozen=True)
-class Left:
-    """What is left of a backdoor in B', judged without the attacker's trigger.
-
-    Attributes:
-        label: The label it leads to.
-        before: Success of the best trigger the scan found, on B.
-        after: Its success on a B' made without triggers that look like it.
-        again: Success of the best trigger that is found when B' is searched.
-        innocent: The largest success of triggers that are found so for innocent labels.
-        stays: Whether what was found still works, or something comes back.
-    """
-
-    label: int
-    before: Proportion
-    after: Proportion
-    again: Proportion
-    innocent: Proportion
-    stays: bool
-
-
-@dataclass(frozen=True)
-class LayerFact:
-    """A layer: what it does, what it reads, the shape of its value, its stored numbers."""
-
-    name: str
-    op: str
-    inputs: tuple[str, ...]
-    shape: tuple[int | None, ...]
-    parameters: int
-
-
-@dataclass(frozen=True)
 class FileFact:
     """A file: its role ("model", "clean", ...), name, sha256, and images if it is a set."""
 
@@ -263,14 +217,6 @@ class FileFact:
     name: str
     sha256: str
     images: int | None = None
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Seconds, and the most memory the process held in bytes; None where not known."""
-
-    seconds: float | None
-    peak_memory: int | None
 
 
 @dataclass(frozen=True)
@@ -314,12 +260,12 @@ class Run:
     trials: tuple[Trial, ...]
     shown: int | None
     curve: Curve | None = None
-    epochs: tuple[Epoch, ...] = ()
+    epochs: tuple[EpochResult, ...] = ()
     chosen: int = 0
     pictures: tuple[Picture, ...] = ()
     scan: Scan | None = None
     left: tuple[Left, ...] = ()
-    layers: tuple[LayerFact, ...] = ()
+    layers: tuple[LayerRecord, ...] = ()
     pruned_layer: str = ""
     parameters: tuple[int | None, int | None] = (None, None)
     inputs: tuple[FileFact, ...] = ()

@@ -1,42 +1,74 @@
-"""Read a run folder: the only way a report comes to know anything."""
+"""Read a run folder: the only way a report comes to know anything.
+
+The folder may come from anyone: nothing outside it is read, every size is bounded, every number is
+checked by the decoder and every picture is encoded anew.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
 
 from goodnet.errors import GoodnetError, InvalidInput
 from goodnet.files import RESULTS
-from goodnet.report.reading.comparing import read_comparing
-from goodnet.report.reading.fields import Fields, Unreadable
-from goodnet.report.reading.folder import read_object
-from goodnet.report.reading.pruning import read_pruning
-from goodnet.report.reading.repairing import read_repairing
-from goodnet.report.reading.scanning import read_scanning
+from goodnet.report.facts import (
+    Curve,
+    Drop,
+    FileFact,
+    Recovered,
+    Run,
+    Scan,
+    Target,
+    Tower,
+    Trial,
+)
+from goodnet.report.folder import MIB, list_outputs, read_bytes, read_object, within
+from goodnet.report.read_pictures import read_picture, read_pictures
+from goodnet.results import (
+    SCHEMA,
+    ComparedRow,
+    CompareResults,
+    Cost,
+    CureResults,
+    GuardedRates,
+    Inputs,
+    NetworkResults,
+    PruneDrop,
+    PruneResults,
+    Rates,
+    RepairResults,
+    Results,
+    RunRecord,
+    ScanRecord,
+    ScanResults,
+    TargetRecord,
+)
+from goodnet.stats import proportion
+from goodnet.typed_json import Unreadable
+from goodnet.types import Proportion
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+__all__ = ["PICTURED", "SHOWN_DROP", "read_run"]
 
-    from goodnet.report.facts import Run
+PICTURED = 8  # targets whose pictures are read: the most suspicious
+SHOWN_DROP = 10.0  # the numbers at the top are of the largest reached drop up to this
 
-__all__ = ["read_run"]
+ResultsT = TypeVar("ResultsT", bound=Results)
 
-_SCHEMA = 1
-_READERS: dict[str, Callable[[Path, Fields, str], Run]] = {
-    "prune": read_pruning,
-    "repair": read_repairing,
-    "cure": read_repairing,
-    "compare": read_comparing,
-    "scan": read_scanning,
-}
+_RECORD = "run.json"
+_UNTOUCHED = "none"  # what a comparison calls B in its table
+_MOST_SAMPLES = 4  # clean images of one target
+_CSV_BYTES = 64 * MIB
+_FIXED = ("step", "channel", "mean_activation", "fraction_pruned", "clean_accuracy")
 
 
 def read_run(folder: Path, *, name: str = "") -> Run:
     """Read what `goodnet prune`, `repair`, `cure`, `compare` or `scan` left in a folder.
 
-    The folder may come from anyone: nothing outside it is read, every size is bounded, every
-    number is checked and every picture is encoded anew. What an older version did not write is
-    left empty.
+    What an older version did not write is left empty.
 
     Args:
         folder: The run folder.
@@ -54,21 +86,402 @@ def read_run(folder: Path, *, name: str = "") -> Run:
             f"expected a run folder, made by goodnet {_known()}; there is no {RESULTS} in {folder}"
         )
     try:
-        found = read_object(folder, RESULTS)
-        return _reader(found)(folder, found, shown)
+        kind, read = _reader(read_object(folder, RESULTS, Results))
+        return read(folder, read_object(folder, RESULTS, kind), shown)
     except (Unreadable, GoodnetError, OSError) as error:
         raise InvalidInput(f"cannot make a report of {folder}: {error}") from error
 
 
-def _reader(found: Fields) -> Callable[[Path, Fields, str], Run]:
-    schema, command = found.whole("schema"), found.text("command")
-    if schema != _SCHEMA:
-        raise Unreadable(f"its results have schema {schema}, this version reads {_SCHEMA}")
-    if command not in _READERS:
-        raise Unreadable(f"it is of the command {command[:40]!r}, expected {_known()}")
-    return _READERS[command]
+def _reader(found: Results) -> tuple[type[Any], Callable[[Path, Any, str], Run]]:
+    if found.schema != SCHEMA:
+        raise Unreadable(f"its results have schema {found.schema}, this version reads {SCHEMA}")
+    if found.command not in _READERS:
+        raise Unreadable(f"it is of the command {found.command[:40]!r}, expected {_known()}")
+    return _READERS[found.command]
 
 
 def _known() -> str:
     *others, last = _READERS
     return f"{', '.join(others)} or {last}"
+
+
+# -- what every command has ----------------------------------------------------------------------
+
+
+def _common(folder: Path, found: Results) -> dict[str, Any]:
+    """Arguments of `Run` that are read alike for every command."""
+    record = _record(folder)
+    return {
+        "command": found.command,
+        "outputs": list_outputs(folder),
+        "notes": found.notes,
+        "cost": _cost(record),
+        "line": record.command_line,
+        "finished": record.finished,
+        "versions": record.versions or {"goodnet": found.goodnet},
+    }
+
+
+def _of_network(found: NetworkResults | None) -> dict[str, Any]:
+    """Arguments of `Run` that are read alike for every command on one network."""
+    if found is None:
+        return {"classes": None}
+    return {
+        "classes": found.classes,
+        "layers": found.network.layers,
+        "inputs": _inputs(found.inputs),
+    }
+
+
+def _record(folder: Path) -> RunRecord:
+    exists = (folder / _RECORD).exists()
+    return read_object(folder, _RECORD, RunRecord) if exists else RunRecord()
+
+
+def _cost(found: Cost) -> Cost | None:
+    """None where neither is known."""
+    known = found.seconds is not None or found.peak_memory is not None
+    return Cost(found.seconds, found.peak_memory) if known else None
+
+
+def _inputs(found: Inputs) -> tuple[FileFact, ...]:
+    sets = {"clean": found.clean, "test": found.test}
+    sets |= {f"poisoned: {name}": each for name, each in found.backdoor.items()}
+    model = [FileFact("model", found.model.name, found.model.sha256)] if found.model else []
+    return (
+        *model,
+        *(FileFact(role, x.name, x.sha256, x.images) for role, x in sets.items() if x is not None),
+    )
+
+
+def _options(found: object, *names: str) -> dict[str, str]:
+    """Options as they are to be shown: one text for each that is known."""
+    values = found if isinstance(found, Mapping) else {key: getattr(found, key) for key in names}
+    shown = {str(key): _shown(value) for key, value in values.items()}
+    return {key: text for key, text in shown.items() if text}
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Mapping):
+        parts = [f"{name} {text}" for name, each in value.items() if (text := _shown(each))]
+        return ", ".join(parts)
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_shown, value))
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "" if value is None else str(value)
+
+
+def _tower(name: str, rates: Rates) -> Tower:
+    good = rates if isinstance(rates, GuardedRates) else GuardedRates()
+    return Tower(
+        name,
+        clean=rates.test,
+        success=rates.backdoor,
+        robust=rates.robust,
+        false_alarms=good.false_alarms,
+        detected=good.detected,
+    )
+
+
+# -- prune ---------------------------------------------------------------------------------------
+
+
+def _read_prune(folder: Path, found: PruneResults, name: str) -> Run:
+    shown = _shown_drop(found.drops)
+    after = found.drops[shown].parameters if shown is not None else None
+    return Run(
+        name=name,
+        method="prune",
+        baseline=_tower("B", found.baseline),
+        trials=tuple(map(_drop_trial, found.drops)),
+        shown=shown,
+        curve=_curve(folder, found),
+        pictures=read_pictures(folder, found.pictures),
+        pruned_layer=found.layer,
+        parameters=(found.network.parameters, after),
+        options=_options(found, "layer", "order", "scale", "classes"),
+        **_of_network(found),
+        **_common(folder, found),
+    )
+
+
+def _shown_drop(drops: Sequence[PruneDrop]) -> int | None:
+    reached = {place: each.drop for place, each in enumerate(drops) if each.repaired}
+    small = [place for place, drop in reached.items() if drop <= SHOWN_DROP]
+    if small:
+        return max(small, key=reached.__getitem__)
+    return min(reached, key=reached.__getitem__, default=None)
+
+
+def _drop_trial(found: PruneDrop) -> Trial:
+    made = found.repaired is not None and found.goodnet is not None
+    return Trial(
+        f"X = {found.drop:g}",
+        repaired=_tower("B'", found.repaired) if found.repaired and made else None,
+        guarded=_tower("G", found.goodnet) if found.goodnet and made else None,
+        reason="" if made else "accuracy never falls that far",
+        files=found.files,
+    )
+
+
+def _curve(folder: Path, found: PruneResults) -> Curve | None:
+    """Put a curve together; None where the folder has no `curve.csv`."""
+    if not (folder / "curve.csv").exists():
+        return None
+    before, poisoned = found.baseline.validation, found.baseline.backdoor
+    rows = _csv_rows(folder, 1 + len(poisoned))
+    most = max(found.channels, default=0)
+    if before is None or len(rows) != len(found.channels) or most >= len(found.mean_activation):
+        raise Unreadable("curve.csv and results.json do not speak of the same channels")
+    columns = [
+        _column(share, [row[i] for row in rows])
+        for i, share in enumerate((before, *poisoned.values()))
+    ]
+    return Curve(
+        layer=found.layer,
+        order=found.order,
+        channels=found.channels,
+        mean_activation=found.mean_activation,
+        dead=found.dead_channels,
+        accuracy=columns[0],
+        success=dict(zip(poisoned, columns[1:], strict=True)),
+        poisoned_activation=found.poisoned_activation,
+        drops=tuple(Drop(each.drop, each.channels_pruned, each.parameters) for each in found.drops),
+    )
+
+
+def _csv_rows(folder: Path, columns: int) -> list[list[float]]:
+    """The shares of each row, clean first."""
+    try:
+        text = read_bytes(folder, "curve.csv", limit=_CSV_BYTES).decode("utf-8")
+        header, *rows = csv.reader(io.StringIO(text, newline=""))
+        shares = [[float(cell) for cell in row[len(_FIXED) - 1 :]] for row in rows]
+    except (ValueError, csv.Error) as error:
+        raise Unreadable("curve.csv is not a table as this program writes it") from error
+    if tuple(header[: len(_FIXED)]) != _FIXED or any(len(row) != columns for row in shares):
+        raise Unreadable("curve.csv has other columns than results.json has poisoned sets")
+    if not all(0 <= share <= 1 for row in shares for share in row):
+        raise Unreadable("curve.csv holds a share outside 0..1")
+    return shares
+
+
+def _column(first: Proportion, shares: list[float]) -> tuple[Proportion, ...]:
+    """The file has shares; they are of as many images as the first one."""
+    return first, *(proportion(round(share * first.total), first.total) for share in shares)
+
+
+# -- repair and cure -----------------------------------------------------------------------------
+
+
+def _read_repair(folder: Path, found: RepairResults, name: str) -> Run:
+    common, pruned = _common(folder, found), "channels_pruned" in found.details
+    trial = Trial(
+        found.method,
+        repaired=_tower("B'", found.measured.repaired),
+        guarded=_tower("G", found.measured.goodnet),
+        cost=common["cost"],
+        files=found.files,
+    )
+    return Run(
+        name=name,
+        method=found.method,
+        baseline=_tower("B", found.measured.baseline),
+        trials=(trial,),
+        shown=0,
+        epochs=found.epochs,
+        chosen=found.chosen,
+        pictures=read_pictures(folder, found.pictures),
+        scan=_scan(folder, found, found.scan) if isinstance(found, CureResults) else None,
+        left=found.left if isinstance(found, CureResults) else (),
+        pruned_layer=str(found.details.get("layer", "")) if pruned else "",
+        parameters=(found.network.parameters, found.parameters_left),
+        options=_repair_options(found),
+        **_of_network(found),
+        **common,
+    )
+
+
+def _repair_options(found: RepairResults) -> dict[str, str]:
+    own = _options(found, "method", "triggers", "scale", "classes", "device")
+    held_back = {"before": found.before, "after": found.after}
+    shown = {
+        f"accuracy held back, {key} (%)": str(share) for key, share in held_back.items() if share
+    }
+    return own | _options(found.options) | shown
+
+
+# -- compare -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A row of the table, and what the folder of that repair says."""
+
+    row: ComparedRow
+    results: RepairResults | None
+
+    @property
+    def is_baseline(self) -> bool:
+        return self.row.method == _UNTOUCHED
+
+
+def _read_compare(folder: Path, found: CompareResults, name: str) -> Run:
+    rows = [_Row(row, _results_of(folder, row)) for row in found.rows]
+    several = len({row.model for row in found.rows}) > 1
+    costs = {(x.model, x.method): cost for x in _record(folder).rows if (cost := _cost(x))}
+    baselines = {
+        each.row.model: Tower("B", clean=each.row.test, success=_by_set(each.row, "success"))
+        for each in rows
+        if each.is_baseline
+    }
+    repairs = [each for each in rows if not each.is_baseline]
+    trials = tuple(_row_trial(each, costs, several=several) for each in repairs)
+    shown = _best(trials)
+    made = [each.results for each in rows if each.results]
+    only = made[0] if made and not several else None
+    best = repairs[shown] if shown is not None and not several else None
+    return Run(
+        name=name,
+        method="",
+        baseline=None if several else next(iter(baselines.values()), None),
+        trials=trials,
+        shown=shown,
+        pictures=_pictures_of(folder, best),
+        parameters=(only.network.parameters if only else None, None),
+        baselines=baselines,
+        options=_options(only, "scale", "classes", "device") if only else {},
+        **_of_network(only)
+        # Every file once, though each repair names its own.
+        | {"inputs": tuple(dict.fromkeys(x for each in made for x in _inputs(each.inputs)))},
+        **_common(folder, found),
+    )
+
+
+def _results_of(folder: Path, row: ComparedRow) -> RepairResults | None:
+    if not row.folder:
+        return None
+    path = f"{row.folder}/{RESULTS}"
+    return read_object(folder, path, RepairResults) if (folder / path).is_file() else None
+
+
+def _row_trial(found: _Row, costs: Mapping[tuple[str, str], Cost], *, several: bool) -> Trial:
+    row, results = found.row, found.results
+    own = results.measured.goodnet if results else GuardedRates()
+    guarded = Tower(
+        "G",
+        clean=own.test,
+        success=own.backdoor,
+        robust=own.robust,
+        false_alarms=row.false_alarms,
+        detected=_by_set(row, "detected"),
+    )
+    repaired = Tower("B'", row.test, _by_set(row, "success"), _by_set(row, "robust"))
+    return Trial(
+        row.method,
+        model=row.model if several else "",
+        repaired=None if row.reason else repaired,
+        guarded=None if row.reason else guarded,
+        rating=row.rating,
+        cost=costs.get((row.model, row.method)),
+        reason=row.reason or "",
+        files={role: f"{row.folder}/{name}" for role, name in results.files.items()}
+        if results
+        else {},
+    )
+
+
+def _by_set(row: ComparedRow, name: str) -> dict[str, Proportion]:
+    shares = {key: getattr(attack, name) for key, attack in row.backdoor.items()}
+    return {key: share for key, share in shares.items() if share is not None}
+
+
+def _best(trials: Sequence[Trial]) -> int | None:
+    """The trial with the best rating; the first made one where there is no rating."""
+    made = [place for place, trial in enumerate(trials) if trial.repaired]
+    return max(made, key=lambda place: trials[place].rating or 0.0, default=None)
+
+
+def _pictures_of(folder: Path, best: _Row | None) -> tuple[Any, ...]:
+    if best is None or best.results is None or not best.row.folder:
+        return ()
+    return read_pictures(folder / best.row.folder, best.results.pictures)
+
+
+# -- scan ----------------------------------------------------------------------------------------
+
+
+def _read_scan(folder: Path, found: ScanResults, name: str) -> Run:
+    images = {f"images {use}": getattr(found.images, use) for use in ("searched", "judged")}
+    own = _options(found, "method", "scale", "classes", "device", "threshold")
+    return Run(
+        name=name,
+        method=found.method,
+        baseline=None,
+        trials=(),
+        shown=None,
+        scan=_scan(folder, found, found),
+        parameters=(found.network.parameters, None),
+        options=own | _options(images) | _options(found.options),
+        **_of_network(found),
+        **_common(folder, found),
+    )
+
+
+def _scan(folder: Path, about: NetworkResults, found: ScanRecord) -> Scan:
+    given, used = about.inputs.clean, found.images.searched + found.images.judged
+    return Scan(
+        found.verdict,
+        p_value=found.p_value,
+        null=found.null,
+        scores=found.scores,
+        threshold=found.threshold,
+        targets=tuple(
+            _target(folder, each, pictured=place < PICTURED)
+            for place, each in enumerate(found.targets)
+        ),
+        # Where few images were given, all were searched on and judged by.
+        apart=given is None or given.images is None or used <= given.images,
+        invented=given is None,
+    )
+
+
+def _target(folder: Path, found: TargetRecord, *, pictured: bool) -> Target:
+    if found.file:
+        within(folder, found.file)
+    return Target(
+        found.label,
+        found.score,
+        p_value=found.p_value,
+        trigger=_recovered(folder, found, pictured=pictured),
+        families=found.families,
+        layer=found.direction.layer if found.direction else "",
+        own=found.direction.own if found.direction else None,
+        file=found.file or "",
+    )
+
+
+def _recovered(folder: Path, found: TargetRecord, *, pictured: bool) -> Recovered | None:
+    trigger, pictures = found.trigger, found.pictures
+    if trigger is None:
+        return None
+    pairs = list(zip(pictures.clean, pictures.stamped, strict=True))[:_MOST_SAMPLES]
+    samples = [(read_picture(folder, one), read_picture(folder, other)) for one, other in pairs]
+    return Recovered(
+        trigger.family,
+        trigger.success,
+        changed=trigger.changed,
+        area=trigger.area,
+        margin=trigger.margin,
+        png=read_picture(folder, pictures.trigger) if pictures.trigger and pictured else b"",
+        samples=tuple(samples) if pictured else (),
+    )
+
+
+_READERS: dict[str, tuple[type[Any], Callable[[Path, Any, str], Run]]] = {
+    "prune": (PruneResults, _read_prune),
+    "repair": (RepairResults, _read_repair),
+    "cure": (CureResults, _read_repair),
+    "compare": (CompareResults, _read_compare),
+    "scan": (ScanResults, _read_scan),
+}

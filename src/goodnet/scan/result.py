@@ -1,21 +1,27 @@
-"""What a scan finds, as frozen values that turn into plain data and back."""
+"""What a scan finds, as frozen values; what the results have of them, and back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from goodnet.errors import InvalidInput
-from goodnet.stats import proportion
+from goodnet.results import (
+    BesideRecord,
+    DirectionRecord,
+    ScanImages,
+    ScanRecord,
+    TargetRecord,
+    TriggerRecord,
+    Verdict,
+)
 from goodnet.types import Proportion
 
 __all__ = ["Direction", "RecoveredTrigger", "ScanResult", "Target", "Verdict"]
 
-Verdict = Literal["no_finding", "suspicious", "backdoored", "inconclusive"]
 Floats = NDArray[np.float32]
 
 
@@ -98,44 +104,46 @@ class Target:
         """All that were found, the best first."""
         return () if self.trigger is None else (self.trigger, *self.others)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data; the arrays of trigger and direction stay out, and the other triggers."""
-        found: dict[str, Any] = {
-            "label": self.label,
-            "score": self.score,
-            "p_value": self.p_value,
-            "families": list(self.families),
-        }
-        if self.trigger is not None:
-            found["trigger"] = {
-                "family": self.trigger.family,
-                "margin": self.trigger.margin,
-                "success": self.trigger.success.to_dict(),
-                "changed": self.trigger.changed,
-                "area": self.trigger.area,
-            }
-        if self.direction is not None:
-            found["direction"] = {"layer": self.direction.layer, "own": self.direction.own}
-        return found
+    def to_record(self) -> TargetRecord:
+        """As the results have it: without the arrays, and without the other triggers."""
+        trigger, direction = self.trigger, self.direction
+        return TargetRecord(
+            self.label,
+            self.score,
+            self.p_value,
+            self.families,
+            trigger=None
+            if trigger is None
+            else TriggerRecord(
+                trigger.family,
+                trigger.success,
+                changed=trigger.changed,
+                area=trigger.area,
+                margin=trigger.margin,
+            ),
+            direction=None
+            if direction is None
+            else DirectionRecord(direction.layer, direction.own),
+        )
 
     def arrays(self) -> dict[str, Floats]:
-        """What `to_dict` leaves out: the trigger as a trigger file holds it, and the direction."""
+        """What `to_record` leaves out: the trigger as a trigger file has it, and the direction."""
         found = {} if self.trigger is None else dict(self.trigger.arrays)
         return found if self.direction is None else {**found, "direction": self.direction.vector}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any], arrays: Mapping[str, Floats]) -> Target:
-        """The inverse of `to_dict` and `arrays`."""
-        trigger, direction = data.get("trigger"), data.get("direction")
+    def from_record(cls, record: TargetRecord, arrays: Mapping[str, Floats]) -> Target:
+        """The inverse of `to_record` and `arrays`."""
+        trigger, direction = record.trigger, record.direction
         return cls(
-            label=int(data["label"]),
-            score=float(data["score"]),
-            p_value=data["p_value"],
+            record.label,
+            record.score,
+            record.p_value,
             trigger=None if trigger is None else _trigger(trigger, arrays),
-            families=tuple(data["families"]),
+            families=record.families,
             direction=None
             if direction is None
-            else Direction(direction["layer"], arrays["direction"], direction["own"]),
+            else Direction(direction.layer, arrays["direction"], direction.own),
         )
 
 
@@ -179,67 +187,60 @@ class ScanResult:
         labels = ", ".join(str(target.label) for target in self.targets)
         return f"{self.verdict}{sure}" + (f": label {labels}" if labels else "")
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for `results.json`; the arrays stay out, and the triggers of `beside`."""
-        return {
-            "method": self.method,
-            "options": dict(self.options),
-            "verdict": self.verdict,
-            "p_value": self.p_value,
-            "null": self.null,
-            "targets": [target.to_dict() for target in self.targets],
-            "beside": [{"label": each.label, "score": each.score} for each in self.beside],
-            "threshold": self.threshold,
-            "standings": dict(self.standings),
-            "scores": [round(float(x), 4) if np.isfinite(x) else None for x in self.scores],
-            "images": {"searched": self.images[0], "judged": self.images[1]},
-            "notes": list(self.notes),
-        }
+    def to_record(self) -> ScanRecord:
+        """As the results have it: without the arrays, and without the triggers of `beside`."""
+        return ScanRecord(
+            method=self.method,
+            options=dict(self.options),
+            verdict=self.verdict,
+            p_value=self.p_value,
+            null=self.null,
+            targets=tuple(target.to_record() for target in self.targets),
+            beside=tuple(BesideRecord(each.label, each.score) for each in self.beside),
+            threshold=self.threshold,
+            standings=dict(self.standings),
+            scores=tuple(round(float(x), 4) if np.isfinite(x) else None for x in self.scores),
+            images=ScanImages(*self.images),
+            notes=self.notes,
+        )
 
     @classmethod
-    def from_dict(
-        cls, data: Mapping[str, Any], arrays: Mapping[int, Mapping[str, Floats]]
+    def from_record(
+        cls, record: ScanRecord, arrays: Mapping[int, Mapping[str, Floats]]
     ) -> ScanResult:
-        """The inverse of `to_dict`.
+        """The inverse of `to_record`.
 
         Args:
-            data: What `to_dict` gave.
+            record: What `to_record` gave.
             arrays: By label what `Target.arrays` gave.
-
-        Raises:
-            InvalidInput: If the verdict is not one that is known.
         """
-        if data["verdict"] not in get_args(Verdict):
-            raise InvalidInput(
-                f"the verdicts are {', '.join(get_args(Verdict))}, got {data['verdict']!r}"
-            )
         return cls(
-            method=data["method"],
-            options=data["options"],
-            verdict=data["verdict"],
-            p_value=data["p_value"],
-            null=data["null"],
-            scores=np.array([np.nan if x is None else x for x in data["scores"]], np.float32),
-            threshold=data["threshold"],
+            method=record.method,
+            options=record.options,
+            verdict=record.verdict,
+            p_value=record.p_value,
+            null=record.null,
+            scores=np.array([np.nan if x is None else x for x in record.scores], np.float32),
+            threshold=record.threshold,
             targets=tuple(
-                Target.from_dict(each, arrays.get(each["label"], {})) for each in data["targets"]
+                Target.from_record(each, arrays.get(each.label, {})) for each in record.targets
             ),
-            images=(data["images"]["searched"], data["images"]["judged"]),
-            notes=tuple(data["notes"]),
-            standings=data.get("standings", {}),
-            beside=tuple(Target(each["label"], each["score"]) for each in data.get("beside", [])),
+            images=(record.images.searched, record.images.judged),
+            notes=record.notes,
+            standings=record.standings,
+            beside=tuple(Target(each.label, each.score) for each in record.beside),
         )
 
 
-def _trigger(data: Mapping[str, Any], arrays: Mapping[str, Floats]) -> RecoveredTrigger:
+def _trigger(record: TriggerRecord, arrays: Mapping[str, Floats]) -> RecoveredTrigger:
     mask, pattern = arrays.get("mask"), arrays.get("pattern")
     added = mask * pattern if mask is not None and pattern is not None else arrays["added"]
     return RecoveredTrigger(
-        family=data["family"],
+        family=record.family,
         mask=mask,
         added=(added / 255).astype(np.float32),
-        margin=float(data["margin"]),
-        success=proportion(data["success"]["count"], data["success"]["total"]),
-        changed=float(data["changed"]),
-        area=float(data["area"]),
+        margin=record.margin or 0.0,
+        success=record.success,
+        changed=record.changed,
+        area=record.area,
     )

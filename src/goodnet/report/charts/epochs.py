@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from goodnet.report.facts import Epoch
+    from goodnet.results import EpochResult
 
 __all__ = ["draw_epochs", "epochs_chart"]
 
@@ -27,7 +27,7 @@ _MOST_DOTS = 60
 
 
 def epochs_chart(
-    epochs: Sequence[Epoch], chosen: int, *, prefix: str, narrow: bool = False
+    epochs: Sequence[EpochResult], chosen: int, *, prefix: str, narrow: bool = False
 ) -> Chart:
     """Accuracy with its 95 % interval and, below it, the mean loss against the epoch.
 
@@ -47,7 +47,7 @@ def epochs_chart(
 
 
 def draw_epochs(
-    epochs: Sequence[Epoch], chosen: int, *, narrow: bool = False, headline: bool = False
+    epochs: Sequence[EpochResult], chosen: int, *, narrow: bool = False, headline: bool = False
 ) -> Figure:
     """The figure of `epochs_chart`, with a headline if it is to stand alone. Inside `look`."""
     stack = Stack(narrow=narrow, left=64.0 if narrow else 76.0)
@@ -80,7 +80,7 @@ def draw_epochs(
     return stack.finish()
 
 
-def _plot_accuracy(axes: Axes, epochs: Sequence[Epoch], *, marker: str) -> None:
+def _plot_accuracy(axes: Axes, epochs: Sequence[EpochResult], *, marker: str) -> None:
     across = np.arange(1, len(epochs) + 1)
     values, low, high = in_percent([epoch.accuracy for epoch in epochs])
     axes.plot(
@@ -101,7 +101,7 @@ def _plot_accuracy(axes: Axes, epochs: Sequence[Epoch], *, marker: str) -> None:
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g} %")
 
 
-def _mark(axes: Axes, epochs: Sequence[Epoch], chosen: int) -> None:
+def _mark(axes: Axes, epochs: Sequence[EpochResult], chosen: int) -> None:
     accuracy = epochs[chosen - 1].accuracy
     if accuracy.value is not None:
         axes.plot(
@@ -117,7 +117,7 @@ def _mark(axes: Axes, epochs: Sequence[Epoch], chosen: int) -> None:
         )
 
 
-def _description(epochs: Sequence[Epoch], chosen: int) -> str:
+def _description(epochs: Sequence[EpochResult], chosen: int) -> str:
     if not epochs:
         return "There were no epochs."
     first, last = epochs[0], epochs[-1]

@@ -11,7 +11,8 @@ from goodnet.report.views import words
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from goodnet.report.facts import LayerFact, Run
+    from goodnet.report.facts import Run
+    from goodnet.results import LayerRecord
 
 __all__ = ["LANE", "ROW", "LayerRow", "NetworkView", "Rail", "lay_rails", "network_view"]
 
@@ -32,7 +33,7 @@ class Rail:
     lines: tuple[str, ...]
 
 
-def lay_rails(layers: Sequence[LayerFact]) -> tuple[Rail, ...]:
+def lay_rails(layers: Sequence[LayerRecord]) -> tuple[Rail, ...]:
     """Lay a rail from each layer to each that reads it.
 
     A rail keeps its lane from row to row. A layer stands in the first lane that ends at it, or
@@ -63,7 +64,7 @@ def lay_rails(layers: Sequence[LayerFact]) -> tuple[Rail, ...]:
     return tuple(rows)
 
 
-def _readers(layers: Sequence[LayerFact]) -> dict[str, list[str]]:
+def _readers(layers: Sequence[LayerRecord]) -> dict[str, list[str]]:
     known: dict[str, list[str]] = {}
     seen: set[str] = set()
     for layer in layers:
@@ -205,13 +206,13 @@ def _largest(run: Run) -> tuple[float, float]:
     return max(size[0] for size in sizes), max(size[1] for size in sizes)
 
 
-def _sizes(layer: LayerFact) -> tuple[float, float]:
+def _sizes(layer: LayerRecord) -> tuple[float, float]:
     """Channels on a logarithmic scale, and the side of its pixels; both at least 1."""
     channels, *pixels = [size or 1 for size in layer.shape] or [1]
     return math.log2(channels + 1), math.sqrt(min(math.prod(pixels), 1e12))
 
 
-def _block(layer: LayerFact, largest: tuple[float, float]) -> tuple[float, float]:
+def _block(layer: LayerRecord, largest: tuple[float, float]) -> tuple[float, float]:
     wide, high = _sizes(layer)
     return (
         round(max(_BLOCK[0] * wide / largest[0], 3), 1),

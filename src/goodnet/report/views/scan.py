@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from goodnet.report.charts.scores import is_spread
 from goodnet.report.effect import TAGS
-from goodnet.report.reading.scanning import PICTURED
+from goodnet.report.read import PICTURED
 from goodnet.report.views import words
 from goodnet.report.views.drawn import Drawn, draw_scores
 from goodnet.report.views.pictures import Image, embed
@@ -16,7 +16,8 @@ from goodnet.report.views.table import Cell, Column, Table, name_cell, share_cel
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from goodnet.report.facts import Left, Recovered, Run, Scan, Target
+    from goodnet.report.facts import Recovered, Run, Scan, Target
+    from goodnet.results import Left
 
 __all__ = ["ScanView", "TargetView", "left_table", "scan_view", "scans_table"]
 

@@ -1,1 +1,0 @@
-"""The main job: pruning for each allowed drop, and the folder it leaves."""

@@ -1,0 +1,170 @@
+"""Images from files as the clean images of an attack."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from goodnet.errors import InvalidInput
+from goodnet.imagesets import ImageSet, check_fits
+from goodnet.imagesets.landmarks import find_landmarks
+from goodnet.imagesets.pixels import TO_BYTES
+from goodnet.runs.attack.data import Labelled, Parts
+from goodnet.runs.poison import block_size
+
+if TYPE_CHECKING:
+    from goodnet.attack import Landmarks
+    from goodnet.imagesets.pixels import Shape
+    from goodnet.progress import ProgressCallback
+    from goodnet.types import Integers
+
+__all__ = ["ImageSource", "image_source"]
+
+# One in so many images of a class is set aside to validate with, and one to test with.
+_SET_ASIDE = 10
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSource:
+    """Images from a file or folder, made by `image_source`.
+
+    Attributes:
+        images: The set to train on, and to validate and test with what is set aside of it.
+        test: A set to test with instead.
+        seed: Of what is set aside.
+    """
+
+    images: ImageSet
+    test: ImageSet | None
+    seed: int
+
+    @property
+    def count(self) -> int:
+        """See `Source`."""
+        return len(self.images) + (len(self.test) if self.test else 0)
+
+    @property
+    def shape(self) -> Shape:
+        """See `Source`."""
+        return self.images.shape
+
+    @property
+    def image_bytes(self) -> int:
+        """See `Source`."""
+        sets = [each for each in (self.images, self.test) if each is not None]
+        return math.prod(self.shape) * max(_stored_as(each).itemsize for each in sets)
+
+    @property
+    def labels(self) -> Parts[Integers]:
+        """See `Source`."""
+        train, valid, test = self._rows
+        own, other = self.images.labels, (self.test or self.images).labels
+        return Parts(own[train], own[valid], other[test])
+
+    @cached_property
+    def landmarks(self) -> Landmarks | None:
+        """See `Source`."""
+        found = find_landmarks(self.images)
+        return None if found is None else found[:1]
+
+    def about(self) -> dict[str, Any]:
+        """See `Source`."""
+        return {"images": _about(self.images), "test": _about(self.test) if self.test else None}
+
+    def load(self, advance: ProgressCallback) -> Parts[Labelled]:
+        """See `Source`."""
+        train, valid, test = self._rows
+        if self.test is None:
+            return Parts(*_read(self.images, (train, valid, test), advance))
+        own = _read(self.images, (train, valid), advance)
+        return Parts(*own, *_read(self.test, (test,), advance))
+
+    @cached_property
+    def _rows(self) -> tuple[Integers, Integers, Integers]:
+        """Which images are in each part, ascending."""
+        if self.test is None:
+            train, valid, test = _set_aside(self.images, 2, seed=self.seed)
+        else:
+            train, valid = _set_aside(self.images, 1, seed=self.seed)
+            test = np.arange(len(self.test))
+        return train, valid, test
+
+
+def image_source(images: ImageSet, test: ImageSet | None = None, *, seed: int) -> ImageSource:
+    """Images from files.
+
+    Args:
+        images: One in ten of each class is set aside to validate with, and if there is no test
+            set one more to test with: at least one of a class, but none of a class that would
+            have nothing left.
+        test: A set to test with.
+        seed: Of what is set aside.
+
+    Raises:
+        InvalidInput: If a set is poisoned already, has no labels or too few images of every class,
+            or the two do not go together.
+    """
+    for given in (images, test):
+        if given is not None and given.source_labels is not None:
+            raise InvalidInput(f"expected clean images, {given.name} is poisoned already")
+    if images.labels.min() < 0:
+        raise InvalidInput(f"expected images with labels to train on, {images.name} has none")
+    if test is not None:
+        check_fits(test, shape=images.shape, num_classes=int(images.labels.max()) + 1)
+        if test.class_names != images.class_names:
+            raise InvalidInput(
+                f"expected the same classes in both sets, {images.name} has "
+                f"{images.class_names or 'numbers'} and {test.name} {test.class_names or 'numbers'}"
+            )
+    source = ImageSource(images, test, seed)
+    if not source.labels.valid.size:
+        raise InvalidInput(
+            f"expected {3 if test is None else 2} images of a class or more, of which one to "
+            f"validate with{' and one to test with' * (test is None)}, {images.name} has fewer"
+        )
+    return source
+
+
+def _about(images: ImageSet) -> dict[str, Any]:
+    return {"name": images.path.name, "sha256": images.sha256, "images": len(images)}
+
+
+def _stored_as(images: ImageSet) -> np.dtype[Any]:
+    """Bytes stay bytes, all else becomes floats."""
+    stay = images.table.dtype == np.uint8 and images.range == "0..255"
+    return np.dtype(np.uint8 if stay else np.float32)
+
+
+def _read(images: ImageSet, parts: Sequence[Integers], advance: ProgressCallback) -> list[Labelled]:
+    """Bring the images at some ascending rows, for each part, into memory: one pass in all."""
+    factor, shift = TO_BYTES[images.range]
+    pixels = [np.empty((len(rows), *images.shape), _stored_as(images)) for rows in parts]
+    for block in images.blocks(block_size(images.shape)):
+        stop = block.start + len(block.labels)
+        bytes_ = block.images * np.float32(factor) + np.float32(shift)
+        for rows, out in zip(parts, pixels, strict=True):
+            first, last = np.searchsorted(rows, (block.start, stop))
+            out[first:last] = bytes_[rows[first:last] - block.start]
+        advance(len(block.labels))
+    marks = find_landmarks(images)
+    return [
+        Labelled(out, images.labels[rows], None if marks is None else marks[rows])
+        for rows, out in zip(parts, pixels, strict=True)
+    ]
+
+
+def _set_aside(images: ImageSet, parts: int, *, seed: int) -> list[Integers]:
+    """The rows that stay, then those set aside for each part, all ascending and by class."""
+    order = np.random.default_rng(seed).permutation(len(images))
+    order = order[np.argsort(images.labels[order], kind="stable")]
+    counts = np.unique(images.labels, return_counts=True)[1]
+    place = np.arange(len(images)) - np.repeat(np.cumsum(counts) - counts, counts)
+    share = np.where(counts > parts, np.maximum(1, np.rint(counts / _SET_ASIDE)), 0)
+    part = np.minimum(parts, place // np.repeat(np.maximum(share, 1), counts)).astype(int)
+    part[np.repeat(share == 0, counts)] = parts
+    return [np.sort(order[part == number]) for number in (parts, *range(parts))]

@@ -1,0 +1,241 @@
+"""The files a command starts from: a network, a clean labelled set, and sets that must fit them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from goodnet import results
+from goodnet.errors import InvalidInput, UsageError
+from goodnet.formats import load_network
+from goodnet.formats.compact import compact
+from goodnet.formats.shapes import layer_shapes
+from goodnet.formats.spec import NetworkSpec
+from goodnet.imagesets import (
+    RAW,
+    ImageSet,
+    Scale,
+    check_fits,
+    find_scale,
+    images_from_arrays,
+    load_images,
+)
+from goodnet.network import Network
+from goodnet.runs.options import InputFiles, InputOptions
+from goodnet.scan.case import open_case
+
+__all__ = [
+    "Inputs",
+    "compact_parameters",
+    "network_record",
+    "open_files",
+    "open_images_for",
+    "open_inputs",
+    "to_device",
+]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """A network and its images, opened and known to fit together.
+
+    Attributes:
+        network: The suspect network.
+        given: The clean set, scaled as the network wants it; None where none was given.
+        scale: That scale.
+        options: How the files were read.
+        notes: One sentence per thing that was detected.
+        invented: Images made from the network, where none were given and some are needed.
+        test: Clean labelled images that nothing is chosen on.
+        backdoor: Poisoned sets by name, only ever measured on.
+    """
+
+    network: Network
+    given: ImageSet | None
+    scale: Scale
+    options: InputOptions
+    notes: tuple[str, ...] = ()
+    invented: ImageSet | None = None
+    test: ImageSet | None = None
+    backdoor: Mapping[str, ImageSet] = field(default_factory=dict)
+
+    @property
+    def clean(self) -> ImageSet:
+        """The clean set, given or made.
+
+        Raises:
+            InvalidInput: If there is neither.
+        """
+        images = self.invented if self.given is None else self.given
+        if images is None:
+            raise InvalidInput("expected clean images, got none; give them with --clean")
+        return images
+
+    @property
+    def judged(self) -> ImageSet:
+        """The clean images whose answers are looked at one by one: the test set if there is one."""
+        return self.clean if self.test is None else self.test
+
+    def open(self, path: Path, *, name: str | None = None) -> ImageSet:
+        """Open another set for the same network, scaled like the clean one.
+
+        Raises:
+            InvalidInput: If the images or labels do not fit the network.
+        """
+        return open_images_for(self.network, path, self.options, name=name).scaled(self.scale)
+
+    def record(self) -> results.Inputs:
+        """Names and hashes of the files, and how many images each set has."""
+        source = self.network.spec.file
+        return results.Inputs(
+            model=results.ModelFile(source.path.name, source.sha256) if source else None,
+            clean=None if self.given is None else _record(self.given),
+            test=None if self.test is None else _record(self.test),
+            backdoor={name: _record(images) for name, images in self.backdoor.items()},
+        )
+
+    def told(self) -> dict[str, Any]:
+        """What the results of a command on one network say of it, by field."""
+        known = self.given is not None or self.invented is not None
+        return {
+            "inputs": self.record(),
+            "scale": str(self.scale) if known else None,
+            "classes": self.network.num_classes,
+            "device": self.options.device,
+            "network": network_record(self.network.spec),
+        }
+
+
+def _record(images: ImageSet) -> results.ImagesFile:
+    return results.ImagesFile(images.path.name, images.sha256, len(images))
+
+
+def open_files(files: InputFiles, options: InputOptions) -> Inputs:
+    """Open every file of a command, so that what is wrong shows before the work begins.
+
+    Without clean images some are made from the network.
+
+    Raises:
+        GoodnetError: If an input is refused or does not fit the network.
+    """
+    inputs = (
+        invent_inputs(files.model, options)
+        if files.clean is None
+        else open_inputs(files.model, files.clean, options)
+    )
+    return replace(
+        inputs,
+        test=inputs.open(files.test) if files.test else None,
+        backdoor={name: inputs.open(path, name=name) for name, path in files.backdoor.items()},
+    )
+
+
+def open_inputs(model: Path, clean: Path, options: InputOptions) -> Inputs:
+    """Open a network and a clean labelled set, and find the scale that fits them.
+
+    Raises:
+        GoodnetError: If a file cannot be opened, is refused, or does not fit.
+    """
+    network = load_network(model, architecture=options.architecture)
+    network = to_device(network, options.device)
+    images = open_images_for(network, clean, options)
+    notes = [images.describe()]
+    if options.scale is not None:
+        scale = Scale.parse(options.scale)
+        notes.append(f"pixels are multiplied by {scale}, as asked")
+    else:
+        choice = find_scale(network.predict, images)
+        scale = choice.scale
+        notes.append(choice.sentence())
+    return Inputs(network, images.scaled(scale), scale, options, tuple(notes))
+
+
+def invent_inputs(model: Path, options: InputOptions) -> Inputs:
+    """Open a network that there are no clean images for, and make some from it.
+
+    Their labels are what the network answers, and pixels are in the range it seems to want.
+
+    Raises:
+        GoodnetError: If the file cannot be opened or is refused.
+        UsageError: If a scale was asked for.
+    """
+    if options.scale is not None:
+        raise UsageError("--scale is of the pixels of --clean, which is not given")
+    network = to_device(load_network(model, architecture=options.architecture), options.device)
+    case = open_case(network, None, layer=None, generator=torch.Generator().manual_seed(0))
+    shown, low, high = case.everything, case.subject.low, case.subject.high
+    pixels, labels = shown.images.cpu().numpy(), shown.truth.cpu().numpy()
+    both_sides = low < 0
+    images = images_from_arrays(
+        2 * pixels - 1 if both_sides else (255 * pixels).round(),
+        labels,
+        layout="NCHW",
+        range="-1..1" if both_sides else "0..255",
+        name="made from the network",
+    )
+    scale = RAW if both_sides or high == 255 else Scale(Fraction(1, 255))
+    # The scan says that they were made.
+    return Inputs(network, None, scale, options, invented=images.scaled(scale))
+
+
+def to_device(network: Network, device: str) -> Network:
+    """Move a network to a device that exists.
+
+    Raises:
+        UsageError: If PyTorch does not know or does not have the device.
+    """
+    try:
+        return network if device == "cpu" else network.to(torch.device(device))
+    except (RuntimeError, AssertionError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(
+            f"cannot compute on the device {device!r} ({reason}); use --device cpu"
+        ) from error
+
+
+def open_images_for(
+    network: Network, path: Path, options: InputOptions, *, name: str | None = None
+) -> ImageSet:
+    """Open a set that a network can be run on; its pixels are as they are stored.
+
+    Raises:
+        InvalidInput: If the images or labels do not fit the network.
+    """
+    images = load_images(path, layout=options.layout, range=options.range, name=name)
+    shape = network.input_shape
+    if len(shape) != 3:
+        raise InvalidInput(f"expected a network that takes images, got one that takes {shape}")
+    check_fits(images, shape=shape, num_classes=network.num_classes)
+    return images
+
+
+def network_record(spec: NetworkSpec) -> results.NetworkRecord:
+    """A network as the results tell of it."""
+    shapes = layer_shapes(spec)
+    return results.NetworkRecord(
+        spec.name,
+        spec.count_parameters(),
+        tuple(
+            results.LayerRecord(
+                layer.name,
+                layer.op,
+                tuple(layer.inputs),
+                tuple(shapes[layer.name]),
+                sum(int(a.size) for a in spec.parameters(layer.name).values()),
+            )
+            for layer in spec.layers
+        ),
+    )
+
+
+def compact_parameters(spec: NetworkSpec, layer: str, channels: Iterable[int]) -> int | None:
+    """Stored numbers of the network without some channels; None if they can only be silenced."""
+    try:
+        return compact(spec, layer, channels).count_parameters()
+    except InvalidInput:
+        return None

@@ -1,0 +1,62 @@
+"""What commands are told: the files, how to read them, and where to leave what is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+__all__ = ["InputFiles", "InputOptions", "Place"]
+
+
+@dataclass(frozen=True)
+class InputOptions:
+    """How to read what the user gave.
+
+    Attributes:
+        architecture: Where a weights-only file finds its layers.
+        scale: What pixels are multiplied by, as text ("1/255"); None to find out.
+        layout: "NCHW" or "NHWC"; None to find out.
+        range: "0..255", "0..1" or "-1..1"; None to find out.
+        device: Where to compute, as PyTorch names it.
+    """
+
+    architecture: Path | None = None
+    scale: str | None = None
+    layout: str | None = None
+    range: str | None = None
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class InputFiles:
+    """The files of a command; poisoned sets are only ever measured on.
+
+    Attributes:
+        model: The suspect network.
+        clean: Clean labelled validation set; None where there is none.
+        test: Clean labelled test set.
+        backdoor: Poisoned sets by name.
+    """
+
+    model: Path
+    clean: Path | None
+    test: Path | None = None
+    backdoor: Mapping[str, Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a command leaves what it makes.
+
+    Attributes:
+        out: The run folder to make.
+        report: Whether a report goes into it.
+        force: Replace a run folder that is already there.
+        line: The command as typed; "" where it was called from a program.
+    """
+
+    out: Path
+    report: bool = False
+    force: bool = False
+    line: str = ""

@@ -1,0 +1,173 @@
+"""What a network answers on images when nothing may be known about the scale of the pixels."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goodnet.errors import GoodnetError, UsageError
+from goodnet.evaluation import agree
+from goodnet.formats import load_network
+from goodnet.guard.form import reject_class_of
+from goodnet.imagesets import (
+    Block,
+    ImageSet,
+    Scale,
+    check_fits,
+    find_scale,
+    load_images,
+    usual_scales,
+)
+from goodnet.network import Network
+from goodnet.runs.evaluate import check_belongs
+from goodnet.runs.inputs import to_device
+from goodnet.runs.options import InputOptions
+from goodnet.types import Integers
+
+__all__ = ["Answers", "Predictor", "open_predictor"]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Classes of some images, by network: "B" or "G", or "B", "B'" and "G".
+
+    Attributes:
+        by_network: Shape (images,) each; the last is the answer that counts.
+        reject_class: The class that means "backdoored"; None where there is none.
+    """
+
+    by_network: Mapping[str, Integers]
+    reject_class: int | None
+
+    @property
+    def final(self) -> Integers:
+        """The answers that count, shape (images,)."""
+        return list(self.by_network.values())[-1]
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A network, or a GoodNet of two, and the scale it wants as far as it is known.
+
+    Attributes:
+        network: B, or any network.
+        repaired: B'; the answers are then those of the GoodNet of both.
+        options: How to read images.
+        scale: What to multiply pixels by; None where nothing tells.
+        note: Where the scale comes from.
+    """
+
+    network: Network
+    repaired: Network | None
+    options: InputOptions
+    scale: Scale | None
+    note: str
+
+    @property
+    def reject_class(self) -> int | None:
+        """The class that means "backdoored"; None where there is none."""
+        if self.repaired is not None:
+            return self.network.num_classes
+        return reject_class_of(self.network.spec)
+
+    @property
+    def name(self) -> str:
+        """What to call the only network."""
+        return "B" if self.reject_class is None else "G"
+
+    def open(self, path: Path) -> ImageSet:
+        """Open images for this network; labels are not needed.
+
+        Raises:
+            GoodnetError: If they cannot be read or have another size.
+        """
+        images = load_images(path, layout=self.options.layout, range=self.options.range)
+        shape = self.network.input_shape
+        check_fits(images, shape=shape, num_classes=self.network.num_classes, labels=False)
+        return images
+
+    def predict(self, block: Block, images: ImageSet) -> Answers:
+        """What each network says of some images.
+
+        Where the scale is not known, only answers that are the same at every usual scale are
+        given.
+
+        Args:
+            block: Images of the set, not scaled.
+            images: The set they are from, as `open` returned it.
+
+        Raises:
+            UsageError: If an answer depends on a scale that nothing tells.
+        """
+        scales = usual_scales(images.range) if self.scale is None else (self.scale,)
+        found = [self._at(scale.apply(block.images)) for scale in scales]
+        for scale, other in zip(scales[1:], found[1:], strict=True):
+            differs = np.flatnonzero(found[0].final != other.final)
+            if differs.size:
+                at = int(differs[0])
+                where = f"image {block.start + at} of " if len(images) > 1 else ""
+                raise UsageError(
+                    f"{where}{images.name}: the answer depends on the scale of the pixels "
+                    f"({scales[0]}: {found[0].final[at]}, {scale}: {other.final[at]}); pass "
+                    f"--scale {scales[0]} or --scale {scale}, or --clean with labelled images "
+                    "to find out"
+                )
+        return found[0]
+
+    def _at(self, pixels: NDArray[np.float32]) -> Answers:
+        first = self.network.predict(pixels)
+        if self.repaired is None:
+            return Answers({self.name: first}, self.reject_class)
+        second = self.repaired.predict(pixels)
+        both = agree(first, second, num_classes=self.network.num_classes)
+        return Answers({"B": first, "B'": second, "G": both}, self.reject_class)
+
+
+def open_predictor(
+    model: Path,
+    options: InputOptions,
+    *,
+    repaired: Path | None = None,
+    clean: Path | None = None,
+) -> Predictor:
+    """Open a network for single images.
+
+    The scale is the one in `options`, else the one at which the network recognises the `clean`
+    set, else the one in the run folder the model lies in.
+
+    Raises:
+        GoodnetError: If a file is refused or does not fit.
+    """
+    network = to_device(load_network(model, architecture=options.architecture), options.device)
+    second = None
+    if repaired is not None:
+        second = load_network(repaired, architecture=options.architecture)
+        check_belongs(network, second)
+        second = to_device(second, options.device)
+    predictor = Predictor(network, second, options, scale=None, note="")
+    scale, note = _scale(predictor, model, clean)
+    return Predictor(network, second, options, scale=scale, note=note)
+
+
+def _scale(predictor: Predictor, model: Path, clean: Path | None) -> tuple[Scale | None, str]:
+    if predictor.options.scale is not None:
+        return Scale.parse(predictor.options.scale), ""
+    if clean is not None:
+        choice = find_scale(predictor.network.predict, predictor.open(clean))
+        return choice.scale, choice.sentence()
+    return _from_run_folder(model)
+
+
+def _from_run_folder(model: Path) -> tuple[Scale | None, str]:
+    path = model.parent / "results.json"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))["scale"]
+        return Scale.parse(found), f"pixels are multiplied by {found}, as in {path}"
+    except (OSError, ValueError, TypeError, KeyError, RecursionError, GoodnetError):
+        # No run folder, or another program's results: then nothing is known.
+        return None, ""

@@ -1,0 +1,165 @@
+"""Scan a file for a backdoor, and leave what was found in one folder."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from goodnet import files
+from goodnet.attack.trigger_file import read_trigger, write_trigger
+from goodnet.errors import InvalidInput
+from goodnet.formats import load_network
+from goodnet.imagesets import RAW
+from goodnet.progress import Stage, no_progress
+from goodnet.results import ScanRecord, ScanResults, TargetPictures
+from goodnet.runs.inputs import Inputs, open_images_for, open_inputs, to_device
+from goodnet.runs.options import InputOptions
+from goodnet.runs.pictures import DRAWABLE, PICTURES, picture_bytes
+
+if TYPE_CHECKING:
+    from goodnet.network import Network
+    from goodnet.runs.folder import RunFolder
+    from goodnet.scan import Scanner, ScanResult, Target
+
+__all__ = ["TRIGGERS", "open_suspect", "record_scan", "save_triggers", "scan", "write_scan"]
+
+TRIGGERS = "triggers"
+
+_SHOWN = 4  # clean images that are shown with a trigger and without
+_GREY = 128.0
+
+
+def open_suspect(model: Path, clean: Path | None, options: InputOptions) -> Inputs:
+    """Open a network and its clean images.
+
+    A network that gives the same or no finite outputs whatever the image is opened all the same:
+    the scan says so.
+
+    Raises:
+        GoodnetError: If a file cannot be opened, is refused, or does not fit.
+    """
+    if clean is None:
+        network = load_network(model, architecture=options.architecture)
+        return Inputs(to_device(network, options.device), None, RAW, options)
+    try:
+        return open_inputs(model, clean, options)
+    except InvalidInput:
+        network = to_device(load_network(model, architecture=options.architecture), options.device)
+        if options.scale is not None or _answers(network):
+            raise
+        images = open_images_for(network, clean, options)
+        return Inputs(network, images.scaled(RAW), RAW, options)
+
+
+def scan(inputs: Inputs, scanner: Scanner, *, stage: Stage = no_progress) -> ScanResult:
+    """Run a scanner on a network and its clean images, and on nothing else."""
+    return scanner(inputs.network, inputs.given, stage=stage)
+
+
+def write_scan(inputs: Inputs, result: ScanResult, run: RunFolder) -> ScanResults:
+    """Fill a run folder with the result, the triggers, and pictures of them.
+
+    Raises:
+        FileError: If something cannot be written.
+    """
+    told, names = record_scan(inputs, result, run.path)
+    own = {field.name: getattr(told, field.name) for field in fields(told)}
+    results = ScanResults(**inputs.told(), **own, files=names)
+    run.write(results)
+    return results
+
+
+def record_scan(
+    inputs: Inputs, result: ScanResult, folder: Path
+) -> tuple[ScanRecord, dict[str, str]]:
+    """Write the triggers and pictures of them.
+
+    Returns:
+        What the results say of the scan, and the names of the trigger files by what they are.
+
+    Raises:
+        FileError: If something cannot be written.
+    """
+    paths, told = save_triggers(result, folder / TRIGGERS), result.to_record()
+    targets = tuple(
+        replace(
+            record,
+            file=f"{TRIGGERS}/{paths[target.label].name}",
+            pictures=_draw(inputs, target, paths[target.label], folder),
+        )
+        if target.label in paths
+        else record
+        for target, record in zip(result.targets, told.targets, strict=True)
+    )
+    names = {f"trigger_{label}": f"{TRIGGERS}/{path.name}" for label, path in paths.items()}
+    return replace(told, targets=targets), names
+
+
+def save_triggers(result: ScanResult, folder: Path, *, force: bool = False) -> dict[int, Path]:
+    """Write the trigger of each target as a file that `repair` and `poison` take.
+
+    Args:
+        result: What a scan found.
+        folder: Where to; made if it is not there.
+        force: Replace files that are already there.
+
+    Returns:
+        The files by label.
+
+    Raises:
+        UsageError: If a file exists and `force` is not given.
+        FileError: If one cannot be written.
+    """
+    found = {target.label: target.trigger for target in result.targets if target.trigger}
+    if found:
+        files.make_folder(folder)
+    paths = {}
+    for label, trigger in found.items():
+        paths[label] = folder / f"label_{label}.npz"
+        write_trigger(paths[label], **trigger.arrays, force=force)
+    return paths
+
+
+def _draw(inputs: Inputs, target: Target, file: Path, folder: Path) -> TargetPictures:
+    """Pictures of a trigger as its file has it: on grey, and on clean images."""
+    shape, clean = inputs.network.input_shape, inputs.given
+    if shape[0] not in DRAWABLE:
+        return TargetPictures()
+    (folder / PICTURES).mkdir(exist_ok=True)
+    trigger, name = read_trigger(file), f"label_{target.label}"
+    grey = trigger.stamp(np.full((1, *shape), _GREY, np.float32))
+    (alone,) = _save(picture_bytes(grey, "0..255"), f"{name}_trigger", folder)
+    if clean is None or (clean.labels == target.label).all():
+        return TargetPictures(alone)
+    others = np.flatnonzero(clean.labels != target.label)[:_SHOWN]
+    pixels = clean.scaled(RAW).take(others).images
+    stamped = trigger.stamp(pixels, range=clean.range)
+    shown = [
+        _save(picture_bytes(each, clean.range), f"{name}_{kind}", folder)
+        for kind, each in (("clean", pixels), ("stamped", stamped))
+    ]
+    return TargetPictures(alone, *shown)
+
+
+def _save(pictures: NDArray[np.uint8], name: str, folder: Path) -> tuple[str, ...]:
+    from PIL import Image
+
+    names = []
+    for place, pixels in enumerate(pictures):
+        names.append(f"{PICTURES}/{name}_{place}.png")
+        flat = pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
+        Image.fromarray(flat).save(folder / names[-1], format="PNG")
+    return tuple(names)
+
+
+def _answers(network: Network) -> bool:
+    """Whether a network's outputs are finite and depend on the image at all."""
+    random = torch.Generator().manual_seed(0)
+    images = torch.rand(8, *network.input_shape, generator=random)
+    outputs = torch.cat([network(images * high).cpu() for high in (1.0, 255.0)])
+    return bool(torch.isfinite(outputs).all()) and not bool((outputs == outputs[:1]).all())
