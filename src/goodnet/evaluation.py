@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import torch
 
 from goodnet.guard.form import reject_class_of
 from goodnet.imagesets import Block, ImageSet
@@ -12,7 +13,7 @@ from goodnet.network import Network, map_blocks
 from goodnet.stats import proportion
 from goodnet.types import Evaluation, Integers, SetResult
 
-__all__ = ["agree", "answer", "evaluate", "evaluated", "score"]
+__all__ = ["agree", "answer", "answer_inside", "evaluate", "evaluated", "score"]
 
 
 def answer(network: Network, images: ImageSet) -> Integers:
@@ -23,6 +24,23 @@ def answer(network: Network, images: ImageSet) -> Integers:
 
     blocks = images.blocks(network.block_size)
     return np.concatenate(list(map_blocks(run, blocks, network.device)))
+
+
+def answer_inside(network: Network, layer: str, images: ImageSet) -> tuple[Integers, Integers]:
+    """The classes by the value of a layer and by the network's output, shape (images,) each.
+
+    Both come from one pass, as those of B' and of the G that holds it.
+    """
+    cut = network.cut(layer)
+
+    def run(block: Block) -> tuple[Integers, Integers]:
+        parts = [(x[0].argmax(1), cut.predict(x)) for x in cut.crossing(block.images)]
+        inner, outer = (torch.cat(found).cpu().numpy() for found in zip(*parts, strict=True))
+        return inner, outer
+
+    blocks = images.blocks(network.block_size)
+    inner, outer = zip(*map_blocks(run, blocks, network.device), strict=True)
+    return np.concatenate(inner), np.concatenate(outer)
 
 
 def agree(original: Integers, repaired: Integers, *, num_classes: int) -> Integers:

@@ -15,7 +15,7 @@ from goodnet.formats.shapes import layer_shapes
 from goodnet.formats.spec import Array, Layer, NetworkSpec
 from goodnet.guard.merge import merge
 
-__all__ = ["REFUSAL", "guard_spec", "reject_class_of"]
+__all__ = ["REFUSAL", "guard_spec", "reject_class_of", "repaired_output"]
 
 # Just below zero: smaller in size than any gap between two different outputs of a network.
 REFUSAL = -1e-30
@@ -70,6 +70,12 @@ def reject_class_of(spec: NetworkSpec) -> int | None:
     if weights["weight"].any() or not np.array_equal(weights["bias"], [np.float32(REFUSAL)]):
         return None
     return layer_shapes(spec)[agreement.name][-1]
+
+
+def repaired_output(goodnet: NetworkSpec) -> str:
+    """The layer of a GoodNet whose value are the outputs of B'."""
+    agreement = goodnet[goodnet[goodnet.output].inputs[0]]
+    return goodnet[agreement.inputs[1]].inputs[0]
 
 
 class _Names:

@@ -8,10 +8,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from goodnet.errors import InvalidInput
-from goodnet.evaluation import answer, evaluated
-from goodnet.formats import load_network
+from goodnet.evaluation import answer, answer_inside, evaluated
+from goodnet.formats import load_network, read_spec
 from goodnet.formats.save import file_suffix, save_spec
-from goodnet.guard.form import guard_spec
+from goodnet.guard.form import guard_spec, repaired_output
 from goodnet.runs.inputs import to_device
 from goodnet.types import Evaluation, Integers
 
@@ -92,12 +92,12 @@ class Suspect:
         return evaluation(self.inputs, self.predictions, "B")
 
     def write(
-        self, repaired: NetworkSpec, folder: Path, *, model: str, goodnet: str = "goodnet"
+        self, cured: NetworkSpec, folder: Path, *, model: str, goodnet: str = "goodnet"
     ) -> tuple[dict[str, str], PairPredictions]:
         """Write B' and G, open them again, and measure what was written.
 
         Args:
-            repaired: B'.
+            cured: B'.
             folder: Where to.
             model: Name of the file of B', without its suffix.
             goodnet: Name of the file of G, without its suffix.
@@ -114,12 +114,12 @@ class Suspect:
         if spec.file is None:
             raise InvalidInput("expected a network that was read from a file, got one made here")
         names = {"model": f"{model}{file_suffix(spec.file)}", "goodnet": f"{goodnet}.keras"}
-        save_spec(repaired, folder / names["model"])
-        after = load_network(folder / names["model"], architecture=options.architecture)
-        save_spec(guard_spec(spec, after.spec), folder / names["goodnet"])
-        both = (after, load_network(folder / names["goodnet"]))
-        found = [predictions_of(to_device(x, options.device), self.inputs) for x in both]
-        return names, PairPredictions(self.inputs, self.predictions, *found)
+        save_spec(cured, folder / names["model"])
+        written = read_spec(folder / names["model"], architecture=options.architecture)
+        save_spec(guard_spec(spec, written), folder / names["goodnet"])
+        good = to_device(load_network(folder / names["goodnet"]), options.device)
+        repaired, guarded = _both(good, self.inputs)
+        return names, PairPredictions(self.inputs, self.predictions, repaired, guarded)
 
 
 def predictions_of(network: Network, inputs: Inputs) -> Predictions:
@@ -127,6 +127,17 @@ def predictions_of(network: Network, inputs: Inputs) -> Predictions:
     sets = inputs.backdoor.items()
     return Predictions(
         answer(network, inputs.judged), {name: answer(network, images) for name, images in sets}
+    )
+
+
+def _both(goodnet: Network, inputs: Inputs) -> tuple[Predictions, Predictions]:
+    """What B' and G answer, from the file of G, which holds B' as its own file has it."""
+    layer = repaired_output(goodnet.spec)
+    repaired, guarded = answer_inside(goodnet, layer, inputs.judged)
+    sets = {key: answer_inside(goodnet, layer, x) for key, x in inputs.backdoor.items()}
+    return (
+        Predictions(repaired, {key: found[0] for key, found in sets.items()}),
+        Predictions(guarded, {key: found[1] for key, found in sets.items()}),
     )
 
 
