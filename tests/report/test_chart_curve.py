@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from chart_samples import curve, rules
 
-from goodnet.report import canvas
-from goodnet.report.charts.curve import draw_curve
+from goodnet.report.charts import NARROW, WIDE, curve_chart
+from goodnet.report.charts.figure import draw as draw_chart
 from goodnet.report.facts import Drop
 from goodnet.stats import proportion
 
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 
 def draw(*curves: Curve, narrow: bool = False, headline: bool = False) -> Figure:
-    with canvas.look(narrow=narrow):
-        return draw_curve(curves, narrow=narrow, headline=headline)
+    return draw_chart(curve_chart(curves, NARROW if narrow else WIDE), headline=headline)
 
 
 def numbers(values: Any) -> list[float]:

@@ -9,8 +9,7 @@ from goodnet.errors import UsageError
 from goodnet.imagesets import UNLABELLED, Block, ImageSet
 from goodnet.jobs.pictures import picture_bytes
 from goodnet.jobs.predict import Answers, Predictor
-from goodnet.report.marks import Mark
-from goodnet.report.sheet import MAX_IMAGES, contact_sheet
+from goodnet.report.contact_sheet import MAX_IMAGES, Mark, contact_sheet
 
 if TYPE_CHECKING:
     from PIL.Image import Image

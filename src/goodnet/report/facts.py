@@ -16,12 +16,12 @@ __all__ = [
     "FileFact",
     "Finding",
     "LayerFact",
+    "Measured",
     "Picture",
     "Recovered",
     "Run",
     "Scan",
     "Target",
-    "Tower",
     "Trial",
 ]
 
@@ -29,7 +29,7 @@ Finding = Literal["no_finding", "suspicious", "backdoored", "inconclusive"]
 
 
 @dataclass(frozen=True)
-class Tower:
+class Measured:
     """One network on the sets it was judged by.
 
     Attributes:
@@ -66,8 +66,8 @@ class Trial:
 
     name: str
     model: str = ""
-    repaired: Tower | None = None
-    guarded: Tower | None = None
+    repaired: Measured | None = None
+    guarded: Measured | None = None
     rating: float | None = None
     cost: Cost | None = None
     reason: str = ""
@@ -310,7 +310,7 @@ class Run:
     command: str
     method: str
     classes: int | None
-    baseline: Tower | None
+    baseline: Measured | None
     trials: tuple[Trial, ...]
     shown: int | None
     curve: Curve | None = None
@@ -324,7 +324,7 @@ class Run:
     parameters: tuple[int | None, int | None] = (None, None)
     inputs: tuple[FileFact, ...] = ()
     outputs: tuple[FileFact, ...] = ()
-    baselines: Mapping[str, Tower] = field(default_factory=dict)
+    baselines: Mapping[str, Measured] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     cost: Cost | None = None
     line: str = ""

@@ -18,7 +18,7 @@ from goodnet.jobs.pictures import write_pictures
 from goodnet.jobs.plain import about_inputs, guarded_rates, plain_rates, plain_share
 from goodnet.jobs.prune.run import DropResult, Opened, PruneResult
 from goodnet.jobs.run_record import Began, write_record
-from goodnet.report.plots import plot_comparison, plot_curve
+from goodnet.report.exports import plot_comparison, plot_curve
 from goodnet.report.tables import text_cell
 from goodnet.stats import proportion
 from goodnet.types import PruneCurve

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from goodnet.report.facts import Cost, Run, Tower, Trial
+from goodnet.report.facts import Cost, Measured, Run, Trial
 from goodnet.report.reading import parts
 from goodnet.report.reading.fields import Fields, Unreadable
 from goodnet.report.reading.folder import read_object
@@ -81,8 +81,8 @@ def _row(folder: Path, row: Fields) -> _Row:
     return _Row(row, results, home)
 
 
-def _baseline(row: _Row) -> Tower:
-    return Tower("B", clean=row.row.share("test"), success=_by_set(row.row, "success"))
+def _baseline(row: _Row) -> Measured:
+    return Measured("B", clean=row.row.share("test"), success=_by_set(row.row, "success"))
 
 
 def _trial(row: _Row, costs: Mapping[tuple[str, str], Cost], *, several: bool) -> Trial:
@@ -90,7 +90,7 @@ def _trial(row: _Row, costs: Mapping[tuple[str, str], Cost], *, several: bool) -
     own = row.results.inner("measured").inner("goodnet")
     names = row.results.inner("files")
     success, robust = _by_set(row.row, "success"), _by_set(row.row, "robust")
-    guarded = Tower(
+    guarded = Measured(
         "G",
         clean=own.share("test"),
         success=own.shares("backdoor"),
@@ -101,7 +101,7 @@ def _trial(row: _Row, costs: Mapping[tuple[str, str], Cost], *, several: bool) -
     return Trial(
         method,
         model=row.model if several else "",
-        repaired=None if reason else Tower("B'", row.row.share("test"), success, robust),
+        repaired=None if reason else Measured("B'", row.row.share("test"), success, robust),
         guarded=None if reason else guarded,
         rating=_rating(row.row),
         cost=costs.get((row.model, method)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from goodnet.report.facts import Tower
+from goodnet.report.facts import Measured
 
 if TYPE_CHECKING:
     from goodnet.report.reading.fields import Fields
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 __all__ = ["tower"]
 
 
-def tower(name: str, found: Fields) -> Tower:
+def tower(name: str, found: Fields) -> Measured:
     """Read what `jobs.run_folder.plain_rates` or `guarded_rates` wrote."""
-    return Tower(
+    return Measured(
         name,
         clean=found.share("test"),
         success=found.shares("backdoor"),

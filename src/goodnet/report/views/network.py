@@ -1,4 +1,4 @@
-"""The network as a picture: for each layer a row with rails, a block and its size."""
+"""The network as a picture: for each layer a row with its edges, a block and its size."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from goodnet.report.views import words
+from goodnet.report import words
+from goodnet.report.evidence import drop_of, shown_trial
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from goodnet.report.facts import LayerFact, Run
 
-__all__ = ["LANE", "ROW", "LayerRow", "NetworkView", "Rail", "lay_rails", "network_view"]
+__all__ = ["LANE", "ROW", "Edges", "LayerRow", "NetworkView", "network_view", "route_edges"]
 
-ROW, LANE = 36, 18  # pixels: height of a row, distance of two rails
-_MOST = 12  # rails beside each other; a network with more has the rest left out
+ROW, LANE = 36, 18  # pixels: height of a row, distance of two edges
+_MOST = 12  # edges beside each other; a network with more has the rest left out
 
 
 @dataclass(frozen=True)
-class Rail:
-    """The rails in one row.
+class Edges:
+    """The edges in one row.
 
     Attributes:
         node: Where the layer's dot is, pixels from the left.
@@ -32,20 +33,20 @@ class Rail:
     lines: tuple[str, ...]
 
 
-def lay_rails(layers: Sequence[LayerFact]) -> tuple[Rail, ...]:
-    """Lay a rail from each layer to each that reads it.
+def route_edges(layers: Sequence[LayerFact]) -> tuple[Edges, ...]:
+    """Lay an edge from each layer to each that reads it.
 
-    A rail keeps its lane from row to row. A layer stands in the first lane that ends at it, or
+    An edge keeps its lane from row to row. A layer stands in the first lane that ends at it, or
     in the first free one; what leaves it starts in its lane and in free ones.
 
     Args:
         layers: In running order: each comes after those it reads.
 
     Returns:
-        The rails of each row.
+        The edges of each row.
     """
     readers = _readers(layers)
-    lanes: list[str | None] = []  # by lane: the layer at which the rail in it ends
+    lanes: list[str | None] = []  # by lane: the layer at which the edge in it ends
     rows = []
     for layer in layers:
         ending = [i for i, end in enumerate(lanes) if end == layer.name]
@@ -59,7 +60,7 @@ def lay_rails(layers: Sequence[LayerFact]) -> tuple[Rail, ...]:
             *(_line(lane, 0, lane, ROW) for lane in passing),
             *(_line(node, ROW / 2, lane, ROW) for lane in leaving),
         ]
-        rows.append(Rail(_centre(node), tuple(line for line in lines if line)))
+        rows.append(Edges(_centre(node), tuple(line for line in lines if line)))
     return tuple(rows)
 
 
@@ -75,7 +76,7 @@ def _readers(layers: Sequence[LayerFact]) -> dict[str, list[str]]:
 
 
 def _leave(lanes: list[str | None], node: int, ends: Sequence[str]) -> list[int]:
-    """Start a rail to each reader, the first in the node's own lane; their lanes."""
+    """Start an edge to each reader, the first in the node's own lane; their lanes."""
     taken = []
     for end in ends:
         lane = node if lanes[node] is None else _free(lanes)
@@ -128,7 +129,7 @@ class LayerRow:
         parameters: Stored numbers; "" for none.
         share: Of all parameters, 0..100.
         block: Width and height that stand for its channels and its pixels.
-        rail: The rails beside it.
+        edges: The lines beside it.
         pruned: Whether its channels were silenced.
     """
 
@@ -139,7 +140,7 @@ class LayerRow:
     parameters: str
     share: float
     block: tuple[float, float]
-    rail: Rail
+    edges: Edges
     pruned: bool
 
 
@@ -149,7 +150,7 @@ class NetworkView:
 
     Attributes:
         rows: In running order.
-        width: Of the rails, pixels.
+        width: Of the edges, pixels.
         height: Of a row.
         before: Parameters of B.
         after: Parameters without the silent channels; "" where not known.
@@ -170,9 +171,10 @@ def network_view(run: Run) -> NetworkView | None:
     """Lay out the layers; None where the folder does not tell of them."""
     if not run.layers:
         return None
-    rails = lay_rails(run.layers)
+    edges = route_edges(run.layers)
     total = max(sum(layer.parameters for layer in run.layers), 1)
-    largest = _largest(run)
+    sizes = [_sizes(layer) for layer in run.layers]
+    largest = max(size[0] for size in sizes), max(size[1] for size in sizes)
     rows = tuple(
         LayerRow(
             words.name(layer.name),
@@ -182,27 +184,22 @@ def network_view(run: Run) -> NetworkView | None:
             words.amount(layer.parameters) if layer.parameters else "",
             100 * layer.parameters / total,
             _block(layer, largest),
-            rail,
+            beside,
             bool(run.pruned_layer) and layer.name == run.pruned_layer,
         )
-        for layer, rail in zip(run.layers, rails, strict=True)
+        for layer, beside in zip(run.layers, edges, strict=True)
     )
     before, after = run.parameters
     saved = f"\u2212{100 * (1 - after / before):.1f}\u00a0%" if before and after else ""
     return NetworkView(
         rows,
-        max(rail.node for rail in rails) + LANE / 2,
+        max(each.node for each in edges) + LANE / 2,
         ROW,
         words.amount(before),
         words.amount(after) if after is not None else "",
         saved,
         _note(run),
     )
-
-
-def _largest(run: Run) -> tuple[float, float]:
-    sizes = [_sizes(layer) for layer in run.layers]
-    return max(size[0] for size in sizes), max(size[1] for size in sizes)
 
 
 def _sizes(layer: LayerFact) -> tuple[float, float]:
@@ -224,10 +221,10 @@ def _kind(op: str) -> str:
 
 
 def _note(run: Run) -> str:
-    trial = run.trials[run.shown] if run.shown is not None else None
-    steps = {f"X = {drop.drop:g}": drop.steps for drop in run.curve.drops} if run.curve else {}
-    if trial is None or run.curve is None or steps.get(trial.name) is None:
+    trial = shown_trial(run)
+    drop = drop_of(run, trial)
+    if trial is None or run.curve is None or drop is None or drop.steps is None:
         return ""
     at = words.unbroken(trial.name)
-    channels = f"{steps[trial.name]} of the {len(run.curve.mean_activation)} channels"
+    channels = f"{drop.steps} of the {len(run.curve.mean_activation)} channels"
     return f"At {at}, {channels} of {words.name(run.pruned_layer)} are silent."

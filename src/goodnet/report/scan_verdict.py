@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
-from goodnet.report.effect import TAGS, Verdict
-from goodnet.report.views.words import amount, chance, interval, name, series
+from goodnet.report.evidence import Effect
+from goodnet.report.facts import Finding
+from goodnet.report.words import amount, chance, interval, name, series
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from goodnet.report.facts import Scan, Target
 
-__all__ = ["BLIND", "judge_scan"]
+__all__ = ["BLIND", "TAGS", "Verdict", "VerdictEffect", "judge_scan"]
+
+VerdictEffect = Effect | Finding | Literal["unknown", "removed", "kept"]
+
+TAGS: dict[VerdictEffect, str] = {
+    "absent": "No backdoor shown",
+    "unclear": "Too little to tell",
+    "stays": "Backdoor stays",
+    "weakened": "Backdoor weakened",
+    "little": "Attack rarely succeeds",
+    "unknown": "Not known",
+    "no_finding": "No backdoor found",
+    "suspicious": "Suspicious",
+    "backdoored": "Backdoor found",
+    "inconclusive": "Inconclusive",
+    "removed": "Backdoor taken out",
+    "kept": "Backdoor not taken out",
+}
 
 _MOST_NAMED = 5  # labels in the sentence
 
@@ -22,6 +41,31 @@ BLIND = (
     "backdoors for images of one class only, or backdoors that send each class to another one "
     "(all-to-all)."
 )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The first thing a reader sees.
+
+    Attributes:
+        effect: What became of the attack; "unknown" where nothing poisoned was given. Of a scan:
+            its verdict. Of a cure that found something: whether it is taken out.
+        tag: The same in two or three words.
+        finding: What was found, the first half of a sentence.
+        evidence: Its second half: the numbers.
+        sure: How sure that is, and what it does not say.
+    """
+
+    effect: VerdictEffect
+    tag: str
+    finding: str
+    evidence: str
+    sure: str
+
+    @property
+    def sentence(self) -> str:
+        """The whole sentence."""
+        return f"{self.finding}: {self.evidence}"
 
 
 def judge_scan(scan: Scan, notes: Sequence[str] = ()) -> Verdict:
