@@ -31,7 +31,7 @@ def legend(figure: Figure) -> list[str]:
     return [text.get_text() for text in figure.legends[0].get_texts()]
 
 
-def flags(figure: Figure) -> list[str]:
+def drop_labels(figure: Figure) -> list[str]:
     return [text.get_text() for text in figure.texts if text.get_text().startswith("X =")]
 
 
@@ -89,14 +89,14 @@ def test_two_curves_of_one_order_are_told_apart_by_their_layer() -> None:
 def test_drops_are_marked_and_those_that_coincide_share_a_label() -> None:
     drops = (Drop(2, 2), Drop(30, 3), Drop(4, 2), Drop(90, None))
     figure = draw(curve(drops=drops), headline=True)
-    assert flags(figure) == ["X = 2, 4: 2 channels", "X = 30: 3 channels"]
+    assert drop_labels(figure) == ["X = 2, 4: 2 channels", "X = 30: 3 channels"]
     assert marks(figure) == [50, 75]
     assert any(text.get_text().endswith("never reached: X = 90") for text in figure.texts)
 
 
 def test_on_a_phone_labels_are_short() -> None:
     figure = draw(curve(), curve(order="descending", drops=(Drop(2, 1),)), narrow=True)
-    assert flags(figure) == ["X = 10", "X = 30"]
+    assert drop_labels(figure) == ["X = 10", "X = 30"]
     assert legend(figure)[-1] == "2 dead channels"
 
 

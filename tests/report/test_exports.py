@@ -134,11 +134,11 @@ def result(correct: int, refused: int | None = None) -> SetResult:
 
 
 ORIGINAL = Evaluation("B", result(10), {"sunglasses": result(9)})
-GUARDED = Evaluation("G", result(7, 1), {"sunglasses": result(3, 5)})
+BOTH = Evaluation("G", result(7, 1), {"sunglasses": result(3, 5)})
 
 
 def test_evaluations_become_bars(figures: list[Figure], tmp_path: Path) -> None:
-    groups = {"X = 2": [ORIGINAL, GUARDED], "X = 4": [Evaluation("B", None)]}
+    groups = {"X = 2": [ORIGINAL, BOTH], "X = 4": [Evaluation("B", None)]}
     plot_comparison(groups, tmp_path / "comparison.png")
     clean, fooled = figures[-1].axes
     assert [text.get_text() for text in clean.texts] == ["100.0", "70.0", "10.0", "no result"]
@@ -155,7 +155,7 @@ def test_a_drawing_stands_beside_the_picture_of_no_networks(tmp_path: Path) -> N
 
 def test_the_same_groups_give_the_same_bytes(tmp_path: Path) -> None:
     for name in ("one", "two"):
-        plot_comparison({"X = 2": [ORIGINAL, GUARDED]}, tmp_path / f"{name}.png")
+        plot_comparison({"X = 2": [ORIGINAL, BOTH]}, tmp_path / f"{name}.png")
     for suffix in (".png", ".svg"):
         one, two = (tmp_path / f"{name}{suffix}" for name in ("one", "two"))
         assert one.read_bytes() == two.read_bytes()

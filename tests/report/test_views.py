@@ -13,7 +13,7 @@ from goodnet.report.charts import is_spread
 from goodnet.report.facts import FileFact, Run, Scan
 from goodnet.report.read import read_run
 from goodnet.report.views.curve import NEVER, largest_drop, readout, step_data
-from goodnet.report.views.network import network_view
+from goodnet.report.views.network import layer_rows, size_text
 from goodnet.report.views.pictures import picture_groups, target_view
 from goodnet.report.views.run import run_view
 from goodnet.report.views.tables import (
@@ -152,17 +152,15 @@ def test_steps_and_epochs_are_tables_too(tmp_path: Path, run: Run) -> None:
 
 
 def test_the_network_marks_what_was_pruned(run: Run) -> None:
-    view = network_view(run)
-    assert view is not None
-    assert [row.name for row in view.rows if row.pruned] == ["conv"]
-    assert (view.before, view.after, view.saved) == (
-        "2\u202f093",
-        "1\u202f793",
-        "\u221214.3\u00a0%",
+    rows = layer_rows(run)
+    assert [row.layer.name for row in rows if row.pruned] == ["conv"]
+    assert size_text(run) == (
+        "2\u202f093 parameters; 1\u202f793 with the silent channels removed "
+        "(\u221214.3\u00a0%). At X\u00a0=\u00a010, 3 of the 4 channels of conv are silent."
     )
-    assert view.note == "At X\u00a0=\u00a010, 3 of the 4 channels of conv are silent."
-    assert view.rows[1].shape == "4 \u00d7 6 \u00d7 5"
-    assert network_view(replace(run, layers=())) is None
+    assert size_text(replace(run, parameters=(7, None), trials=(), shown=None)) == "7 parameters."
+    assert rows[1].shape == "4 \u00d7 6 \u00d7 5"
+    assert layer_rows(replace(run, layers=())) == ()
 
 
 def test_pictures_come_in_groups_and_none_twice(run: Run) -> None:

@@ -22,17 +22,6 @@ if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
     from PIL.ImageFont import ImageFont as BitmapFont
 
-__all__ = [
-    "GAP",
-    "MARGIN",
-    "MAX_IMAGES",
-    "SIDE",
-    "Grid",
-    "columns_for",
-    "contact_sheet",
-    "picture_size",
-]
-
 Mark = Literal["right", "wrong", "target", "refused"]
 
 WORDS: dict[Mark, str] = {

@@ -11,20 +11,6 @@ if TYPE_CHECKING:
     from goodnet.report.facts import Drop, Measured, Run, Trial
     from goodnet.types import Proportion
 
-__all__ = [
-    "Attack",
-    "Effect",
-    "KeyFigure",
-    "baseline_of",
-    "clean_shares",
-    "drop_of",
-    "effect",
-    "key_figures",
-    "shown_trial",
-    "targets",
-    "worst_attack",
-]
-
 Effect = Literal["absent", "unclear", "stays", "weakened", "little"]
 
 _LITTLE, _MOST = 0.1, 0.5
@@ -93,6 +79,11 @@ def shown_trial(run: Run) -> Trial | None:
 def baseline_of(run: Run, trial: Trial) -> Measured | None:
     """B, of which the trial is."""
     return run.baseline or run.baselines.get(trial.model)
+
+
+def networks_of(run: Run, trial: Trial) -> list[Measured]:
+    """B where there is one, B' and G, as far as they could be made."""
+    return [one for one in (baseline_of(run, trial), trial.repaired, trial.guarded) if one]
 
 
 def drop_of(run: Run, trial: Trial | None) -> Drop | None:

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from goodnet.report.facts import Run
     from goodnet.types import Evaluation, Integers, Proportion, PruneCurve
 
-__all__ = ["export_charts", "plot_comparison", "plot_curve"]
-
 
 def export_charts(run: Run, folder: Path) -> list[Path]:
     """Write the charts a run has something for.

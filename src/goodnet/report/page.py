@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from goodnet.report import words
 from goodnet.report.charts import both_widths, comparison_chart
-from goodnet.report.evidence import baseline_of, shown_trial
+from goodnet.report.evidence import networks_of, shown_trial
 from goodnet.report.views.run import RunView, run_view
 from goodnet.report.views.tables import overview_table
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
     from goodnet.report.facts import Measured, Run
-
-__all__ = ["render"]
 
 _ORDERS = {"ascending", "descending"}
 
@@ -51,9 +49,7 @@ def render(runs: Sequence[Run], *, folders: Sequence[str | None] | None = None) 
         "repairs": any(run.trials for run in runs),
         "title": f"{len(views)} runs side by side" if several else views[0].title,
         "overview": overview_table(runs) if several else None,
-        "chart": both_widths(lambda width: comparison_chart(groups, width), "all-comparison")
-        if groups
-        else None,
+        "chart": groups and both_widths(lambda w: comparison_chart(groups, w), "all-comparison"),
         "style": style,
         "script": script,
         "style_hash": _hash(style),
@@ -79,14 +75,12 @@ def _views(runs: Sequence[Run], folders: Sequence[str | None]) -> list[RunView]:
 
 def _first_numbers(runs: Sequence[Run]) -> dict[str, list[Measured]]:
     """B, B' and G that the first numbers of each run are of."""
-    found: dict[str, list[Measured]] = {}
-    for number, run in enumerate(runs, start=1):
-        trial = shown_trial(run)
-        if trial and trial.repaired and trial.guarded:
-            before = baseline_of(run, trial)
-            made = [one for one in (before, trial.repaired, trial.guarded) if one]
-            found[f"{number} {run.name}"] = made
-    return found
+    trials = ((f"{n} {run.name}", run, shown_trial(run)) for n, run in enumerate(runs, start=1))
+    return {
+        name: networks_of(run, trial)
+        for name, run, trial in trials
+        if trial and trial.repaired and trial.guarded
+    }
 
 
 def _pairs(runs: Sequence[Run]) -> dict[int, int]:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from goodnet.report.facts import Run, Target, Trial
 
-__all__ = ["text_cell", "trials_csv", "trials_latex"]
-
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _SPECIAL = str.maketrans(
     {

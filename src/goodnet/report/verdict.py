@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from goodnet.report.facts import Left, Measured, Run, Scan, Trial
     from goodnet.report.scan_verdict import VerdictEffect
 
-__all__ = ["Verdict", "judge"]
-
 _CAVEAT = (
     "Best is by the defence effectiveness rating (DER) on the images given, chosen after seeing "
     "them: on new images expect a little less. Triggers other than those given were not looked for."

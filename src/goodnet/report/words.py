@@ -11,26 +11,6 @@ if TYPE_CHECKING:
 
     from goodnet.types import Proportion
 
-__all__ = [
-    "ASCII",
-    "amount",
-    "chance",
-    "interval",
-    "memory",
-    "name",
-    "network",
-    "p_value",
-    "percent",
-    "points",
-    "printable",
-    "rate",
-    "rating",
-    "series",
-    "time",
-    "unbroken",
-    "widest",
-]
-
 ASCII = range(0x20, 0x7F)
 
 _EVERYTHING = range(0x110000)

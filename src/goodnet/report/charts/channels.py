@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
     Rows = list[tuple[str, NDArray[np.float64]]]
 
-__all__ = ["channels_chart"]
-
 _BETWEEN = 52.0  # from the bars to the heat map
 _LABEL, _STRIP, _GAP, _KEY = 18.0, 16.0, 8.0, 96.0
 _MOST_LINES = 3  # of poisoned sets over the bars; with more, only the heat map shows them

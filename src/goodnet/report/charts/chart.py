@@ -18,33 +18,6 @@ if TYPE_CHECKING:
 
     from goodnet.types import Proportion
 
-__all__ = [
-    "CLEAN",
-    "FONT",
-    "HUES",
-    "INK",
-    "LINE",
-    "MUTED",
-    "NARROW",
-    "NEUTRAL",
-    "PAPER",
-    "ROLES",
-    "SHADE",
-    "SMALL",
-    "WIDE",
-    "Axis",
-    "Boxes",
-    "Caption",
-    "Chart",
-    "Dots",
-    "Line",
-    "Mark",
-    "Note",
-    "Panel",
-    "Width",
-    "in_percent",
-    "name",
-]
 
 # Okabe and Ito's colours, told apart by colour-blind readers too, and two quiet ones.
 CLEAN = "#0072B2"

@@ -24,14 +24,13 @@ from goodnet.report.charts.chart import (
     name,
 )
 from goodnet.report.charts.figure import widest
+from goodnet.report.evidence import networks_of
 from goodnet.report.facts import Measured
 
 if TYPE_CHECKING:
     from goodnet.report.charts.chart import Mark
     from goodnet.report.facts import Run
     from goodnet.types import Proportion
-
-__all__ = ["comparison_chart", "groups_of"]
 
 Groups = Mapping[str, Sequence[Measured]]
 
@@ -114,13 +113,11 @@ class _Rows(NamedTuple):
 
 def groups_of(run: Run) -> dict[str, list[Measured]]:
     """The networks of a run by trial: B where there is one, B' and G; without what failed."""
-    groups = {}
-    for trial in run.trials:
-        if trial.repaired or trial.guarded:
-            before = run.baseline or run.baselines.get(trial.model)
-            made = [one for one in (before, trial.repaired, trial.guarded) if one]
-            groups[f"{trial.model}: {trial.name}" if trial.model else trial.name] = made
-    return groups
+    return {
+        f"{trial.model}: {trial.name}" if trial.model else trial.name: networks_of(run, trial)
+        for trial in run.trials
+        if trial.repaired or trial.guarded
+    }
 
 
 def comparison_chart(groups: Groups, width: Width) -> Chart:

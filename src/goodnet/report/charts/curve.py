@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from goodnet.report.facts import Curve
     from goodnet.types import Proportion
 
-__all__ = ["curve_chart", "dead_marks", "drop_texts", "order_text"]
-
 _ORDERS = {
     "ascending": "least active first",
     "descending": "most active first",

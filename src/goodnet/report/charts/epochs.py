@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from goodnet.report.charts.chart import Mark
     from goodnet.report.facts import Epoch
 
-__all__ = ["epochs_chart"]
-
 _LOSS, _BETWEEN = 110.0, 24.0
 _MOST_DOTS = 60
 

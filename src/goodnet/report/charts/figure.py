@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
     from goodnet.report.charts.chart import Axis, Caption, Chart, Mark, Panel, Width
 
-__all__ = ["UNITS", "Place", "draw", "look", "place_labels", "save", "save_png", "widest"]
-
 UNITS = 72  # pixels of a chart in one of Matplotlib's inches: a point is a pixel
 
 _DPI = 144

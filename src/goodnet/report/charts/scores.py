@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from goodnet.report.charts.chart import Mark
     from goodnet.report.facts import Scan
 
-__all__ = ["is_spread", "scores_chart"]
-
 _GAP, _STRIP, _TICK = 10.0, 26.0, 1.2
 _DESCRIBED = 20  # labels that a screen reader hears of
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from goodnet.report.charts.chart import Chart, Width
 
-__all__ = ["both_widths", "simplify", "to_svg"]
-
 _HREF = "{http://www.w3.org/1999/xlink}href"
 _VARIABLES = {colour.lower(): f"var(--{role})" for role, colour in ROLES.items()}
 _USELESS = {"metadata", "style"}

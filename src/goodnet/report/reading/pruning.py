@@ -10,8 +10,8 @@ from goodnet.report.facts import Curve, Drop, Run, Trial
 from goodnet.report.reading import parts
 from goodnet.report.reading.fields import Unreadable
 from goodnet.report.reading.folder import MIB, read_bytes
+from goodnet.report.reading.measured import measured
 from goodnet.report.reading.pictures import read_pictures
-from goodnet.report.reading.towers import tower
 from goodnet.stats import proportion
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def read_pruning(folder: Path, found: Fields, name: str) -> Run:
         command="prune",
         method="prune",
         classes=found.whole("classes"),
-        baseline=tower("B", found.inner("baseline")),
+        baseline=measured("B", found.inner("baseline")),
         trials=tuple(map(_trial, drops)),
         shown=shown,
         curve=read_curve(folder, found),
@@ -145,8 +145,8 @@ def _trial(found: Fields) -> Trial:
     made = "repaired" in found and "goodnet" in found
     return Trial(
         f"X = {drop:g}",
-        repaired=tower("B'", found.inner("repaired")) if made else None,
-        guarded=tower("G", found.inner("goodnet")) if made else None,
+        repaired=measured("B'", found.inner("repaired")) if made else None,
+        guarded=measured("G", found.inner("goodnet")) if made else None,
         reason="" if made else "accuracy never falls that far",
         files={role: names.text(role) for role in names},
     )

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from goodnet.report.facts import Epoch, Left, Run, Trial
 from goodnet.report.reading import parts
 from goodnet.report.reading.fields import Unreadable
+from goodnet.report.reading.measured import measured
 from goodnet.report.reading.pictures import read_pictures
 from goodnet.report.reading.scanning import read_scan
-from goodnet.report.reading.towers import tower
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,12 +28,12 @@ def read_repairing(folder: Path, found: Fields, name: str) -> Run:
         Unreadable: If something in the folder is not as this program writes it.
         GoodnetError: If a file cannot be read.
     """
-    method, measured, names = found.text("method"), found.inner("measured"), found.inner("files")
+    method, own, names = found.text("method"), found.inner("measured"), found.inner("files")
     shared, details = parts.shared_parts(folder, found), found.inner("details")
     trial = Trial(
         method,
-        repaired=tower("B'", measured.inner("repaired")),
-        guarded=tower("G", measured.inner("goodnet")),
+        repaired=measured("B'", own.inner("repaired")),
+        guarded=measured("G", own.inner("goodnet")),
         cost=shared["cost"],
         files={role: names.text(role) for role in names},
     )
@@ -42,7 +42,7 @@ def read_repairing(folder: Path, found: Fields, name: str) -> Run:
         command=found.text("command"),
         method=method,
         classes=found.whole("classes"),
-        baseline=tower("B", measured.inner("baseline")),
+        baseline=measured("B", own.inner("baseline")),
         trials=(trial,),
         shown=0,
         epochs=_epochs(found),

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from goodnet.report.facts import Curve, Run
     from goodnet.types import Proportion
 
-__all__ = ["NEVER", "CurveView", "Readout", "curve_view", "largest_drop", "readout", "step_data"]
-
 NEVER, NOTHING, UNSAVED = "never falls so far", "\u2013", "not saved"
 
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from goodnet.report.facts import LayerFact, Run
 
-__all__ = ["LANE", "ROW", "Edges", "LayerRow", "NetworkView", "network_view", "route_edges"]
-
 ROW, LANE = 36, 18  # pixels: height of a row, distance of two edges
 _MOST = 12  # edges beside each other; a network with more has the rest left out
 
@@ -122,83 +120,42 @@ class LayerRow:
     """One layer.
 
     Attributes:
-        name: As in the file.
-        op: What it does, in words.
+        layer: What the file says of it.
         kind: "conv", "dense", "pool", "input" or "other": its colour.
-        shape: Of its value.
-        parameters: Stored numbers; "" for none.
         share: Of all parameters, 0..100.
         block: Width and height that stand for its channels and its pixels.
         edges: The lines beside it.
         pruned: Whether its channels were silenced.
     """
 
-    name: str
-    op: str
+    layer: LayerFact
     kind: str
-    shape: str
-    parameters: str
     share: float
     block: tuple[float, float]
     edges: Edges
     pruned: bool
 
-
-@dataclass(frozen=True)
-class NetworkView:
-    """All layers.
-
-    Attributes:
-        rows: In running order.
-        width: Of the edges, pixels.
-        height: Of a row.
-        before: Parameters of B.
-        after: Parameters without the silent channels; "" where not known.
-        saved: How much less that is, as text.
-        note: What was pruned, a sentence; "" for nothing.
-    """
-
-    rows: tuple[LayerRow, ...]
-    width: float
-    height: int
-    before: str
-    after: str
-    saved: str
-    note: str
+    @property
+    def shape(self) -> str:
+        """Of its value."""
+        return " \u00d7 ".join("?" if size is None else str(size) for size in self.layer.shape)
 
 
-def network_view(run: Run) -> NetworkView | None:
-    """Lay out the layers; None where the folder does not tell of them."""
-    if not run.layers:
-        return None
-    edges = route_edges(run.layers)
+def layer_rows(run: Run) -> tuple[LayerRow, ...]:
+    """The layers in running order; none where the folder does not tell of them."""
     total = max(sum(layer.parameters for layer in run.layers), 1)
     sizes = [_sizes(layer) for layer in run.layers]
-    largest = max(size[0] for size in sizes), max(size[1] for size in sizes)
-    rows = tuple(
+    wide, high = (max((size[i] for size in sizes), default=1.0) for i in (0, 1))
+    return tuple(
         LayerRow(
-            words.name(layer.name),
-            layer.op.replace("_", " "),
-            _kind(layer.op),
-            " \u00d7 ".join("?" if size is None else str(size) for size in layer.shape),
-            words.amount(layer.parameters) if layer.parameters else "",
+            layer,
+            _KINDS.get(layer.op) or ("pool" if "pool" in layer.op else "other"),
             100 * layer.parameters / total,
-            _block(layer, largest),
+            (round(max(_BLOCK[0] * w / wide, 3), 1), round(max(_BLOCK[1] * h / high, 4), 1)),
             beside,
             bool(run.pruned_layer) and layer.name == run.pruned_layer,
         )
-        for layer, beside in zip(run.layers, edges, strict=True)
-    )
-    before, after = run.parameters
-    saved = f"\u2212{100 * (1 - after / before):.1f}\u00a0%" if before and after else ""
-    return NetworkView(
-        rows,
-        max(each.node for each in edges) + LANE / 2,
-        ROW,
-        words.amount(before),
-        words.amount(after) if after is not None else "",
-        saved,
-        _note(run),
+        for layer, (w, h), beside in zip(run.layers, sizes, route_edges(run.layers), strict=True)
     )
 
 
@@ -208,23 +165,17 @@ def _sizes(layer: LayerFact) -> tuple[float, float]:
     return math.log2(channels + 1), math.sqrt(min(math.prod(pixels), 1e12))
 
 
-def _block(layer: LayerFact, largest: tuple[float, float]) -> tuple[float, float]:
-    wide, high = _sizes(layer)
-    return (
-        round(max(_BLOCK[0] * wide / largest[0], 3), 1),
-        round(max(_BLOCK[1] * high / largest[1], 4), 1),
-    )
-
-
-def _kind(op: str) -> str:
-    return _KINDS.get(op) or ("pool" if "pool" in op else "other")
-
-
-def _note(run: Run) -> str:
+def size_text(run: Run) -> str:
+    """How many parameters the network has and which of them pruning makes needless."""
+    before, after = run.parameters
+    text = f"{words.amount(before)} parameters"
+    if after is not None:
+        saved = f" (\u2212{100 * (1 - after / before):.1f}\u00a0%)" if before and after else ""
+        text += f"; {words.amount(after)} with the silent channels removed{saved}"
     trial = shown_trial(run)
     drop = drop_of(run, trial)
     if trial is None or run.curve is None or drop is None or drop.steps is None:
-        return ""
-    at = words.unbroken(trial.name)
+        return f"{text}."
     channels = f"{drop.steps} of the {len(run.curve.mean_activation)} channels"
-    return f"At {at}, {channels} of {words.name(run.pruned_layer)} are silent."
+    layer = words.name(run.pruned_layer)
+    return f"{text}. At {words.unbroken(trial.name)}, {channels} of {layer} are silent."

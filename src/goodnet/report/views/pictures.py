@@ -15,17 +15,6 @@ if TYPE_CHECKING:
     from goodnet.report.contact_sheet import Mark
     from goodnet.report.facts import Picture, Recovered, Run, Target
 
-__all__ = [
-    "Answer",
-    "Group",
-    "Image",
-    "TargetView",
-    "Tile",
-    "embed",
-    "picture_groups",
-    "target_view",
-]
-
 _SHOWN_SIDE = 96  # pixels of the page; small images are enlarged to about this
 
 

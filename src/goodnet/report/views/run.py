@@ -17,18 +17,17 @@ from goodnet.report.charts import (
 )
 from goodnet.report.evidence import KeyFigure, key_figures, shown_trial
 from goodnet.report.reading.scanning import PICTURED
-from goodnet.report.verdict import Verdict, judge
+from goodnet.report.scan_verdict import Verdict
+from goodnet.report.verdict import judge
 from goodnet.report.views import tables
 from goodnet.report.views.curve import curve_view
-from goodnet.report.views.network import network_view
+from goodnet.report.views.network import LANE, ROW, layer_rows, size_text
 from goodnet.report.views.pictures import picture_groups, target_view
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from goodnet.report.facts import Run, Scan
-
-__all__ = ["RunView", "Section", "run_view"]
 
 _DONE = {"prune": "Pruning", "compare": "Repairs compared", "scan": "Scan", "cure": "Cure"}
 
@@ -154,8 +153,9 @@ def _of_repairs(run: Run, prefix: str) -> Iterator[Section]:
             lambda width: epochs_chart(run.epochs, run.chosen, width), f"{prefix}-epochs"
         )
         yield Section("training", "Training", {"chart": chart, "table": tables.epochs_table(run)})
-    if network := network_view(run):
-        yield Section("network", "The network", {"network": network})
+    if run.layers:
+        size = {"height": ROW, "lane": LANE, "text": size_text(run)}
+        yield Section("network", "The network", {"rows": layer_rows(run), **size})
 
 
 def _of_files(run: Run, folder: str | None) -> Iterator[Section]:

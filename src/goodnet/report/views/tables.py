@@ -17,20 +17,6 @@ if TYPE_CHECKING:
     from goodnet.report.facts import Curve, FileFact, Left, Run, Scan, Target, Trial
     from goodnet.types import Proportion
 
-__all__ = [
-    "Cell",
-    "Column",
-    "Table",
-    "comparison_table",
-    "epochs_table",
-    "files_table",
-    "left_table",
-    "listed",
-    "overview_table",
-    "scores_table",
-    "steps_table",
-]
-
 _NONE = Measured("", None)
 _SHORT = {"prune": "pruning"}
 _HIGHEST = 20  # scores in the table

@@ -9,10 +9,10 @@ from goodnet.report.facts import Measured
 if TYPE_CHECKING:
     from goodnet.report.reading.fields import Fields
 
-__all__ = ["tower"]
+__all__ = ["measured"]
 
 
-def tower(name: str, found: Fields) -> Measured:
+def measured(name: str, found: Fields) -> Measured:
     """Read what `jobs.run_folder.plain_rates` or `guarded_rates` wrote."""
     return Measured(
         name,
