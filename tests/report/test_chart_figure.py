@@ -22,7 +22,7 @@ from goodnet.report.charts.figure import (
     place_labels,
     save,
     save_png,
-    widest,
+    text_width,
 )
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def test_a_drawing_holds_no_date_and_no_program(tmp_path: Path) -> None:
 def test_the_width_of_a_text_is_the_width_it_is_drawn_with() -> None:
     figure = draw(replace(EMPTY, captions=[chart.Caption("clean accuracy", 0, 0, title=True)]))
     (text,) = figure.texts
-    width = widest(["a", "clean accuracy"], WIDE, fontweight="bold")
+    width = text_width(["a", "clean accuracy"], WIDE, fontweight="bold")
     assert text.get_window_extent().width * UNITS / figure.dpi == width
 
 

@@ -22,7 +22,7 @@ from goodnet.report.charts.chart import (
     name,
 )
 from goodnet.report.charts.curve import dead_marks, drop_texts, order_text
-from goodnet.report.charts.figure import widest
+from goodnet.report.charts.figure import text_width
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -142,7 +142,7 @@ def _strip(
 def _key(most: float, top: float, width: Width) -> tuple[Panel, list[Caption]]:
     """How strong each shade is, at the right above the first strip."""
     right, label = width.left + width.room, f"{most:.3g}"
-    end = right - widest([label], width, fontsize=SMALL) - 6
+    end = right - text_width([label], width, fontsize=SMALL) - 6
     captions = [
         Caption(label, top, right, right=True),
         Caption("0", top, end - _KEY - 6, right=True),

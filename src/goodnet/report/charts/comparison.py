@@ -23,7 +23,7 @@ from goodnet.report.charts.chart import (
     Width,
     name,
 )
-from goodnet.report.charts.figure import widest
+from goodnet.report.charts.figure import text_width
 from goodnet.report.evidence import networks_of
 from goodnet.report.facts import Measured
 
@@ -135,7 +135,7 @@ def comparison_chart(groups: Groups, width: Width) -> Chart:
     sets = list(_sets(groups))
     series = _series(sets)
     names = [name(group, limit=28) for group in groups]
-    longest = widest(names, width)
+    longest = text_width(names, width)
     beside = longest <= width.pick(200.0, 84.0)
     left = 8.0 + (longest + 12 if beside else 8)
     tall = len(groups) * len(series) <= _MOST_TALL

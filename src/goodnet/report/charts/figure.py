@@ -72,8 +72,8 @@ def look(width: Width = WIDE) -> Iterator[None]:
         yield
 
 
-def widest(texts: Sequence[str], width: Width, **style: Any) -> float:
-    """How wide the widest of some lines of text is, in pixels of the chart."""
+def text_width(texts: Sequence[str], width: Width, **style: Any) -> float:
+    """How wide the text_width of some lines of text is, in pixels of the chart."""
     with look(width):
         figure = _blank()
         return max((_extent(figure, text, **style) for text in texts), default=0.0)
