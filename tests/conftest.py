@@ -46,15 +46,15 @@ def shared() -> Path:
 @pytest.fixture
 def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """The figures that are saved as pictures from here on, in their order."""
-    from goodnet.report import canvas
+    from goodnet.report.charts import figure as drawing
 
-    save, saved = canvas.save, []
+    save, saved = drawing.save_png, []
 
     def keep(figure: Figure, destination: Path) -> None:
         saved.append(figure)
         save(figure, destination)
 
-    monkeypatch.setattr(canvas, "save", keep)
+    monkeypatch.setattr(drawing, "save_png", keep)
     return saved
 
 

@@ -14,7 +14,7 @@ from goodnet.results import (
     CureResults,
     GuardedRates,
     Left,
-    Measured,
+    PairRates,
     PruneResults,
     Rates,
     RepairResults,
@@ -43,7 +43,7 @@ CURE = CureResults(
     classes=3,
     method="cure",
     details={"left": [plain(Left(1, HALF, HALF, proportion(0, 0), HALF))]},
-    measured=Measured(Rates(HALF, {"a": HALF}), Rates(), GuardedRates(detected={"a": HALF})),
+    measured=PairRates(Rates(HALF, {"a": HALF}), Rates(), GuardedRates(detected={"a": HALF})),
 )
 
 

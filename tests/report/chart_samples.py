@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.lines import Line2D
 
-from goodnet.report.facts import Curve, Drop, Tower
+from goodnet.report.facts import Curve, Drop, Measured
 from goodnet.stats import proportion
 
 if TYPE_CHECKING:
@@ -58,9 +58,9 @@ def long_curve(channels: int, sets: int) -> Curve:
     )
 
 
-B = Tower("B", proportion(10, 10), {"sunglasses": proportion(9, 10)})
-REPAIRED = Tower("B'", proportion(8, 10), {"sunglasses": proportion(4, 10)})
-GUARDED = Tower(
+B = Measured("B", proportion(10, 10), {"sunglasses": proportion(9, 10)})
+REPAIRED = Measured("B'", proportion(8, 10), {"sunglasses": proportion(4, 10)})
+GUARDED = Measured(
     "G",
     proportion(7, 10),
     {"sunglasses": proportion(3, 10)},

@@ -367,8 +367,8 @@ def cure_run(
     }
     if not poisoned:
         rates_of = told["measured"]
-        for tower in rates_of.values():
-            tower["backdoor"] = {}
+        for rates_on in rates_of.values():
+            rates_on["backdoor"] = {}
     write(folder / "cure" / "results.json", told)
     return folder / "cure"
 

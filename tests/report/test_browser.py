@@ -149,6 +149,7 @@ def test_a_touch_chooses_on_a_phone(open_page: Open) -> None:
 def test_two_orders_answer_to_one_slider(open_page: Open) -> None:
     with open_page("several") as page:
         assert page.locator(".explorer").count() == 1
+        page.locator(".run summary").first.click()
         slider(page).focus()
         page.keyboard.press("Home")
         for which in (0, 1):
@@ -267,3 +268,26 @@ def test_the_skip_link_leads_to_the_content(open_page: Open) -> None:
         assert page.locator(":focus").inner_text() == "Skip to the content"
         page.keyboard.press("Enter")
         page.wait_for_url("**#content")
+
+
+def test_several_runs_open_with_one_table_and_a_link_unfolds_a_run(open_page: Open) -> None:
+    with open_page("several", java_script_enabled=False) as page:
+        assert page.evaluate("document.documentElement.scrollHeight") < 2500
+        first = page.locator("main table").first
+        assert first.locator("caption").inner_text() == "Every run"
+        names = ["ascending", "descending", "repair", "scan"]
+        assert rows(first) == names
+        folds = page.locator("details.run")
+        assert [fold.get_attribute("open") for fold in folds.all()] == [None] * 4
+        first.get_by_role("link", name="repair").click()
+        assert [fold.get_attribute("open") for fold in folds.all()] == [None, None, "", None]
+        assert page.locator("#run3-verdict").is_visible()
+
+
+def test_several_runs_print_unfolded(open_page: Open) -> None:
+    with open_page("several") as page:
+        page.evaluate("addEventListener('beforeprint', () => document.title = folds())")
+        page.evaluate("folds = () => document.querySelectorAll('.run[open]').length.toString()")
+        page.pdf(format="A4")
+        assert page.title() == "4"
+        assert page.evaluate("folds()") == "0"

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from chart_samples import curve, long_curve, rules
 
-from goodnet.report import canvas
-from goodnet.report.charts.channels import channels_chart, draw_channels
+from goodnet.report.charts import NARROW, WIDE, channels_chart, to_svg
+from goodnet.report.charts.figure import draw as draw_chart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 
 def draw(what: Curve, *, narrow: bool = False) -> Figure:
-    with canvas.look(narrow=narrow):
-        return draw_channels(what, narrow=narrow)
+    return draw_chart(channels_chart(what, NARROW if narrow else WIDE))
 
 
 def legend(figure: Figure) -> list[str]:
@@ -118,6 +117,7 @@ def test_a_thousand_channels_lose_no_peak() -> None:
 @pytest.mark.parametrize("narrow", [False, True])
 def test_no_channels_and_no_activity_can_be_drawn(narrow: bool) -> None:
     silent = curve(mean_activation=(0.0,) * 4, poisoned_activation={}, dead=(0, 1, 2, 3))
-    assert "4 dead" in channels_chart(silent, prefix="a", narrow=narrow).svg
+    width = NARROW if narrow else WIDE
+    assert "4 dead" in to_svg(channels_chart(silent, width), "a")
     empty = curve(channels=(), mean_activation=(), poisoned_activation={}, dead=(), drops=())
-    assert "0 channels" in channels_chart(empty, prefix="a", narrow=narrow).svg
+    assert "0 channels" in to_svg(channels_chart(empty, width), "a")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from chart_samples import curve, rules
 
-from goodnet.report import canvas
-from goodnet.report.charts.curve import draw_curve
+from goodnet.report.charts import NARROW, WIDE, curve_chart
+from goodnet.report.charts.figure import draw as draw_chart
 from goodnet.report.facts import Drop
 from goodnet.stats import proportion
 
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 
 def draw(*curves: Curve, narrow: bool = False, headline: bool = False) -> Figure:
-    with canvas.look(narrow=narrow):
-        return draw_curve(curves, narrow=narrow, headline=headline)
+    return draw_chart(curve_chart(curves, NARROW if narrow else WIDE), headline=headline)
 
 
 def numbers(values: Any) -> list[float]:
@@ -32,7 +31,7 @@ def legend(figure: Figure) -> list[str]:
     return [text.get_text() for text in figure.legends[0].get_texts()]
 
 
-def flags(figure: Figure) -> list[str]:
+def drop_labels(figure: Figure) -> list[str]:
     return [text.get_text() for text in figure.texts if text.get_text().startswith("X =")]
 
 
@@ -90,14 +89,14 @@ def test_two_curves_of_one_order_are_told_apart_by_their_layer() -> None:
 def test_drops_are_marked_and_those_that_coincide_share_a_label() -> None:
     drops = (Drop(2, 2), Drop(30, 3), Drop(4, 2), Drop(90, None))
     figure = draw(curve(drops=drops), headline=True)
-    assert flags(figure) == ["X = 2, 4: 2 channels", "X = 30: 3 channels"]
+    assert drop_labels(figure) == ["X = 2, 4: 2 channels", "X = 30: 3 channels"]
     assert marks(figure) == [50, 75]
     assert any(text.get_text().endswith("never reached: X = 90") for text in figure.texts)
 
 
 def test_on_a_phone_labels_are_short() -> None:
     figure = draw(curve(), curve(order="descending", drops=(Drop(2, 1),)), narrow=True)
-    assert flags(figure) == ["X = 10", "X = 30"]
+    assert drop_labels(figure) == ["X = 10", "X = 30"]
     assert legend(figure)[-1] == "2 dead channels"
 
 

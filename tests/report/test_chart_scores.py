@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from chart_samples import rules
 
-from goodnet.report import canvas
-from goodnet.report.charts.scores import draw_scores, is_spread, scores_chart
+from goodnet.report.charts import NARROW, WIDE, is_spread, scores_chart, to_svg
+from goodnet.report.charts.figure import draw as draw_chart
 from goodnet.report.facts import Scan, Target
 
 if TYPE_CHECKING:
@@ -22,8 +22,7 @@ def scan(*scores: float | None, named: tuple[int, ...] = (), **changes: Any) -> 
 
 
 def draw(found: Scan, *, narrow: bool = False) -> Figure:
-    with canvas.look(narrow=narrow):
-        return draw_scores(found, narrow=narrow)
+    return draw_chart(scores_chart(found, NARROW if narrow else WIDE))
 
 
 def texts(figure: Figure) -> list[str]:
@@ -77,9 +76,9 @@ def test_it_is_small_and_whole_with_few_labels_and_with_many(classes: int, *, na
     values = np.random.default_rng(classes).gumbel(size=classes).tolist()
     values[1] = 30.0
     found = scan(*values, named=(1,), threshold=12.0)
-    chart = scores_chart(found, prefix="a", narrow=narrow)
-    assert len(chart.svg) < 60_000
-    assert f"{classes} labels" in chart.svg
+    svg = to_svg(scores_chart(found, NARROW if narrow else WIDE), "a")
+    assert len(svg) < 60_000
+    assert f"{classes} labels" in svg
     figure = draw(found, narrow=narrow)
     assert sum(heights(figure)) == classes
     width = figure.bbox.width
@@ -98,7 +97,7 @@ def test_many_labels_that_stand_out_are_dots_and_the_first_have_a_name() -> None
 
 @pytest.mark.parametrize("high", [1e-12, 2.0**53])
 def test_any_finite_scores_can_be_drawn(high: float) -> None:
-    assert "scores from" in scores_chart(scan(-high, 0.0, high), prefix="a").svg
+    assert "scores from" in to_svg(scores_chart(scan(-high, 0.0, high), WIDE), "a")
 
 
 def test_scores_that_are_all_the_same_show_nothing() -> None:
@@ -108,7 +107,7 @@ def test_scores_that_are_all_the_same_show_nothing() -> None:
 
 
 def test_a_reader_who_cannot_see_it_hears_what_it_shows() -> None:
-    svg = scores_chart(scan(7.0, 0.0, 1.0, named=(0,), threshold=4.0), prefix="a").svg
+    svg = to_svg(scores_chart(scan(7.0, 0.0, 1.0, named=(0,), threshold=4.0), WIDE), "a")
     assert (
         "3 labels, scores from 0 to 7, half of them below 1. The threshold is 4. "
         "Standing out: label 0 with 7."

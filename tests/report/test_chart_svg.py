@@ -3,50 +3,58 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 import pytest
 from chart_samples import GUARDED, HOSTILE, REPAIRED, B, curve, long_curve
 
-from goodnet.report import canvas
-from goodnet.report.charts import channels_chart, curve_chart, epochs_chart, towers_chart
+from goodnet.report.charts import (
+    NARROW,
+    WIDE,
+    channels_chart,
+    comparison_chart,
+    curve_chart,
+    epochs_chart,
+    to_svg,
+)
+from goodnet.report.charts.chart import ROLES
 from goodnet.report.charts.svg import simplify
-from goodnet.report.facts import Tower
+from goodnet.report.facts import Measured
 from goodnet.results import EpochResult
 from goodnet.stats import proportion
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from goodnet.report.charts import Chart
+    from goodnet.report.charts import Chart, Width
 
-    Draw = Callable[..., Chart]
+    Describe = Callable[[Width], Chart]
 
 HOSTILE_CURVE = curve(
     layer=HOSTILE,
     success={HOSTILE: curve().accuracy},
     poisoned_activation={HOSTILE: (0.0, 1.0, 2.0, -3.0)},
 )
-HOSTILE_TOWER = Tower(HOSTILE, proportion(1, 2), {HOSTILE: proportion(1, 2)})
+HOSTILE_NETWORK = Measured(HOSTILE, proportion(1, 2), {HOSTILE: proportion(1, 2)})
 EPOCHS = [EpochResult(2.0, proportion(5, 10)), EpochResult(1.0, proportion(7, 10))]
-CHARTS: dict[str, Draw] = {
-    "curve": lambda **how: curve_chart([curve()], **how),
-    "two curves": lambda **how: curve_chart([curve(), curve(order="descending")], **how),
-    "channels": lambda **how: channels_chart(curve(), **how),
-    "towers": lambda **how: towers_chart({"X = 2": [B, REPAIRED, GUARDED]}, **how),
-    "no towers": lambda **how: towers_chart({}, **how),
-    "epochs": lambda **how: epochs_chart(EPOCHS, 2, **how),
-    "hostile curve": lambda **how: curve_chart([HOSTILE_CURVE], **how),
-    "hostile channels": lambda **how: channels_chart(HOSTILE_CURVE, **how),
-    "hostile towers": lambda **how: towers_chart({HOSTILE: [HOSTILE_TOWER]}, **how),
+CHARTS: dict[str, Describe] = {
+    "curve": lambda width: curve_chart([curve()], width),
+    "two curves": lambda width: curve_chart([curve(), curve(order="descending")], width),
+    "channels": lambda width: channels_chart(curve(), width),
+    "comparison": lambda width: comparison_chart({"X = 2": [B, REPAIRED, GUARDED]}, width),
+    "no comparison": lambda width: comparison_chart({}, width),
+    "epochs": lambda width: epochs_chart(EPOCHS, 2, width),
+    "hostile curve": lambda width: curve_chart([HOSTILE_CURVE], width),
+    "hostile channels": lambda width: channels_chart(HOSTILE_CURVE, width),
+    "hostile comparison": lambda width: comparison_chart({HOSTILE: [HOSTILE_NETWORK]}, width),
 }
-every_chart = pytest.mark.parametrize("draw", CHARTS.values(), ids=CHARTS.keys())
-each_width = pytest.mark.parametrize("narrow", [False, True], ids=["wide", "narrow"])
+every_chart = pytest.mark.parametrize("describe", CHARTS.values(), ids=CHARTS.keys())
+each_width = pytest.mark.parametrize("width", [WIDE, NARROW], ids=["wide", "narrow"])
 
 
-def parts(chart: Chart) -> list[ElementTree.Element]:
-    return list(ElementTree.fromstring(chart.svg).iter())
+def parts(chart: Chart, prefix: str = "first") -> list[ElementTree.Element]:
+    return list(ElementTree.fromstring(to_svg(chart, prefix)).iter())
 
 
 def tag(part: ElementTree.Element) -> str:
@@ -55,8 +63,8 @@ def tag(part: ElementTree.Element) -> str:
 
 @every_chart
 @each_width
-def test_a_chart_is_plain(draw: Draw, narrow: bool) -> None:
-    root, *inside = parts(draw(prefix="first", narrow=narrow))
+def test_a_chart_is_plain(describe: Describe, width: Width) -> None:
+    root, *inside = parts(describe(width))
     assert [tag(part) for part in inside[:2]] == ["title", "desc"]
     assert {tag(part) for part in inside} <= {
         *("title", "desc", "defs", "g", "path", "text", "use", "rect", "clipPath", "pattern")
@@ -64,54 +72,53 @@ def test_a_chart_is_plain(draw: Draw, narrow: bool) -> None:
     for part in [root, *inside]:
         assert not {"style", "class", "font-family"} & set(part.attrib)
         assert not any(key.startswith("on") for key in part.attrib)
-    width = root.attrib["viewBox"].split()[2]
-    assert width == ("360" if narrow else "900")
+    assert root.attrib["viewBox"].split()[2] == ("360" if width.narrow else "900")
 
 
 @every_chart
-def test_all_colours_are_variables_that_a_page_knows(draw: Draw) -> None:
-    known = {"none", *(f"var(--{role})" for role in canvas.ROLES)}
+def test_all_colours_are_variables_that_a_page_knows(describe: Describe) -> None:
+    known = {"none", *(f"var(--{role})" for role in ROLES)}
     found = {
         part.attrib[key]
-        for part in parts(draw(prefix="first"))
+        for part in parts(describe(WIDE))
         for key in ("fill", "stroke")
         if key in part.attrib
     }
-    assert {colour for colour in found if not colour.startswith("url(#first-")} <= known
+    assert {colour for colour in found if not colour.startswith("url(#first-wide-")} <= known
 
 
 @every_chart
-def test_ids_begin_with_the_prefix_and_every_reference_meets_one(draw: Draw) -> None:
-    drawn = parts(draw(prefix="run-2"))
+def test_ids_begin_with_the_prefix_and_every_reference_meets_one(describe: Describe) -> None:
+    drawn = parts(describe(WIDE), "run-2")
     ids = [part.attrib["id"] for part in drawn if "id" in part.attrib]
     texts = [value for part in drawn for value in part.attrib.values()]
     links = {link for text in texts for link in re.findall(r"#([\w-]+)", text)}
     assert links <= set(ids)
     assert len(ids) == len(set(ids))
-    assert all(one.startswith("run-2-") for one in ids)
+    assert all(one.startswith("run-2-wide-") for one in ids)
     root = drawn[0]
     assert {root.attrib["aria-labelledby"], root.attrib["aria-describedby"]} <= set(ids)
 
 
 @every_chart
-def test_the_same_data_gives_the_same_chart(draw: Draw) -> None:
-    assert draw(prefix="a") == draw(prefix="a")
+def test_the_same_data_gives_the_same_chart(describe: Describe) -> None:
+    assert to_svg(describe(WIDE), "a") == to_svg(describe(WIDE), "a")
 
 
 @every_chart
 @each_width
-def test_letters_are_large_enough_to_read_and_stay_inside(draw: Draw, narrow: bool) -> None:
-    root, *inside = parts(draw(prefix="a", narrow=narrow))
-    _, _, width, height = map(float, root.attrib["viewBox"].split())
+def test_letters_are_large_enough_to_read_and_stay_inside(describe: Describe, width: Width) -> None:
+    root, *inside = parts(describe(width))
+    _, _, across, height = map(float, root.attrib["viewBox"].split())
     for text in (part for part in inside if tag(part) == "text"):
         assert float(text.attrib["font-size"].removesuffix("px")) >= 11
-        assert 0 <= float(text.attrib["x"]) <= width
+        assert 0 <= float(text.attrib["x"]) <= across
         assert 0 <= float(text.attrib["y"]) <= height
 
 
-@pytest.mark.parametrize("kind", ["hostile curve", "hostile channels", "hostile towers"])
+@pytest.mark.parametrize("kind", ["hostile curve", "hostile channels", "hostile comparison"])
 def test_names_from_outside_are_spelled_and_escaped(kind: str) -> None:
-    svg = CHARTS[kind](prefix="a").svg
+    svg = to_svg(CHARTS[kind](WIDE), "a")
     assert "<script" not in svg
     assert "\u202e" not in svg
     assert "\\u202e" in svg
@@ -129,25 +136,29 @@ def path_points(data: str) -> list[tuple[float, float]]:
     return points
 
 
+def numbers(root: ElementTree.Element, what: str) -> list[float]:
+    return [float(number) for number in root.attrib[f"data-{what}"].split()]
+
+
 @each_width
-def test_the_plot_says_where_the_data_lies(narrow: bool) -> None:
-    chart = curve_chart([curve()], prefix="a", narrow=narrow)
+def test_the_plot_says_where_the_data_lies(width: Width) -> None:
+    drawn_parts = parts(curve_chart([curve()], width))
     (line,) = (
         part
-        for part in parts(chart)
+        for part in drawn_parts
         if tag(part) == "path"
         and part.get("stroke") == "var(--series-0)"
         and part.get("stroke-width") == "2.4"
         and len(path_points(part.attrib["d"])) == 5
     )
-    left, top, width, height = chart.plot
-    (start, end), (low, high) = chart.x, chart.y
+    left, top, across, height = numbers(drawn_parts[0], "plot")
+    (start, end), (low, high) = numbers(drawn_parts[0], "x"), numbers(drawn_parts[0], "y")
     expected = [
         (
-            left + width * (across - start) / (end - start),
+            left + across * (share - start) / (end - start),
             top + height * (high - up) / (high - low),
         )
-        for across, up in zip((0, 25, 50, 75, 100), (100, 100, 90, 70, 20), strict=True)
+        for share, up in zip((0, 25, 50, 75, 100), (100, 100, 90, 70, 20), strict=True)
     ]
     drawn = path_points(line.attrib["d"])
     assert [value for point in drawn for value in point] == pytest.approx(
@@ -157,13 +168,13 @@ def test_the_plot_says_where_the_data_lies(narrow: bool) -> None:
 
 def test_a_thousand_channels_and_a_hundred_trials_make_small_charts() -> None:
     what = long_curve(1000, sets=4)
-    towers = {f"method {index}": [B, REPAIRED, GUARDED] for index in range(100)}
+    groups = {f"method {index}": [B, REPAIRED, GUARDED] for index in range(100)}
     for chart in (
-        curve_chart([what], prefix="a"),
-        channels_chart(what, prefix="a"),
-        towers_chart(towers, prefix="a"),
+        curve_chart([what], WIDE),
+        channels_chart(what, WIDE),
+        comparison_chart(groups, WIDE),
     ):
-        assert len(chart.svg) < 400_000
+        assert len(to_svg(chart, "a")) < 400_000
 
 
 def simplified(svg: str) -> str:
@@ -192,8 +203,3 @@ def simplified(svg: str) -> str:
 )
 def test_what_matplotlib_writes_is_made_plain(drawn: str, plain: str) -> None:
     assert simplified(drawn) == plain
-
-
-def test_the_axes_of_a_chart_are_plain_numbers() -> None:
-    chart: Any = curve_chart([curve()], prefix="a")
-    assert {type(value) for value in (*chart.plot, *chart.x, *chart.y)} == {float}

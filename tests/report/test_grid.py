@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goodnet.report.sheet import GAP, MARGIN, SIDE, Grid, columns_for, picture_size
+from goodnet.report.contact_sheet import GAP, MARGIN, SIDE, Grid, columns_for, picture_size
 
 grids = st.builds(
     lambda number, columns, tile, head, foot: Grid(

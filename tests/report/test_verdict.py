@@ -20,8 +20,7 @@ from made_runs import (
     target,
 )
 
-from goodnet.report.key_figures import key_figures
-from goodnet.report.measured import targets
+from goodnet.report.evidence import key_figures, targets
 from goodnet.report.read import read_run
 from goodnet.report.verdict import judge
 from goodnet.stats import proportion

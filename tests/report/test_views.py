@@ -6,18 +6,25 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from made_runs import compare_run, prune_run, repair_run, scan_run, target
+from made_runs import compare_run, cure_run, prune_run, repair_run, scan_run, target
 
+from goodnet.report import words
+from goodnet.report.charts import is_spread
 from goodnet.report.facts import FileFact, Run, Scan
 from goodnet.report.read import read_run
-from goodnet.report.views import words
-from goodnet.report.views.comparison import comparison_table, summary_table
-from goodnet.report.views.network import network_view
-from goodnet.report.views.pictures import picture_groups
-from goodnet.report.views.run import epochs_table, file_rows, steps_table
-from goodnet.report.views.scan import ScanView, scan_view, scans_table
-from goodnet.report.views.steps import NEVER, largest_drop, readout, step_data
-from goodnet.report.views.table import Table
+from goodnet.report.views.curve import NEVER, largest_drop, readout, step_data
+from goodnet.report.views.network import layer_rows, size_text
+from goodnet.report.views.pictures import picture_groups, target_view
+from goodnet.report.views.run import run_view
+from goodnet.report.views.tables import (
+    Table,
+    comparison_table,
+    epochs_table,
+    files_table,
+    overview_table,
+    scores_table,
+    steps_table,
+)
 from goodnet.stats import proportion
 
 
@@ -76,24 +83,42 @@ def test_empty_columns_are_left_out(run: Run) -> None:
     assert not {"Network", "DER", "Time", "B\u2032 robust accuracy"} & set(labels)
 
 
-def test_the_summary_has_a_row_for_each_run_and_set(tmp_path: Path, run: Run) -> None:
+def test_the_overview_has_a_row_for_each_run(tmp_path: Path, run: Run) -> None:
     others = [
         read_run(repair_run(tmp_path / "repaired")),
         read_run(compare_run(tmp_path / "compared")),
+        read_run(cure_run(tmp_path / "made")),
+        read_run(scan_run(tmp_path / "scan")),
     ]
-    table = summary_table([run, *others])
-    assert column(table, "Run") == ["run", "repaired", "compared"]
-    assert column(table, "How") == ["pruning", "fine-tune", "best of a comparison"]
-    assert column(table, "B\u2032 ASR") == ["80.0 %", "1.0 %", "2.0 %"]
+    table = overview_table([run, *others])
+    assert [column.label for column in table.columns] == [
+        *("Run", "Command", "Verdict"),
+        *("Clean accuracy", "Worst attack success", "False alarms of G"),
+    ]
+    assert column(table, "Run") == ["run", "repaired", "compared", "cure", "scan"]
+    assert [row[0].link for row in table.rows] == [f"#run{number}" for number in range(1, 6)]
+    assert column(table, "Command") == ["prune", "repair", "compare", "cure", "scan"]
+    assert [row[1].small for row in table.rows] == [
+        *("X\u00a0=\u00a010", "fine-tune", "erase", "", "goodnet")
+    ]
+    assert column(table, "Verdict") == [
+        *("Backdoor stays", "Attack rarely succeeds", "Attack rarely succeeds"),
+        *("Backdoor taken out", "Backdoor found"),
+    ]
+    assert column(table, "Worst attack success") == ["80.0 %", "1.0 %", "2.0 %", "1.0 %", ""]
+    assert column(table, "Clean accuracy") == ["84.0 %", "93.0 %", "93.0 %", "93.0 %", ""]
+    assert column(table, "False alarms of G") == ["15.0 %", "2.0 %", "2.0 %", "2.0 %", ""]
+    assert table.rows[0][3].small == "[78.2,\u00a088.8], B\u00a094.0\u00a0%"
 
 
 def test_a_run_without_networks_says_so(run: Run) -> None:
-    table = summary_table([replace(run, shown=None)])
-    assert column(table, "How") == ["no network made"]
+    (row,) = overview_table([replace(run, shown=None)]).rows
+    assert (row[1].text, row[1].small) == ("prune", "no network made")
+    assert row[2].text == "Not known"
 
 
 def test_the_script_gets_whole_counts(run: Run) -> None:
-    data = step_data([run], ())
+    data = step_data([run])
     (curve,) = data["curves"]
     assert curve["lost"] == [0, 0, 10, 20, 130]
     assert curve["total"] == 200
@@ -108,10 +133,11 @@ def test_the_script_gets_whole_counts(run: Run) -> None:
 
 def test_a_readout_says_what_a_drop_gives(run: Run) -> None:
     assert run.curve is not None
-    lines = dict(readout(run, run.curve, 10.0).lines)
+    (curve,) = step_data([run])["curves"]
+    lines = dict(readout(curve, 10.0).lines)
     assert lines["Channels silenced"] == "3 of 4"
     assert lines["Saved as"] == "model_drop_10.h5"
-    lines = dict(readout(run, run.curve, 66.0).lines)
+    lines = dict(readout(curve, 66.0).lines)
     assert lines["Channels silenced"] == NEVER
     assert largest_drop(run.curve) == 65.0
 
@@ -126,17 +152,15 @@ def test_steps_and_epochs_are_tables_too(tmp_path: Path, run: Run) -> None:
 
 
 def test_the_network_marks_what_was_pruned(run: Run) -> None:
-    view = network_view(run)
-    assert view is not None
-    assert [row.name for row in view.rows if row.pruned] == ["conv"]
-    assert (view.before, view.after, view.saved) == (
-        "2\u202f093",
-        "1\u202f793",
-        "\u221214.3\u00a0%",
+    rows = layer_rows(run)
+    assert [row.layer.name for row in rows if row.pruned] == ["conv"]
+    assert size_text(run) == (
+        "2\u202f093 parameters; 1\u202f793 with the silent channels removed "
+        "(\u221214.3\u00a0%). At X\u00a0=\u00a010, 3 of the 4 channels of conv are silent."
     )
-    assert view.note == "At X\u00a0=\u00a010, 3 of the 4 channels of conv are silent."
-    assert view.rows[1].shape == "4 \u00d7 6 \u00d7 5"
-    assert network_view(replace(run, layers=())) is None
+    assert size_text(replace(run, parameters=(7, None), trials=(), shown=None)) == "7 parameters."
+    assert rows[1].shape == "4 \u00d7 6 \u00d7 5"
+    assert layer_rows(replace(run, layers=())) == ()
 
 
 def test_pictures_come_in_groups_and_none_twice(run: Run) -> None:
@@ -165,13 +189,15 @@ def test_a_failure_that_is_a_sample_is_counted_and_not_shown_again(run: Run) -> 
     assert groups[1].note.endswith("1 of those above is one, too.")
 
 
-def view_of(scan: Scan | None) -> ScanView:
+def scan_of(folder: Path) -> Scan:
+    scan = read_run(folder).scan
     assert scan is not None
-    return scan_view(scan, "run1")
+    return scan
 
 
 def test_a_trigger_comes_with_all_that_is_known_of_it(tmp_path: Path) -> None:
-    (found,) = view_of(read_run(scan_run(tmp_path / "scan")).scan).targets
+    (target,) = scan_of(scan_run(tmp_path / "scan")).targets
+    found = target_view(target)
     assert (found.label, found.trigger is not None, len(found.samples)) == (0, True, 3)
     lines = {word: (value, more) for word, value, more in found.lines}
     assert lines["Kind of trigger"] == ("painted, 0.44 x 1", "")
@@ -187,12 +213,15 @@ def test_a_trigger_comes_with_all_that_is_known_of_it(tmp_path: Path) -> None:
 
 def test_targets_beyond_the_first_few_are_counted(tmp_path: Path) -> None:
     targets = [target(label, 40.0 - label) for label in range(11)]
-    view = view_of(read_run(scan_run(tmp_path / "s", targets=targets, scores=[0.5] * 40)).scan)
-    assert (len(view.targets), view.more) == (8, 3)
+    run = read_run(scan_run(tmp_path / "s", targets=targets, scores=[0.5] * 40))
+    triggers = run_view(run, "run1").sections[0]
+    assert triggers.part == "triggers"
+    assert len(triggers.shown["targets"]) == 8  # type: ignore[arg-type]
+    assert triggers.shown["more"] == 3
 
 
 def test_the_highest_scores_are_a_table(tmp_path: Path) -> None:
-    table = view_of(read_run(scan_run(tmp_path / "scan")).scan).scores
+    table = scores_table(scan_of(scan_run(tmp_path / "scan")))
     assert table.caption == "All scores"
     assert column(table, "Label") == ["0", "3", "1", "4", "2"]
     assert column(table, "Score") == ["7.1", "0.9", "0.2", "0.1", "-0.4"]
@@ -200,29 +229,26 @@ def test_the_highest_scores_are_a_table(tmp_path: Path) -> None:
     assert column(table, "Success of the trigger")[0] == "96.7 %"
     assert [row[0].small for row in table.rows] == ["stands out", "", "", "", ""]
     many = scan_run(tmp_path / "many", targets=[], scores=[float(i) for i in range(3000)])
-    table = view_of(read_run(many).scan).scores
+    table = scores_table(scan_of(many))
     assert table.caption == "The 20 highest of 3\u202f000 scores"
     assert column(table, "Label") == [str(label) for label in range(2999, 2979, -1)]
 
 
 def test_scores_that_are_all_the_same_are_not_drawn(tmp_path: Path) -> None:
     folder = scan_run(tmp_path / "scan", targets=[], scores=[0.0, None, 0.0])
-    view = view_of(read_run(folder).scan)
-    assert view.chart is None
-    assert column(view.scores, "Label") == ["0", "2"]
+    assert not is_spread(scan_of(folder))
+    assert column(scores_table(scan_of(folder)), "Label") == ["0", "2"]
 
 
-def test_scans_have_a_table_of_their_own(tmp_path: Path, run: Run) -> None:
+def test_the_overview_says_what_a_scan_found(tmp_path: Path) -> None:
     nothing = scan_run(tmp_path / "nothing", verdict="no_finding", targets=[])
-    runs = [run, read_run(scan_run(tmp_path / "scan")), read_run(nothing)]
-    table = scans_table(runs)
-    assert column(table, "Run") == ["scan", "nothing"]
+    table = overview_table([read_run(scan_run(tmp_path / "scan")), read_run(nothing)])
     assert column(table, "Verdict") == ["Backdoor found", "No backdoor found"]
-    assert column(table, "Labels that stand out") == ["0", ""]
-    assert column(table, "Success of the first trigger") == ["96.7 %", ""]
-    assert column(table, "p") == ["0.0004", "0.41"]
-    assert column(summary_table(runs), "Run") == ["run"]
-    assert summary_table(runs[1:]).rows == ()
+    assert [row[2].small.replace("\u00a0", " ") for row in table.rows] == [
+        "label 0, p = 0.0004",
+        "p = 0.41",
+    ]
+    assert len(table.columns) == 3
 
 
 def test_a_p_value_is_never_rounded_to_nothing() -> None:
@@ -238,6 +264,7 @@ def test_things_are_listed_as_in_speech() -> None:
 
 
 def test_links_stay_in_the_folder_whatever_the_name() -> None:
-    (row,) = file_rows([FileFact("", 'javascript:alert("1")?#&', "ab")], "a b/")
-    assert row.link == "./a%20b/javascript%3Aalert%28%221%22%29%3F%23%26"
-    assert file_rows([FileFact("", "x", "ab")])[0].link == ""
+    files = [FileFact("", 'javascript:alert("1")?#&', "ab")]
+    (row,) = files_table("", files, "a b/").rows
+    assert row[0].link == "./a%20b/javascript%3Aalert%28%221%22%29%3F%23%26"
+    assert files_table("", files).rows[0][0].link == ""

@@ -1,24 +1,34 @@
-"""Pictures for papers: every chart of a run as a PNG and an SVG file."""
+"""Pictures for papers: charts as PNG and SVG files, with real colours and a headline."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from goodnet.report import canvas
+from goodnet.report.charts import (
+    WIDE,
+    channels_chart,
+    comparison_chart,
+    curve_chart,
+    epochs_chart,
+    groups_of,
+    is_spread,
+    save,
+    scores_chart,
+)
+from goodnet.report.facts import Curve, Drop, Measured
+from goodnet.stats import proportion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from matplotlib.figure import Figure
-
+    from goodnet.report.charts import Chart
     from goodnet.report.facts import Run
-
-__all__ = ["export_charts", "export_figure"]
+    from goodnet.types import Evaluation, Integers, Proportion, PruneCurve
 
 
 def export_charts(run: Run, folder: Path) -> list[Path]:
-    """Write the charts a run has something for, with real colours and a headline.
+    """Write the charts a run has something for.
 
     Args:
         run: What to show.
@@ -31,38 +41,71 @@ def export_charts(run: Run, folder: Path) -> list[Path]:
     Raises:
         OSError: If the system refuses.
     """
-    written: list[Path] = []
-    with canvas.look():
-        for name, draw in _charts(run):
-            written += export_figure(draw(), folder / f"{name}.png")
-    return written
+    charts = _charts(run)
+    return [path for name, chart in charts for path in save(chart, folder / f"{name}.png")]
 
 
-def export_figure(figure: Figure, destination: Path) -> tuple[Path, Path]:
-    """Write a figure as the PNG named and as an SVG beside it. To be called inside `look`.
+def _charts(run: Run) -> Iterator[tuple[str, Chart]]:
+    if run.curve:
+        yield "curve", curve_chart([run.curve], WIDE)
+        yield "channels", channels_chart(run.curve, WIDE)
+    if groups := groups_of(run):
+        yield "comparison", comparison_chart(groups, WIDE)
+    if run.epochs:
+        yield "epochs", epochs_chart(run.epochs, run.chosen, WIDE)
+    if run.scan and is_spread(run.scan):
+        yield "scores", scores_chart(run.scan, WIDE)
+
+
+def plot_comparison(groups: Mapping[str, Sequence[Evaluation]], destination: Path) -> None:
+    """Draw `comparison_chart` of evaluations.
+
+    Args:
+        groups: The networks to compare, by what their group is called, for instance
+            `{"X = 2": [original, repaired, guarded]}`. Without groups the picture says so.
+        destination: The PNG to write; an SVG is written beside it.
 
     Raises:
-        OSError: If the system refuses.
+        OSError: If the system refuses; `goodnet.files.atomic_path` turns it into one sentence.
     """
-    vector = destination.with_suffix(".svg")
-    canvas.save(figure, destination)
-    canvas.save_vector(figure, vector)
-    return destination, vector
+    measured = {name: [_measured(one) for one in group] for name, group in groups.items()}
+    save(comparison_chart(measured, WIDE), destination)
 
 
-def _charts(run: Run) -> Iterator[tuple[str, Callable[[], Figure]]]:
-    from goodnet.report.charts.channels import draw_channels
-    from goodnet.report.charts.curve import draw_curve
-    from goodnet.report.charts.epochs import draw_epochs
-    from goodnet.report.charts.scores import draw_scores, is_spread
-    from goodnet.report.charts.towers import draw_towers, towers_of
+def _measured(evaluation: Evaluation) -> Measured:
+    clean, backdoor = evaluation.clean, evaluation.backdoor
+    return Measured(
+        name=evaluation.network,
+        clean=clean.correct if clean else None,
+        success={name: result.correct for name, result in backdoor.items()},
+        false_alarms=clean.refused if clean else None,
+        detected={name: result.refused for name, result in backdoor.items() if result.refused},
+    )
 
-    if curve := run.curve:
-        yield "curve", lambda: draw_curve([curve], headline=True)
-        yield "channels", lambda: draw_channels(curve, headline=True)
-    if groups := towers_of(run):
-        yield "comparison", lambda: draw_towers(groups, headline=True)
-    if run.epochs:
-        yield "epochs", lambda: draw_epochs(run.epochs, run.chosen, headline=True)
-    if (scan := run.scan) and is_spread(scan):
-        yield "scores", lambda: draw_scores(scan, headline=True)
+
+def plot_curve(curve: PruneCurve, *, drops: Mapping[float, int | None], destination: Path) -> None:
+    """Draw `curve_chart` of a pruning curve.
+
+    Args:
+        curve: The curve.
+        drops: For each drop in percentage points the channels silenced to reach it, or None.
+        destination: The PNG to write; an SVG is written beside it.
+
+    Raises:
+        OSError: If the system refuses; `goodnet.files.atomic_path` turns it into one sentence.
+    """
+    facts = Curve(
+        layer=curve.layer,
+        order=curve.order,
+        channels=tuple(int(channel) for channel in curve.channels),
+        mean_activation=tuple(float(mean) for mean in curve.mean_activation),
+        dead=tuple(curve.dead_channels),
+        accuracy=_shares(curve.correct, curve.total),
+        success={name: _shares(hits, curve.hit_totals[name]) for name, hits in curve.hits.items()},
+        drops=tuple(Drop(drop, steps) for drop, steps in drops.items()),
+    )
+    save(curve_chart([facts], WIDE), destination)
+
+
+def _shares(counts: Integers, total: int) -> tuple[Proportion, ...]:
+    return tuple(proportion(int(count), total) for count in counts)

@@ -12,18 +12,18 @@ __all__ = [
     "Curve",
     "Drop",
     "FileFact",
+    "Measured",
     "Picture",
     "Recovered",
     "Run",
     "Scan",
     "Target",
-    "Tower",
     "Trial",
 ]
 
 
 @dataclass(frozen=True)
-class Tower:
+class Measured:
     """One network on the sets it was judged by.
 
     Attributes:
@@ -60,8 +60,8 @@ class Trial:
 
     name: str
     model: str = ""
-    repaired: Tower | None = None
-    guarded: Tower | None = None
+    repaired: Measured | None = None
+    guarded: Measured | None = None
     rating: float | None = None
     cost: Cost | None = None
     reason: str = ""
@@ -256,7 +256,7 @@ class Run:
     command: str
     method: str
     classes: int | None
-    baseline: Tower | None
+    baseline: Measured | None
     trials: tuple[Trial, ...]
     shown: int | None
     curve: Curve | None = None
@@ -270,7 +270,7 @@ class Run:
     parameters: tuple[int | None, int | None] = (None, None)
     inputs: tuple[FileFact, ...] = ()
     outputs: tuple[FileFact, ...] = ()
-    baselines: Mapping[str, Tower] = field(default_factory=dict)
+    baselines: Mapping[str, Measured] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     cost: Cost | None = None
     line: str = ""

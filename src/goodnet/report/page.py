@@ -8,20 +8,18 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from goodnet.report.views import words
-from goodnet.report.views.comparison import summary_table, summary_towers
-from goodnet.report.views.drawn import draw_towers
+from goodnet.report import words
+from goodnet.report.charts import both_widths, comparison_chart
+from goodnet.report.evidence import networks_of, shown_trial
 from goodnet.report.views.run import RunView, run_view
-from goodnet.report.views.scan import scans_table
+from goodnet.report.views.tables import overview_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jinja2 import Environment
 
-    from goodnet.report.facts import Run
-
-__all__ = ["render"]
+    from goodnet.report.facts import Measured, Run
 
 _ORDERS = {"ascending", "descending"}
 
@@ -42,7 +40,7 @@ def render(runs: Sequence[Run], *, folders: Sequence[str | None] | None = None) 
     """
     views = _views(runs, folders if folders is not None else [""] * len(runs))
     several = len(views) > 1
-    towers = summary_towers(runs) if several else {}
+    groups = _first_numbers(runs) if several else {}
     style, script = _static("report.css"), _static("report.js") + _static("curve.js")
     context: dict[str, Any] = {
         "views": views,
@@ -50,9 +48,8 @@ def render(runs: Sequence[Run], *, folders: Sequence[str | None] | None = None) 
         "scans": any(run.scan for run in runs),
         "repairs": any(run.trials for run in runs),
         "title": f"{len(views)} runs side by side" if several else views[0].title,
-        "contents": [(v.id, v.name) for v in views] if several else views[0].contents,
-        "summaries": [summary_table(runs), scans_table(runs)] if several else [],
-        "towers": draw_towers(towers, "all-towers") if towers else None,
+        "overview": overview_table(runs) if several else None,
+        "chart": groups and both_widths(lambda w: comparison_chart(groups, w), "all-comparison"),
         "style": style,
         "script": script,
         "style_hash": _hash(style),
@@ -74,6 +71,16 @@ def _views(runs: Sequence[Run], folders: Sequence[str | None]) -> list[RunView]:
         )
         for place, (run, folder) in enumerate(zip(runs, folders, strict=True))
     ]
+
+
+def _first_numbers(runs: Sequence[Run]) -> dict[str, list[Measured]]:
+    """B, B' and G that the first numbers of each run are of."""
+    trials = ((f"{n} {run.name}", run, shown_trial(run)) for n, run in enumerate(runs, start=1))
+    return {
+        name: networks_of(run, trial)
+        for name, run, trial in trials
+        if trial and trial.repaired and trial.guarded
+    }
 
 
 def _pairs(runs: Sequence[Run]) -> dict[int, int]:

@@ -19,11 +19,11 @@ from goodnet.report.facts import (
     Curve,
     Drop,
     FileFact,
+    Measured,
     Recovered,
     Run,
     Scan,
     Target,
-    Tower,
     Trial,
 )
 from goodnet.report.folder import MIB, list_outputs, read_bytes, read_object, within
@@ -172,9 +172,9 @@ def _shown(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def _tower(name: str, rates: Rates) -> Tower:
+def _measured(name: str, rates: Rates) -> Measured:
     good = rates if isinstance(rates, GuardedRates) else GuardedRates()
-    return Tower(
+    return Measured(
         name,
         clean=rates.test,
         success=rates.backdoor,
@@ -193,7 +193,7 @@ def _read_prune(folder: Path, found: PruneResults, name: str) -> Run:
     return Run(
         name=name,
         method="prune",
-        baseline=_tower("B", found.baseline),
+        baseline=_measured("B", found.baseline),
         trials=tuple(map(_drop_trial, found.drops)),
         shown=shown,
         curve=_curve(folder, found),
@@ -218,8 +218,8 @@ def _drop_trial(found: PruneDrop) -> Trial:
     made = found.repaired is not None and found.goodnet is not None
     return Trial(
         f"X = {found.drop:g}",
-        repaired=_tower("B'", found.repaired) if found.repaired and made else None,
-        guarded=_tower("G", found.goodnet) if found.goodnet and made else None,
+        repaired=_measured("B'", found.repaired) if found.repaired and made else None,
+        guarded=_measured("G", found.goodnet) if found.goodnet and made else None,
         reason="" if made else "accuracy never falls that far",
         files=found.files,
     )
@@ -278,15 +278,15 @@ def _read_repair(folder: Path, found: RepairResults, name: str) -> Run:
     common, pruned = _common(folder, found), "channels_pruned" in found.details
     trial = Trial(
         found.method,
-        repaired=_tower("B'", found.measured.repaired),
-        guarded=_tower("G", found.measured.goodnet),
+        repaired=_measured("B'", found.measured.repaired),
+        guarded=_measured("G", found.measured.goodnet),
         cost=common["cost"],
         files=found.files,
     )
     return Run(
         name=name,
         method=found.method,
-        baseline=_tower("B", found.measured.baseline),
+        baseline=_measured("B", found.measured.baseline),
         trials=(trial,),
         shown=0,
         epochs=found.epochs,
@@ -331,7 +331,7 @@ def _read_compare(folder: Path, found: CompareResults, name: str) -> Run:
     several = len({row.model for row in found.rows}) > 1
     costs = {(x.model, x.method): cost for x in _record(folder).rows if (cost := _cost(x))}
     baselines = {
-        each.row.model: Tower("B", clean=each.row.test, success=_by_set(each.row, "success"))
+        each.row.model: Measured("B", clean=each.row.test, success=_by_set(each.row, "success"))
         for each in rows
         if each.is_baseline
     }
@@ -368,7 +368,7 @@ def _results_of(folder: Path, row: ComparedRow) -> RepairResults | None:
 def _row_trial(found: _Row, costs: Mapping[tuple[str, str], Cost], *, several: bool) -> Trial:
     row, results = found.row, found.results
     own = results.measured.goodnet if results else GuardedRates()
-    guarded = Tower(
+    guarded = Measured(
         "G",
         clean=own.test,
         success=own.backdoor,
@@ -376,7 +376,7 @@ def _row_trial(found: _Row, costs: Mapping[tuple[str, str], Cost], *, several: b
         false_alarms=row.false_alarms,
         detected=_by_set(row, "detected"),
     )
-    repaired = Tower("B'", row.test, _by_set(row, "success"), _by_set(row, "robust"))
+    repaired = Measured("B'", row.test, _by_set(row, "success"), _by_set(row, "robust"))
     return Trial(
         row.method,
         model=row.model if several else "",

@@ -2,48 +2,36 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from goodnet.report.facts import Tower
-from goodnet.report.tabular import (
-    escape,
-    latex_row,
-    share_cells,
-    share_names,
-    tabular,
-    text_cell,
-    to_csv,
-)
-from goodnet.report.target_tables import targets_csv, targets_latex
+from goodnet.report.facts import Measured
+from goodnet.report.words import printable
 from goodnet.types import Proportion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from goodnet.report.facts import Run, Trial
+    from goodnet.report.facts import Run, Target, Trial
 
-__all__ = ["text_cell", "trials_csv", "trials_latex"]
-
-
-class _Row(NamedTuple):
-    """A network of a trial; B itself belongs to none."""
-
-    trial: Trial | None
-    tower: Tower
-
-    @property
-    def made(self) -> Trial | None:
-        """The trial, in the one row that says what making B' took."""
-        return None if self.trial is None or self.tower is self.trial.guarded else self.trial
-
-
-class _Column(NamedTuple):
-    """A column: for LaTeX its heading and how a value is written, for CSV its names."""
-
-    heading: str
-    names: tuple[str, ...]
-    read: Callable[[_Row], Any]
-    written: Callable[[Any], str] = str
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_SPECIAL = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+        # Two of these would become one other mark.
+        "-": "-{}",
+        "`": "`{}",
+        "'": "'{}",
+        **{mark: f"\\{mark}" for mark in "&%$#_{}"},
+    }
+)
+_ENDS = ("", "_low", "_high")
 
 
 def trials_csv(run: Run) -> str:
@@ -60,12 +48,13 @@ def trials_csv(run: Run) -> str:
         CSV with a header. No cell is one that a spreadsheet takes for a formula.
     """
     if run.scan and not run.trials:
-        return targets_csv(run.scan.targets)
+        header = [*_BEFORE, *(f"success{end}" for end in _ENDS), *_AFTER]
+        return _csv(header, map(_target_cells, run.scan.targets))
     rows = list(_rows(run))
     columns = _columns(rows)
     names = (name for column in columns for name in column.names)
     header = ["trial", "model", "network", *names, "reason"]
-    return to_csv(header, (_csv_row(row, columns) for row in rows))
+    return _csv(header, (_csv_row(row, columns) for row in rows))
 
 
 def trials_latex(run: Run) -> str:
@@ -78,25 +67,77 @@ def trials_latex(run: Run) -> str:
         A `tabular` in ASCII; it needs `\usepackage{booktabs}`.
     """
     if run.scan and not run.trials:
-        return targets_latex(run.scan.targets)
+        lines = [r"\midrule", *map(_target_line, run.scan.targets)]
+        return _tabular("rrrlrrrr", [_line(map(_escape, _HEADS)), *lines])
     rows = list(_rows(run))
     columns = _columns(rows)
-    heads = ["", "network", *(column.heading for column in columns)]
-    lines = [latex_row(map(escape, heads))]
+    lines = [_line(map(_escape, ["", "network", *(column.heading for column in columns)]))]
     for before, row in zip([None, *rows], rows, strict=False):
         starts = before is None or before.trial is not row.trial
         name, model, _ = _texts(row.trial) if starts else ("", "", "")
         lines += [r"\midrule"] if starts else []
-        names = [escape(f"{model}: {name}" if model else name), escape(row.tower.name)]
-        lines.append(latex_row([*names, *_latex_cells(columns, row)]))
-    return tabular(f"ll{'r' * max(len(columns), 1)}", lines)
+        names = [_escape(f"{model}: {name}" if model else name), _escape(row.network.name)]
+        lines.append(_line([*names, *_latex_cells(columns, row)]))
+    return _tabular(f"ll{'r' * max(len(columns), 1)}", lines)
+
+
+def text_cell(text: str) -> str:
+    """A cell that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([text_cell(x) if isinstance(x, str) else x for x in row] for row in rows)
+    return text.getvalue()
+
+
+def _share_cells(share: Proportion | None) -> list[float | None]:
+    return [None] * 3 if share is None else [share.value, share.low, share.high]
+
+
+def _tabular(columns: str, lines: Iterable[str]) -> str:
+    begin = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule"]
+    return "\n".join([*begin, *lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"{' & '.join(cells)} \\\\"
+
+
+def _escape(text: str) -> str:
+    """A text that is no command in LaTeX, in ASCII."""
+    return printable(text, limit=120).translate(_SPECIAL)
+
+
+class _Row(NamedTuple):
+    """A network of a trial; B itself belongs to none."""
+
+    trial: Trial | None
+    network: Measured
+
+    @property
+    def made(self) -> Trial | None:
+        """The trial, in the one row that says what making B' took."""
+        return None if self.trial is None or self.network is self.trial.guarded else self.trial
+
+
+class _Column(NamedTuple):
+    """A column: for LaTeX its heading and how a value is written, for CSV its names."""
+
+    heading: str
+    names: tuple[str, ...]
+    read: Callable[[_Row], Any]
+    written: Callable[[Any], str] = str
 
 
 def _rows(run: Run) -> Iterator[_Row]:
     if run.baseline:
         yield _Row(None, run.baseline)
     for trial in run.trials:
-        yield _Row(trial, trial.repaired or Tower("B'", None))
+        yield _Row(trial, trial.repaired or Measured("B'", None))
         if trial.guarded:
             yield _Row(trial, trial.guarded)
 
@@ -107,37 +148,34 @@ def _texts(trial: Trial | None) -> tuple[str, str, str]:
 
 def _columns(rows: Sequence[_Row]) -> list[_Column]:
     """The columns in which something is known."""
-    sets = dict.fromkeys(key for row in rows for key in row.tower.success)
+    sets = dict.fromkeys(key for row in rows for key in row.network.success)
     columns = [
-        _share("clean accuracy", "clean_accuracy", lambda tower: tower.clean),
+        _share("clean accuracy", "clean_accuracy", lambda one: one.clean),
         *(column for key in sets for column in _columns_of_set(key)),
-        _share("false alarms", "false_alarms", lambda tower: tower.false_alarms),
-        _Column("DER", ("rating",), _of_trial(lambda trial: trial.rating), _percent),
-        _Column("seconds", ("seconds",), _of_cost("seconds"), "{:.1f}".format),
-        _Column("MB", ("peak_memory_bytes",), _of_cost("peak_memory"), _megabytes),
+        _share("false alarms", "false_alarms", lambda one: one.false_alarms),
+        _Column("DER", ("rating",), lambda row: row.made and row.made.rating, _percent),
+        _Column("seconds", ("seconds",), lambda row: _cost(row)[0], "{:.1f}".format),
+        _Column("MB", ("peak_memory_bytes",), lambda row: _cost(row)[1], _megabytes),
     ]
     return [column for column in columns if any(column.read(row) is not None for row in rows)]
 
 
 def _columns_of_set(key: str) -> Iterator[_Column]:
-    yield _share("ASR", "attack_success", lambda tower: tower.success.get(key), key)
-    yield _share("true class", "robust", lambda tower: tower.robust.get(key), key)
-    yield _share("detected", "detected", lambda tower: tower.detected.get(key), key)
+    yield _share("ASR", "attack_success", lambda one: one.success.get(key), f" {key}")
+    yield _share("true class", "robust", lambda one: one.robust.get(key), f" {key}")
+    yield _share("detected", "detected", lambda one: one.detected.get(key), f" {key}")
 
 
 def _share(
-    heading: str, name: str, read: Callable[[Tower], Proportion | None], key: str | None = None
+    heading: str, name: str, read: Callable[[Measured], Proportion | None], suffix: str = ""
 ) -> _Column:
-    suffix = "" if key is None else f" {key}"
-    return _Column(heading + suffix, share_names(name, suffix), lambda row: read(row.tower))
+    names = tuple(f"{name}{end}{suffix}" for end in _ENDS)
+    return _Column(f"{heading}{suffix}", names, lambda row: read(row.network))
 
 
-def _of_trial(read: Callable[[Trial], float | None]) -> Callable[[_Row], float | None]:
-    return lambda row: read(row.made) if row.made else None
-
-
-def _of_cost(what: str) -> Callable[[_Row], float | None]:
-    return _of_trial(lambda trial: getattr(trial.cost, what) if trial.cost else None)
+def _cost(row: _Row) -> tuple[float | None, int | None]:
+    cost = row.made.cost if row.made else None
+    return (cost.seconds, cost.peak_memory) if cost else (None, None)
 
 
 def _percent(share: float) -> str:
@@ -150,19 +188,45 @@ def _megabytes(size: float) -> str:
 
 def _csv_row(row: _Row, columns: Sequence[_Column]) -> list[object]:
     name, model, reason = _texts(row.trial)
-    cells = [cell for column in columns for cell in _csv_cells(column, row)]
-    return [*map(text_cell, (name, model, row.tower.name)), *cells, text_cell(reason)]
-
-
-def _csv_cells(column: _Column, row: _Row) -> list[float | None]:
-    value = column.read(row)
-    if value is None:
-        return [None] * len(column.names)
-    return share_cells(value) if isinstance(value, Proportion) else [value]
+    cells: list[object] = []
+    for column in columns:
+        value = column.read(row)
+        cells += _share_cells(value) if len(column.names) > 1 else [value]
+    return [name, model, row.network.name, *cells, reason]
 
 
 def _latex_cells(columns: Sequence[_Column], row: _Row) -> list[str]:
     if row.made and not row.made.repaired:
-        return [rf"\multicolumn{{{max(len(columns), 1)}}}{{l}}{{{escape(row.made.reason)}}}"]
+        return [rf"\multicolumn{{{max(len(columns), 1)}}}{{l}}{{{_escape(row.made.reason)}}}"]
     values = [(column, column.read(row)) for column in columns]
     return ["--" if value is None else column.written(value) for column, value in values]
+
+
+_BEFORE = ("label", "score", "p_value", "family")
+_AFTER = ("images", "margin", "changed", "area", "own_class", "layer", "families", "file")
+_HEADS = ("label", "score", "p", "trigger", "success", "pixels", "RMS", "own class")
+
+
+def _target_cells(target: Target) -> list[object]:
+    trigger = target.trigger
+    return [
+        *(target.label, target.score, target.p_value, trigger.family if trigger else ""),
+        *_share_cells(trigger.success if trigger else None),
+        *((trigger.success.total, trigger.margin) if trigger else (None, None)),
+        *((trigger.changed, trigger.area) if trigger else (None, None)),
+        *(target.own, target.layer, "; ".join(target.families), target.file),
+    ]
+
+
+def _target_line(target: Target) -> str:
+    trigger = target.trigger
+    about = ["--"] * 4
+    if trigger:
+        sizes = [f"{100 * share:.1f}" for share in (trigger.area, trigger.changed)]
+        about = [_escape(trigger.family), str(trigger.success), *sizes]
+    numbers = [str(target.label), f"{target.score:.2f}", _short(target.p_value)]
+    return _line([*numbers, *about, _short(target.own)])
+
+
+def _short(value: float | None) -> str:
+    return "--" if value is None else f"{value:.2g}"

@@ -16,10 +16,10 @@ from goodnet.results.parts import (
     GuardedRates,
     Inputs,
     Left,
-    Measured,
     MethodCost,
     NetworkRecord,
     Number,
+    PairRates,
     Pictures,
     Rates,
     Share,
@@ -198,7 +198,7 @@ class RepairResults(NetworkResults):
     chosen: Count = 0
     before: Proportion | None = None
     after: Proportion | None = None
-    measured: Measured = field(default_factory=Measured)
+    measured: PairRates = field(default_factory=PairRates)
     repaired: str = ""
     pictures: Pictures = field(default_factory=Pictures)
 

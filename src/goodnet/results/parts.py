@@ -19,11 +19,11 @@ __all__ = [
     "Inputs",
     "LayerRecord",
     "Left",
-    "Measured",
     "MethodCost",
     "ModelFile",
     "NetworkRecord",
     "Number",
+    "PairRates",
     "PictureRecord",
     "Pictures",
     "Rates",
@@ -135,7 +135,7 @@ class GuardedRates(Rates):
 
 
 @dataclass(frozen=True)
-class Measured:
+class PairRates:
     """B, B' and G on the same images."""
 
     baseline: Rates = Rates()

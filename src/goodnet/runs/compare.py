@@ -18,8 +18,8 @@ from goodnet.results import (
     Attacked,
     ComparedRow,
     CompareResults,
-    Measured,
     MethodCost,
+    PairRates,
     Rates,
     RepairResults,
     RunRecord,
@@ -269,7 +269,7 @@ def untouched_row(model: str, baseline: Rates) -> ComparedRow:
     return ComparedRow(model, "none", baseline.test, backdoor=sets)
 
 
-def repaired_row(model: str, method: str, measured: Measured, *, folder: str) -> ComparedRow:
+def repaired_row(model: str, method: str, measured: PairRates, *, folder: str) -> ComparedRow:
     """A repair that worked.
 
     Args:

@@ -18,7 +18,7 @@ from goodnet.formats.save import file_suffix, save_spec
 from goodnet.progress import ProgressCallback, Stage, no_progress
 from goodnet.repair.layers import default_layer
 from goodnet.repair.prune import Order, prune_curve, trace_backdoor
-from goodnet.report.plots import plot_comparison, plot_curve
+from goodnet.report.exports import plot_comparison, plot_curve
 from goodnet.report.tables import text_cell
 from goodnet.results import GuardedRates, Pictures, PruneBaseline, PruneDrop, PruneResults, Rates
 from goodnet.runs.folder import RunFolder

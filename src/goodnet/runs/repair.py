@@ -14,7 +14,7 @@ from goodnet.errors import UsageError
 from goodnet.options import make, options_of, values_of
 from goodnet.progress import Stage, no_progress
 from goodnet.repair.cured import CureResult
-from goodnet.results import CureResults, GuardedRates, Measured, MethodCost, Rates, RepairResults
+from goodnet.results import CureResults, GuardedRates, MethodCost, PairRates, Rates, RepairResults
 from goodnet.runs.inputs import compact_parameters
 from goodnet.runs.pictures import write_pictures
 from goodnet.runs.scan import record_scan
@@ -184,7 +184,7 @@ def write_repair(
         "chosen": found.chosen,
         "before": found.before,
         "after": found.after,
-        "measured": Measured(Rates.of(before), Rates.of(after), GuardedRates.of(good)),
+        "measured": PairRates(Rates.of(before), Rates.of(after), GuardedRates.of(good)),
         "repaired": names["model"],
         "pictures": write_pictures(pair, run.path),
     }

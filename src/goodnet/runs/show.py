@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from goodnet.errors import UsageError
 from goodnet.imagesets import UNLABELLED, Block, ImageSet
-from goodnet.report.marks import Mark
-from goodnet.report.sheet import MAX_IMAGES, contact_sheet
+from goodnet.report.contact_sheet import MAX_IMAGES, Mark, contact_sheet
 from goodnet.runs.pictures import picture_bytes
 from goodnet.runs.predict import Answers, Predictor
 

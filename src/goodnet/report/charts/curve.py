@@ -2,50 +2,47 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from itertools import groupby
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from goodnet.report import canvas
-from goodnet.report.charts.order import drop_texts, order_text, shade_dead
-from goodnet.report.charts.shapes import in_percent
-from goodnet.report.charts.stack import Stack
-from goodnet.report.charts.svg import Chart, to_chart
+from goodnet.report.charts.chart import (
+    CLEAN,
+    HUES,
+    PAPER,
+    SHADE,
+    Axis,
+    Boxes,
+    Chart,
+    Dots,
+    Line,
+    Panel,
+    Width,
+    in_percent,
+    name,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from matplotlib.artist import Artist
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+    from goodnet.report.charts.chart import Mark
     from goodnet.report.facts import Curve
     from goodnet.types import Proportion
 
-__all__ = ["curve_chart", "draw_curve"]
-
+_ORDERS = {
+    "ascending": "least active first",
+    "descending": "most active first",
+    "given": "in the order given",
+}
 _DASHES = ((0, (5, 2)), (0, (6, 2, 1, 2)), (0, (9, 2.5)), (0, (3, 1, 1, 1, 1, 1)))
 _DOTS = (0, (1, 1.1))
 _MARKERS = "sD^vPX"
-_HEIGHT = {False: 330.0, True: 250.0}  # by whether it is narrow
 
 
-class _Naming(NamedTuple):
-    """How the lines of a curve are called: with a note where there are two, else their images."""
-
-    note: str
-    narrow: bool
-
-    def label(self, key: str | None, *, images: int) -> str:
-        note = f", {self.note}" if self.note else f" ({images:,} images)"
-        if key is None:
-            return f"clean accuracy{note}"
-        attack = "attack" if self.narrow and self.note else "attack success"
-        return f"{attack}: {canvas.name(key, limit=12 if self.narrow else 24)}{note}"
-
-
-def curve_chart(curves: Sequence[Curve], *, prefix: str, narrow: bool = False) -> Chart:
+def curve_chart(curves: Sequence[Curve], width: Width) -> Chart:
     """Clean accuracy and attack success against the share of channels silenced, in percent.
 
     Each line has a band, its 95 % interval. Each drop is marked where it is first reached.
@@ -53,35 +50,71 @@ def curve_chart(curves: Sequence[Curve], *, prefix: str, narrow: bool = False) -
 
     Args:
         curves: One; or two, for instance ascending and descending: the second is thin and dotted.
-        prefix: What every id begins with.
-        narrow: Draw for a phone.
+        width: How wide it is to be.
     """
-    with canvas.look(narrow=narrow):
-        return to_chart(
-            draw_curve(curves, narrow=narrow),
-            prefix=prefix,
-            title="Clean accuracy and attack success as channels are silenced",
-            description=" ".join(map(_description, curves)),
-        )
-
-
-def draw_curve(curves: Sequence[Curve], *, narrow: bool = False, headline: bool = False) -> Figure:
-    """The figure of `curve_chart`, with a headline if it is to stand alone. Inside `look`."""
-    stack = Stack(narrow=narrow, left=64.0 if narrow else 76.0)
-    if headline:
-        stack.headline(*_headline(curves[0]))
-    axes = stack.axes()
-    handles = [
-        handle
+    marks = [
+        mark
         for place, (curve, note) in enumerate(zip(curves, _notes(curves), strict=True))
-        for handle in _plot_curve(axes, curve, _Naming(note, narrow), second=place > 0)
+        for mark in _lines(curve, note, second=place > 0, width=width)
     ]
-    stack.legend([*handles, *shade_dead(axes, curves[0], edges=_shares(curves[0]), short=narrow)])
-    stack.flags(_flags(curves, stack), plot=_HEIGHT[narrow])
-    stack.put(axes, _HEIGHT[narrow])
-    _frame(axes, narrow=narrow)
-    stack.depth += _HEIGHT[narrow] + 46
-    return stack.finish()
+    first = curves[0]
+    across = Axis((0, 100), "share of channels silenced", _percents(width.pick(10, 20)))
+    up = Axis((-3, 103), "share of images, with 95 % interval", _percents(20))
+    height = width.pick(330.0, 250.0)
+    shaded = dead_marks(first, _shares(first), short=width.narrow)
+    return Chart(
+        width=width,
+        title="Clean accuracy and attack success as channels are silenced",
+        description=" ".join(map(_description, curves)),
+        headline=_headline(first),
+        panels=[Panel([*marks, *shaded], across, up, height)],
+        depth=height + 46,
+        marked=_drops(curves, width),
+        reach=height,
+    )
+
+
+def order_text(curve: Curve) -> str:
+    """The order of pruning in words."""
+    return _ORDERS.get(curve.order, name(curve.order))
+
+
+def dead_marks(
+    curve: Curve, edges: Sequence[float] | NDArray[np.float64], *, short: bool
+) -> Iterator[Boxes]:
+    """Shade where dead channels stand in the order, if there are any.
+
+    Args:
+        curve: What pruning does.
+        edges: Where on the horizontal axis 0, 1, ... channels are silent.
+        short: Leave out what "dead" means.
+    """
+    dead = set(curve.dead)
+    runs = groupby(range(len(curve.channels)), key=lambda step: curve.channels[step] in dead)
+    steps = [list(run) for is_dead, run in runs if is_dead]
+    if steps:
+        meaning = "" if short else " (never active on clean images)"
+        label = f"{len(dead)} dead channel{'s' * (len(dead) != 1)}{meaning}"
+        places = [(edges[run[0]], 0.0, edges[run[-1] + 1], 1.0) for run in steps]
+        yield Boxes(places, SHADE, label, ground=True)
+
+
+def drop_texts(curve: Curve, *, short: bool = False) -> dict[int, str]:
+    """What to write where drops are first reached, by the channels it took.
+
+    Args:
+        curve: What pruning does.
+        short: Leave out how many channels it took.
+
+    Example:
+        {14: "X = 2: 14 channels", 30: "X = 4, 10: 30 channels"}
+    """
+    found: dict[int, list[str]] = {}
+    for drop in sorted(curve.drops, key=lambda drop: drop.drop):
+        if drop.steps is not None:
+            found.setdefault(drop.steps, []).append(f"{drop.drop:g}")
+    counts = {n: "" if short else f": {n} channel{'s' * (n != 1)}" for n in sorted(found)}
+    return {n: name(f"X = {', '.join(found[n])}{count}") for n, count in counts.items()}
 
 
 def _notes(curves: Sequence[Curve]) -> list[str]:
@@ -89,7 +122,7 @@ def _notes(curves: Sequence[Curve]) -> list[str]:
     if len(curves) == 1:
         return [""]
     orders = [order_text(curve) for curve in curves]
-    layers = [canvas.name(curve.layer, limit=16) for curve in curves]
+    layers = [name(curve.layer, limit=16) for curve in curves]
     return orders if len(set(orders)) == len(orders) else layers
 
 
@@ -99,70 +132,56 @@ def _shares(curve: Curve) -> NDArray[np.float64]:
     return 100 * steps / max(len(curve.mean_activation), 1)
 
 
-def _plot_curve(axes: Axes, curve: Curve, naming: _Naming, *, second: bool) -> Iterator[Artist]:
-    across = _shares(curve)
-    lines: list[tuple[str | None, Sequence[Proportion]]] = [(None, curve.accuracy)]
-    for index, (key, shares) in enumerate([*lines, *curve.success.items()]):
-        style = _style(curve, index, second=second)
-        values, low, high = in_percent(shares)
-        label = naming.label(key, images=shares[0].total)
-        yield from axes.plot(across, values, label=label, clip_on=False, **style)
-        band: dict[str, Any] = {"color": style["color"], "alpha": 0.08 if second else 0.15}
-        axes.fill_between(across, low, high, linewidth=0, zorder=1.2, **band)
-    for drop in curve.drops:
-        if drop.steps is not None:
-            _dot(axes, across[drop.steps], curve.accuracy[drop.steps], hollow=second)
-
-
-def _style(curve: Curve, index: int, *, second: bool) -> dict[str, Any]:
-    """Of clean accuracy if the index is 0, else of a poisoned set."""
-    thin: dict[str, Any] = {"linestyle": _DOTS, "linewidth": 1.8} if second else {}
-    if not index:
-        return {"color": canvas.CLEAN, "linewidth": 2.4, "zorder": 3} | thin
+def _lines(curve: Curve, note: str, *, second: bool, width: Width) -> Iterator[Mark]:
+    across, strong = _shares(curve), 0.08 if second else 0.15
+    # A line is called by its note where there are two curves, else by how many images it is of.
+    attack = "attack" if width.narrow and note else "attack success"
+    named = [("clean accuracy", curve.accuracy)]
+    named += [
+        (f"{attack}: {name(k, limit=width.pick(24, 12))}", v) for k, v in curve.success.items()
+    ]
     spacing = max(len(curve.channels) // 8, 1)
-    style = {
-        "color": canvas.HUES[(index - 1) % len(canvas.HUES)],
-        "linestyle": _DASHES[(index - 1) % len(_DASHES)],
-        "linewidth": 1.9,
-        "marker": _MARKERS[(index - 1) % len(_MARKERS)],
-        "markersize": 5.5,
-        "markerfacecolor": canvas.PAPER if second else None,
-        # Where lines lie on each other, the marks of all of them still show.
-        "markevery": ((index - 1) * spacing // len(curve.success), spacing),
-    }
-    return style | thin
+    for index, (label, shares) in enumerate(named, start=-1):
+        values, low, high = in_percent(shares)
+        text = f"{label}, {note}" if note else f"{label} ({shares[0].total:,} images)"
+        clean = index < 0
+        yield Line(
+            across,
+            values,
+            CLEAN if clean else HUES[index % len(HUES)],
+            text,
+            thick=1.8 if second else 2.4 if clean else 1.9,
+            dash=_DOTS if second else "-" if clean else _DASHES[index % len(_DASHES)],
+            marker="" if clean else _MARKERS[index % len(_MARKERS)],
+            size=5.5,
+            fill=PAPER if second else None,
+            # Where lines lie on each other, the marks of all of them still show.
+            every=None if clean else (index * spacing // len(curve.success), spacing),
+            low=low,
+            high=high,
+            strong=strong,
+            order=3 if clean else 2,
+        )
+    for step in (drop.steps for drop in curve.drops if drop.steps is not None):
+        height = 100 * (curve.accuracy[step].value or 0.0)
+        yield Dots([across[step]], [height], CLEAN, 8, hollow=second)
 
 
-def _dot(axes: Axes, share: float, accuracy: Proportion, *, hollow: bool) -> None:
-    inner, edge = (canvas.PAPER, canvas.CLEAN) if hollow else (canvas.CLEAN, canvas.PAPER)
-    style: dict[str, Any] = {"markerfacecolor": inner, "markeredgecolor": edge}
-    height = 100 * (accuracy.value or 0.0)
-    axes.plot(
-        share, height, "o", markersize=8, markeredgewidth=1.5, zorder=4, clip_on=False, **style
-    )
-
-
-def _flags(curves: Sequence[Curve], stack: Stack) -> dict[float, str]:
-    """What to write of the drops, by their place in the plot in pixels.
+def _drops(curves: Sequence[Curve], width: Width) -> dict[float, str]:
+    """What to write of the drops, by their place.
 
     On a phone there is room for those of the first curve; dots mark the others.
     """
-    short = stack.narrow or len(curves) > 1
-    flags: dict[float, list[str]] = {}
-    for curve in curves[:1] if stack.narrow else curves:
-        across = _shares(curve) * stack.room / 100
-        for steps, text in drop_texts(curve, short=short).items():
-            flags.setdefault(float(across[steps]), []).append(text)
-    return {place: "; ".join(dict.fromkeys(texts)) for place, texts in flags.items()}
+    texts: dict[float, list[str]] = {}
+    for curve in curves[:1] if width.narrow else curves:
+        across = _shares(curve)
+        for steps, text in drop_texts(curve, short=width.narrow or len(curves) > 1).items():
+            texts.setdefault(float(across[steps]), []).append(text)
+    return {place: "; ".join(dict.fromkeys(equal)) for place, equal in texts.items()}
 
 
-def _frame(axes: Axes, *, narrow: bool) -> None:
-    ticks = range(0, 101, 20 if narrow else 10)
-    axes.set_xlim(0, 100)
-    axes.set_xticks(ticks, [f"{tick} %" for tick in ticks])
-    axes.set_xlabel("share of channels silenced")
-    axes.set_ylabel("share of images, with 95 % interval", rotation_mode="anchor")
-    canvas.percent_axis(axes, bottom=-3.0, top=103.0)
+def _percents(step: int) -> dict[float, str]:
+    return {tick: f"{tick} %" for tick in range(0, 101, step)}
 
 
 def _headline(curve: Curve) -> tuple[str, str]:
@@ -172,17 +191,16 @@ def _headline(curve: Curve) -> tuple[str, str]:
     missed = sorted(drop.drop for drop in curve.drops if drop.steps is None)
     if missed:
         parts.append(f"never reached: X = {', '.join(f'{drop:g}' for drop in missed)}")
-    subtitle = canvas.name("  ·  ".join(parts), limit=112)
-    return f"Pruning the layer {canvas.name(curve.layer)}", subtitle
+    return f"Pruning the layer {name(curve.layer)}", name("  ·  ".join(parts), limit=112)
 
 
 def _description(curve: Curve) -> str:
     lines = [("clean accuracy", curve.accuracy)]
-    lines += [(f"attack success of {canvas.name(k)}", v) for k, v in curve.success.items()]
+    lines += [(f"attack success of {name(key)}", shares) for key, shares in curve.success.items()]
     changes = [f"{label} from {_percent(v[0])} to {_percent(v[-1])}" for label, v in lines]
     drops = list(drop_texts(curve).values())
     return (
-        f"Layer {canvas.name(curve.layer)}, {len(curve.channels)} channels, "
+        f"Layer {name(curve.layer)}, {len(curve.channels)} channels, "
         f"{order_text(curve)}: {'; '.join(changes + drops)}."
     )
 

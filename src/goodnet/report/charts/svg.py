@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import io
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from goodnet.report import canvas
+from goodnet.report.charts.chart import NARROW, ROLES, WIDE
+from goodnet.report.charts.figure import UNITS, draw, look
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from xml.etree.ElementTree import Element
 
     from matplotlib.figure import Figure
 
-__all__ = ["Chart", "simplify", "to_chart"]
+    from goodnet.report.charts.chart import Chart, Width
 
 _HREF = "{http://www.w3.org/1999/xlink}href"
-_VARIABLES = {colour.lower(): f"var(--{role})" for role, colour in canvas.ROLES.items()}
+_VARIABLES = {colour.lower(): f"var(--{role})" for role, colour in ROLES.items()}
 _USELESS = {"metadata", "style"}
 # What a part has anyway: the last comes from the root.
 _DEFAULTS = {
@@ -132,51 +132,28 @@ def _path(data: str) -> str:
 _SVG = "http://www.w3.org/2000/svg"
 
 
-@dataclass(frozen=True)
-class Chart:
-    """A drawn chart and where its data lies in it.
-
-    Attributes:
-        svg: One `<svg>` with a title and a description. Its colours are CSS variables named after
-            `canvas.ROLES` ("--ink"), its font is the page's. It has no style attributes, and
-            every id in it begins with the prefix that was given.
-        plot: Left, top, width and height of the plot in the units of the view box.
-        x: The values at its left and right end.
-        y: The values at its bottom and top.
-    """
-
-    svg: str
-    plot: tuple[float, float, float, float]
-    x: tuple[float, float]
-    y: tuple[float, float]
+def both_widths(describe: Callable[[Width], Chart], prefix: str) -> dict[str, str]:
+    """The SVG of a chart by the name of its width; a page shows the one that fits."""
+    return {width.name: to_svg(describe(width), prefix) for width in (WIDE, NARROW)}
 
 
-def to_chart(figure: Figure, *, prefix: str, title: str, description: str) -> Chart:
-    """Turn a figure into a chart; its first axes are the plot. To be called inside `look`.
+def to_svg(chart: Chart, prefix: str) -> str:
+    """One `<svg>` with a title and a description, to be set into a page.
+
+    Its colours are CSS variables named after `ROLES` ("--ink"), its font is the page's. It has no
+    style attributes. Where its first plot lies is written on it for scripts: `data-plot` is left,
+    top, width and height in the units of the view box, `data-x` and `data-y` are the values at
+    its left and right, lower and upper ends.
 
     Args:
-        figure: What to show.
+        chart: What to show.
         prefix: What every id begins with, so that no two charts of a page share one.
-        title: What a screen reader says first.
-        description: What it says next.
     """
-    axes = figure.axes[0]
-    width, height = (float(length) * canvas.UNITS for length in figure.get_size_inches())
-    left, bottom, across, up = (float(share) for share in axes.get_position().bounds)
-    (start, end), (low, high) = axes.get_xlim(), axes.get_ylim()
-    return Chart(
-        svg=_markup(figure, prefix, title, description),
-        plot=(left * width, (1 - bottom - up) * height, across * width, up * height),
-        x=(float(start), float(end)),
-        y=(float(low), float(high)),
-    )
-
-
-def _markup(figure: Figure, prefix: str, title: str, description: str) -> str:
     import matplotlib
 
-    buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.fonttype": "none"}):
+    prefix, buffer = f"{prefix}-{chart.width.name}", io.StringIO()
+    with look(chart.width), matplotlib.rc_context({"svg.fonttype": "none"}):
+        figure = draw(chart)
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     # Matplotlib wrote it a moment ago: nothing in it is from outside but escaped names.
     drawn = ElementTree.fromstring(buffer.getvalue())  # noqa: S314
@@ -189,9 +166,24 @@ def _markup(figure: Figure, prefix: str, title: str, description: str) -> str:
             "aria-labelledby": f"{prefix}-title",
             "aria-describedby": f"{prefix}-desc",
             "stroke-linejoin": "round",
+            **_plot(figure),
         },
     )
-    for tag, text in (("title", title), ("desc", description)):
+    for tag, text in (("title", chart.title), ("desc", chart.description)):
         ElementTree.SubElement(root, tag, {"id": f"{prefix}-{tag}"}).text = text
     root.extend(simplify(drawn, prefix))
     return ElementTree.tostring(root, encoding="unicode")
+
+
+def _plot(figure: Figure) -> dict[str, str]:
+    """Where the first plot lies and what its axes show, as attributes."""
+    if not figure.axes:
+        return {}
+    axes, (width, height) = figure.axes[0], UNITS * figure.get_size_inches()
+    left, bottom, across, up = axes.get_position().bounds
+    found = {
+        "plot": (left * width, (1 - bottom - up) * height, across * width, up * height),
+        "x": axes.get_xlim(),
+        "y": axes.get_ylim(),
+    }
+    return {f"data-{key}": " ".join(f"{n:.6g}" for n in found[key]) for key in found}

@@ -3,6 +3,7 @@
 (() => {
   const SVG = "http://www.w3.org/2000/svg";
   const all = (selector, root) => [...root.querySelectorAll(selector)];
+  const numbers = (text) => text.split(" ").map(Number);
   const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
   // Whole numbers: X in tenths of a point, images lost; as exact as the program itself.
@@ -21,9 +22,11 @@
   }
 
   class Plot {
-    constructor(svg, geometry) {
+    constructor(svg) {
       this.svg = svg;
-      this.geometry = geometry;
+      this.plot = numbers(svg.dataset.plot); // left, top, width, height
+      this.x = numbers(svg.dataset.x);
+      this.y = numbers(svg.dataset.y);
       this.choice = this.layer("choice");
       this.pointer = this.layer("pointer");
     }
@@ -36,21 +39,21 @@
     }
 
     left(share) {
-      const [start, end] = this.geometry.x;
-      return this.geometry.plot[0] + ((share - start) / (end - start)) * this.geometry.plot[2];
+      const [start, end] = this.x;
+      return this.plot[0] + ((share - start) / (end - start)) * this.plot[2];
     }
 
     top(value) {
-      const [low, high] = this.geometry.y;
-      return this.geometry.plot[1] + ((high - value) / (high - low)) * this.geometry.plot[3];
+      const [low, high] = this.y;
+      return this.plot[1] + ((high - value) / (high - low)) * this.plot[3];
     }
 
     // The share of channels under the pointer, in percent.
     shareAt(event) {
       const box = this.svg.getBoundingClientRect();
       const inside = ((event.clientX - box.left) / box.width) * this.svg.viewBox.baseVal.width;
-      const [start, end] = this.geometry.x;
-      return start + ((inside - this.geometry.plot[0]) / this.geometry.plot[2]) * (end - start);
+      const [start, end] = this.x;
+      return start + ((inside - this.plot[0]) / this.plot[2]) * (end - start);
     }
 
     draw(group, shapes) {
@@ -62,13 +65,13 @@
     }
 
     upright(share) {
-      const [, top, , height] = this.geometry.plot;
+      const [, top, , height] = this.plot;
       const x = this.left(share);
       return ["line", { x1: x, x2: x, y1: top, y2: top + height }];
     }
 
     floor(value) {
-      const [left, , width] = this.geometry.plot;
+      const [left, , width] = this.plot;
       const y = this.top(value);
       return ["line", { class: "floor", x1: left, x2: left + width, y1: y, y2: y }];
     }
@@ -91,7 +94,7 @@
       this.output = root.querySelector("output");
       this.tip = root.querySelector(".tip");
       this.readouts = all(".readout", root);
-      this.plots = all(".chart svg", root).map((svg, i) => new Plot(svg, this.data.charts[i]));
+      this.plots = all(".chart svg", root).map((svg) => new Plot(svg));
       this.plots.forEach((plot) => this.listen(plot));
       this.slider.addEventListener("input", () => this.choose(Math.round(this.slider.value * 10)));
       root.querySelector(".controls").hidden = false;
@@ -145,14 +148,14 @@
     }
 
     tipLines(curves, step) {
-      return curves.flatMap((curve, i) => [
-        ["strong", this.stepTitle(curve, step, i)],
+      return curves.flatMap((curve) => [
+        ["strong", this.stepTitle(curve, step)],
         ...curve.series.map(({ label, texts }) => ["span", `${label} ${withoutInterval(texts[step])}`]),
       ]);
     }
 
-    stepTitle(curve, step, i) {
-      const order = this.data.curves.length > 1 ? ` (${this.data.orders[i]})` : "";
+    stepTitle(curve, step) {
+      const order = this.data.curves.length > 1 ? ` (${curve.order})` : "";
       return step === 0
         ? `Step 0: nothing silenced${order}`
         : `Step ${step} of ${curve.channels.length}: channel ${curve.channels[step - 1]}${order}`;

@@ -1,4 +1,4 @@
-"""The network as a picture: for each layer a row with rails, a block and its size."""
+"""The network as a picture: for each layer a row with its edges, a block and its size."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from goodnet.report.views import words
+from goodnet.report import words
+from goodnet.report.evidence import drop_of, shown_trial
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,15 +15,13 @@ if TYPE_CHECKING:
     from goodnet.report.facts import Run
     from goodnet.results import LayerRecord
 
-__all__ = ["LANE", "ROW", "LayerRow", "NetworkView", "Rail", "lay_rails", "network_view"]
-
-ROW, LANE = 36, 18  # pixels: height of a row, distance of two rails
-_MOST = 12  # rails beside each other; a network with more has the rest left out
+ROW, LANE = 36, 18  # pixels: height of a row, distance of two edges
+_MOST = 12  # edges beside each other; a network with more has the rest left out
 
 
 @dataclass(frozen=True)
-class Rail:
-    """The rails in one row.
+class Edges:
+    """The edges in one row.
 
     Attributes:
         node: Where the layer's dot is, pixels from the left.
@@ -33,20 +32,20 @@ class Rail:
     lines: tuple[str, ...]
 
 
-def lay_rails(layers: Sequence[LayerRecord]) -> tuple[Rail, ...]:
-    """Lay a rail from each layer to each that reads it.
+def route_edges(layers: Sequence[LayerRecord]) -> tuple[Edges, ...]:
+    """Lay an edge from each layer to each that reads it.
 
-    A rail keeps its lane from row to row. A layer stands in the first lane that ends at it, or
+    An edge keeps its lane from row to row. A layer stands in the first lane that ends at it, or
     in the first free one; what leaves it starts in its lane and in free ones.
 
     Args:
         layers: In running order: each comes after those it reads.
 
     Returns:
-        The rails of each row.
+        The edges of each row.
     """
     readers = _readers(layers)
-    lanes: list[str | None] = []  # by lane: the layer at which the rail in it ends
+    lanes: list[str | None] = []  # by lane: the layer at which the edge in it ends
     rows = []
     for layer in layers:
         ending = [i for i, end in enumerate(lanes) if end == layer.name]
@@ -60,7 +59,7 @@ def lay_rails(layers: Sequence[LayerRecord]) -> tuple[Rail, ...]:
             *(_line(lane, 0, lane, ROW) for lane in passing),
             *(_line(node, ROW / 2, lane, ROW) for lane in leaving),
         ]
-        rows.append(Rail(_centre(node), tuple(line for line in lines if line)))
+        rows.append(Edges(_centre(node), tuple(line for line in lines if line)))
     return tuple(rows)
 
 
@@ -76,7 +75,7 @@ def _readers(layers: Sequence[LayerRecord]) -> dict[str, list[str]]:
 
 
 def _leave(lanes: list[str | None], node: int, ends: Sequence[str]) -> list[int]:
-    """Start a rail to each reader, the first in the node's own lane; their lanes."""
+    """Start an edge to each reader, the first in the node's own lane; their lanes."""
     taken = []
     for end in ends:
         lane = node if lanes[node] is None else _free(lanes)
@@ -122,88 +121,43 @@ class LayerRow:
     """One layer.
 
     Attributes:
-        name: As in the file.
-        op: What it does, in words.
+        layer: What the file says of it.
         kind: "conv", "dense", "pool", "input" or "other": its colour.
-        shape: Of its value.
-        parameters: Stored numbers; "" for none.
         share: Of all parameters, 0..100.
         block: Width and height that stand for its channels and its pixels.
-        rail: The rails beside it.
+        edges: The lines beside it.
         pruned: Whether its channels were silenced.
     """
 
-    name: str
-    op: str
+    layer: LayerRecord
     kind: str
-    shape: str
-    parameters: str
     share: float
     block: tuple[float, float]
-    rail: Rail
+    edges: Edges
     pruned: bool
 
-
-@dataclass(frozen=True)
-class NetworkView:
-    """All layers.
-
-    Attributes:
-        rows: In running order.
-        width: Of the rails, pixels.
-        height: Of a row.
-        before: Parameters of B.
-        after: Parameters without the silent channels; "" where not known.
-        saved: How much less that is, as text.
-        note: What was pruned, a sentence; "" for nothing.
-    """
-
-    rows: tuple[LayerRow, ...]
-    width: float
-    height: int
-    before: str
-    after: str
-    saved: str
-    note: str
+    @property
+    def shape(self) -> str:
+        """Of its value."""
+        return " \u00d7 ".join("?" if size is None else str(size) for size in self.layer.shape)
 
 
-def network_view(run: Run) -> NetworkView | None:
-    """Lay out the layers; None where the folder does not tell of them."""
-    if not run.layers:
-        return None
-    rails = lay_rails(run.layers)
+def layer_rows(run: Run) -> tuple[LayerRow, ...]:
+    """The layers in running order; none where the folder does not tell of them."""
     total = max(sum(layer.parameters for layer in run.layers), 1)
-    largest = _largest(run)
-    rows = tuple(
+    sizes = [_sizes(layer) for layer in run.layers]
+    wide, high = (max((size[i] for size in sizes), default=1.0) for i in (0, 1))
+    return tuple(
         LayerRow(
-            words.name(layer.name),
-            layer.op.replace("_", " "),
-            _kind(layer.op),
-            " \u00d7 ".join("?" if size is None else str(size) for size in layer.shape),
-            words.amount(layer.parameters) if layer.parameters else "",
+            layer,
+            _KINDS.get(layer.op) or ("pool" if "pool" in layer.op else "other"),
             100 * layer.parameters / total,
-            _block(layer, largest),
-            rail,
+            (round(max(_BLOCK[0] * w / wide, 3), 1), round(max(_BLOCK[1] * h / high, 4), 1)),
+            beside,
             bool(run.pruned_layer) and layer.name == run.pruned_layer,
         )
-        for layer, rail in zip(run.layers, rails, strict=True)
+        for layer, (w, h), beside in zip(run.layers, sizes, route_edges(run.layers), strict=True)
     )
-    before, after = run.parameters
-    saved = f"\u2212{100 * (1 - after / before):.1f}\u00a0%" if before and after else ""
-    return NetworkView(
-        rows,
-        max(rail.node for rail in rails) + LANE / 2,
-        ROW,
-        words.amount(before),
-        words.amount(after) if after is not None else "",
-        saved,
-        _note(run),
-    )
-
-
-def _largest(run: Run) -> tuple[float, float]:
-    sizes = [_sizes(layer) for layer in run.layers]
-    return max(size[0] for size in sizes), max(size[1] for size in sizes)
 
 
 def _sizes(layer: LayerRecord) -> tuple[float, float]:
@@ -212,23 +166,17 @@ def _sizes(layer: LayerRecord) -> tuple[float, float]:
     return math.log2(channels + 1), math.sqrt(min(math.prod(pixels), 1e12))
 
 
-def _block(layer: LayerRecord, largest: tuple[float, float]) -> tuple[float, float]:
-    wide, high = _sizes(layer)
-    return (
-        round(max(_BLOCK[0] * wide / largest[0], 3), 1),
-        round(max(_BLOCK[1] * high / largest[1], 4), 1),
-    )
-
-
-def _kind(op: str) -> str:
-    return _KINDS.get(op) or ("pool" if "pool" in op else "other")
-
-
-def _note(run: Run) -> str:
-    trial = run.trials[run.shown] if run.shown is not None else None
-    steps = {f"X = {drop.drop:g}": drop.steps for drop in run.curve.drops} if run.curve else {}
-    if trial is None or run.curve is None or steps.get(trial.name) is None:
-        return ""
-    at = words.unbroken(trial.name)
-    channels = f"{steps[trial.name]} of the {len(run.curve.mean_activation)} channels"
-    return f"At {at}, {channels} of {words.name(run.pruned_layer)} are silent."
+def size_text(run: Run) -> str:
+    """How many parameters the network has and which of them pruning makes needless."""
+    before, after = run.parameters
+    text = f"{words.amount(before)} parameters"
+    if after is not None:
+        saved = f" (\u2212{100 * (1 - after / before):.1f}\u00a0%)" if before and after else ""
+        text += f"; {words.amount(after)} with the silent channels removed{saved}"
+    trial = shown_trial(run)
+    drop = drop_of(run, trial)
+    if trial is None or run.curve is None or drop is None or drop.steps is None:
+        return f"{text}."
+    channels = f"{drop.steps} of the {len(run.curve.mean_activation)} channels"
+    layer = words.name(run.pruned_layer)
+    return f"{text}. At {words.unbroken(trial.name)}, {channels} of {layer} are silent."

@@ -1,4 +1,4 @@
-"""Images with what each network answers, in groups."""
+"""The pictures of a page: images with what each network answers, and triggers that were found."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import base64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from goodnet.report.views import words
+from goodnet.report import words
+from goodnet.report.views.tables import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from goodnet.report.facts import Picture, Run
-    from goodnet.report.marks import Mark
-
-__all__ = ["Answer", "Group", "Image", "Tile", "embed", "picture_groups"]
+    from goodnet.report.contact_sheet import Mark
+    from goodnet.report.facts import Picture, Recovered, Run, Target
 
 _SHOWN_SIDE = 96  # pixels of the page; small images are enlarged to about this
 
@@ -129,3 +128,62 @@ def _mark(picture: Picture, answer: int, classes: int | None) -> Mark:
     if answer == picture.label:
         return "target"
     return "right" if answer == picture.source_label else "wrong"
+
+
+_MOST_FAMILIES = 8
+
+
+@dataclass(frozen=True)
+class TargetView:
+    """A label that stands out.
+
+    Attributes:
+        label: Which.
+        trigger: A picture of the trigger; None where there is none.
+        samples: Clean images, each with the same one stamped.
+        lines: What is known of it: in a word or two, the value, and what more there is to say.
+    """
+
+    label: int
+    trigger: Image | None
+    samples: tuple[tuple[Image, Image], ...]
+    lines: tuple[tuple[str, str, str], ...]
+
+
+def target_view(target: Target) -> TargetView:
+    """Lay out a label that stands out, with its trigger and what is known of it."""
+    trigger = target.trigger
+    samples = trigger.samples if trigger else ()
+    return TargetView(
+        target.label,
+        embed(trigger.png) if trigger and trigger.png else None,
+        tuple((embed(clean), embed(stamped)) for clean, stamped in samples),
+        (*(_trigger_lines(trigger) if trigger else ()), *_target_lines(target)),
+    )
+
+
+def _trigger_lines(trigger: Recovered) -> Iterator[tuple[str, str, str]]:
+    success = trigger.success
+    of = f"{words.amount(success.count)} of {words.amount(success.total)} images"
+    counted = [words.interval(success), of] if success.total else ["no images of other classes"]
+    yield "Kind of trigger", words.name(trigger.family, 60), ""
+    yield "Success", words.percent(success), ", ".join(counted)
+    changed = f"{100 * trigger.changed:.3g}\u00a0% of the pixel range (RMS)"
+    yield "Size", f"{100 * trigger.area:.3g}\u00a0% of the pixels", f"changes images by {changed}"
+    if trigger.margin is not None:
+        yield "Logit margin", f"{trigger.margin:.4g}", "of the label over the next, on average"
+
+
+def _target_lines(target: Target) -> Iterator[tuple[str, str, str]]:
+    sure = "" if target.p_value is None else words.chance(target.p_value)
+    yield "Score", f"{target.score:.4g}", sure
+    if target.layer or target.own is not None:
+        where = f"the layer {words.name(target.layer, 40)}" if target.layer else "the logits"
+        own = "not known" if target.own is None else f"{target.own:.2f}"
+        yield "Its own class", own, f"clean images lie at 0, stamped ones at 1, in {where}"
+    others = [f for f in target.families if not target.trigger or f != target.trigger.family]
+    if others:
+        named = listed([words.name(family, 60) for family in others], _MOST_FAMILIES)
+        yield "Also stands out in" if target.trigger else "Stands out in", named, ""
+    if target.file:
+        yield "File", words.name(target.file, 60), ""

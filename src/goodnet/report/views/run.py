@@ -1,143 +1,55 @@
-"""All that a page says of one run."""
+"""All that a page says of one run: plain data, section by section, that the templates lay out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from typing import TYPE_CHECKING
 
-from goodnet.report.charts.towers import towers_of
-from goodnet.report.key_figures import KeyFigure, key_figures
-from goodnet.report.verdict import Verdict, judge
-from goodnet.report.views import words
-from goodnet.report.views.comparison import comparison_table
-from goodnet.report.views.drawn import (
-    Drawn,
-    draw_channels,
-    draw_curves,
-    draw_epochs,
-    draw_towers,
+from goodnet.report import words
+from goodnet.report.charts import (
+    both_widths,
+    channels_chart,
+    comparison_chart,
+    epochs_chart,
+    groups_of,
+    is_spread,
+    scores_chart,
 )
-from goodnet.report.views.network import NetworkView, network_view
-from goodnet.report.views.pictures import Group, picture_groups
-from goodnet.report.views.scan import ScanView, left_table, scan_view
-from goodnet.report.views.steps import Readout, home, readout, start_drop, step_data
-from goodnet.report.views.table import Cell, Column, Table, amount_cell, share_cell, table
+from goodnet.report.evidence import KeyFigure, key_figures, shown_trial
+from goodnet.report.read import PICTURED
+from goodnet.report.scan_verdict import Verdict
+from goodnet.report.verdict import judge
+from goodnet.report.views import tables
+from goodnet.report.views.curve import curve_view
+from goodnet.report.views.network import LANE, ROW, layer_rows, size_text
+from goodnet.report.views.pictures import picture_groups, target_view
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Mapping
 
-    from goodnet.report.facts import Curve, FileFact, Run
-    from goodnet.report.views.table import Table
+    from goodnet.report.facts import Run, Scan
 
-__all__ = [
-    "CurveView",
-    "FileRow",
-    "RunView",
-    "epochs_table",
-    "file_rows",
-    "run_view",
-    "steps_table",
-]
-
-
-def steps_table(curves: Sequence[Curve]) -> Table:
-    """A row for each channel that falls silent, of one curve after the other."""
-    sets = list(dict.fromkeys(key for curve in curves for key in curve.success))
-    columns = [
-        Column("Channels silenced"),
-        Column("Order", False),
-        Column("Channel"),
-        Column("Mean activation"),
-        Column("Clean accuracy (validation)"),
-        *(Column(f"ASR: {words.name(key, 40)}") for key in sets),
-    ]
-    several = len(curves) > 1
-    rows = [row for curve in curves for row in _steps(curve, sets, several=several)]
-    return table("Every step of the curve", columns, rows)
-
-
-def epochs_table(run: Run) -> Table:
-    """A row for each epoch; the one B' is from is marked."""
-    columns = [Column("Epoch"), Column("Mean loss"), Column("Accuracy, images held back")]
-    rows = [
-        (
-            Cell(str(number), "B\u2032 is from here" if number == run.chosen else "", number),
-            Cell(f"{epoch.loss:.4g}", value=epoch.loss),
-            share_cell(epoch.accuracy),
-        )
-        for number, epoch in enumerate(run.epochs, start=1)
-    ]
-    return table("Every epoch", columns, rows)
-
-
-def _steps(curve: Curve, sets: Sequence[str], *, several: bool) -> Iterator[tuple[Cell, ...]]:
-    order = Cell(curve.order if several else "")
-    columns = [curve.success.get(key) for key in sets]
-    for step, accuracy in enumerate(curve.accuracy):
-        channel = curve.channels[step - 1] if step else None
-        mean = curve.mean_activation[channel] if channel is not None else None
-        yield (
-            amount_cell(step),
-            order,
-            amount_cell(channel),
-            Cell("") if mean is None else Cell(f"{mean:.4g}", value=mean),
-            share_cell(accuracy),
-            *(share_cell(shares[step] if shares else None) for shares in columns),
-        )
-
-
-@dataclass(frozen=True)
-class FileRow:
-    """A file: what it is for, its name, where it is, its images and its hash."""
-
-    role: str
-    name: str
-    link: str
-    images: str
-    sha256: str
-
-
-def file_rows(facts: Iterable[FileFact], folder: str | None = None) -> tuple[FileRow, ...]:
-    """Rows of a table of files.
-
-    Args:
-        facts: The files.
-        folder: The way from the page to them, "" for beside it; None for no links.
-    """
-    return tuple(
-        FileRow(
-            words.network(words.name(fact.role)),
-            words.name(fact.name, 120),
-            "" if folder is None else f"./{quote(folder)}{quote(fact.name)}",
-            words.amount(fact.images) if fact.images is not None else "",
-            words.name(fact.sha256, 64),
-        )
-        for fact in facts
-    )
-
-
-_HEADINGS = {"left": "What is left"}
 _DONE = {"prune": "Pruning", "compare": "Repairs compared", "scan": "Scan", "cure": "Cure"}
 
 
 @dataclass(frozen=True)
-class CurveView:
-    """The pruning curve.
+class Section:
+    """A part of what is said of a run.
 
     Attributes:
-        drawn: The chart.
-        data: For the script.
-        start: The drop the page opens with, as text.
-        readouts: What that drop gives, one for each curve in the chart.
-        steps: Every step as a table.
+        part: The end of its id, and the name of the macro that lays it out.
+        heading: Above it.
+        shown: What the macro lays out, by name.
     """
 
-    drawn: Drawn
-    data: dict[str, Any]
-    start: str
-    readouts: tuple[Readout, ...]
-    steps: Table
+    part: str
+    heading: str
+    shown: Mapping[str, object]
+
+    @property
+    def short(self) -> str:
+        """What a list of contents calls it."""
+        return self.heading if self.part == "left" else self.part.capitalize()
 
 
 @dataclass(frozen=True)
@@ -149,65 +61,20 @@ class RunView:
         run: The facts.
         name: Of the run, fit to be shown.
         title: What was done to which network.
-        shown: Of what the first numbers are: "at X = 10"; "" where there is one repair.
+        measured: Of what the first numbers are: "at X = 10"; "" where there is one repair.
         verdict: The sentence.
         figures: The first numbers.
-        curve: Of a pruning.
-        drawn_with: The id of the run whose picture has this curve, too; "" for none.
-        channels: Activation by channel.
-        pictures: Groups of images.
-        scan: What a scan found.
-        comparison: The table; None where there is one repair and one set.
-        towers: Bars of it.
-        epochs: Training history.
-        epochs_table: The same as numbers.
-        network: Its layers.
-        inputs: Files that went in.
-        outputs: Files that came out, with links.
+        sections: All else.
     """
 
     id: str
     run: Run
     name: str
     title: str
-    shown: str
+    measured: str
     verdict: Verdict
     figures: tuple[KeyFigure, ...]
-    curve: CurveView | None
-    drawn_with: str
-    channels: Drawn | None
-    pictures: tuple[Group, ...]
-    scan: ScanView | None
-    left: Table | None
-    comparison: Table | None
-    towers: Drawn | None
-    epochs: Drawn | None
-    epochs_table: Table | None
-    network: NetworkView | None
-    inputs: tuple[FileRow, ...]
-    outputs: tuple[FileRow, ...]
-
-    @property
-    def contents(self) -> list[tuple[str, str]]:
-        """The sections there are: id and heading."""
-        parts = {
-            "curve": self.curve or self.drawn_with,
-            "channels": self.channels,
-            "pictures": self.pictures,
-            "triggers": self.scan and self.scan.targets,
-            "left": self.left,
-            "scores": self.scan and self.scan.chart,
-            "comparison": self.comparison,
-            "training": self.epochs,
-            "network": self.network,
-            "details": True,
-            "files": self.outputs,
-        }
-        return [
-            (f"{self.id}-{part}", _HEADINGS.get(part, part.capitalize()))
-            for part, there in parts.items()
-            if there
-        ]
+    sections: tuple[Section, ...]
 
 
 def run_view(
@@ -227,43 +94,76 @@ def run_view(
         drawn_with: The id of the run in whose picture this one's curve is drawn.
         folder: The way from the page to the run folder; None for no links.
     """
-    runs = [run, *([beside] if beside else [])]
-    towers = towers_of(run)
     return RunView(
         id=prefix,
         run=run,
         name=words.name(run.name),
         title=_title(run),
-        shown=_shown(run),
+        measured=_measured(run),
         verdict=judge(run),
         figures=key_figures(run),
-        curve=_curve_view(runs, prefix) if run.curve and not drawn_with else None,
-        drawn_with=drawn_with,
-        channels=draw_channels(run.curve, f"{prefix}-channels") if run.curve else None,
-        pictures=picture_groups(run),
-        scan=scan_view(run.scan, prefix) if run.scan else None,
-        left=left_table(run.left) if run.left else None,
-        comparison=comparison_table(run) if run.trials else None,
-        towers=draw_towers(towers, f"{prefix}-towers") if towers else None,
-        epochs=draw_epochs(run, f"{prefix}-epochs") if run.epochs else None,
-        epochs_table=epochs_table(run) if run.epochs else None,
-        network=network_view(run),
-        inputs=file_rows(run.inputs),
-        outputs=file_rows(run.outputs, folder),
+        sections=(
+            *_of_curve(run, prefix, beside, drawn_with),
+            *_of_pictures(run),
+            *(_of_scan(run, run.scan, prefix) if run.scan else ()),
+            *_of_repairs(run, prefix),
+            *_of_files(run, folder),
+        ),
     )
 
 
-def _curve_view(runs: Sequence[Run], prefix: str) -> CurveView:
-    curves = [run.curve for run in runs if run.curve]
-    drawn = draw_curves(curves, f"{prefix}-curve")
-    start = start_drop(runs[0])
-    return CurveView(
-        drawn,
-        step_data(runs, (drawn.wide, drawn.narrow)),
-        f"{start:g}",
-        tuple(readout(run, run.curve, start, home(run, runs)) for run in runs if run.curve),
-        steps_table(curves),
-    )
+def _of_curve(run: Run, prefix: str, beside: Run | None, drawn_with: str) -> Iterator[Section]:
+    curve = run.curve
+    if curve is None:
+        return
+    runs = [run, *([beside] if beside else [])]
+    view = None if drawn_with else curve_view(runs, f"{prefix}-curve")
+    yield Section("curve", "The curve", {"view": view, "drawn_with": drawn_with})
+    chart = both_widths(lambda width: channels_chart(curve, width), f"{prefix}-channels")
+    yield Section("channels", "The channels", {"chart": chart})
+
+
+def _of_pictures(run: Run) -> Iterator[Section]:
+    if groups := picture_groups(run):
+        yield Section("pictures", "Pictures", {"groups": groups})
+
+
+def _of_scan(run: Run, scan: Scan, prefix: str) -> Iterator[Section]:
+    if scan.targets:
+        shown = scan.targets[:PICTURED]
+        more = len(scan.targets) - len(shown)
+        found = {"targets": tuple(map(target_view, shown)), "more": more}
+        yield Section("triggers", "Recovered triggers", found)
+    if run.left:
+        yield Section("left", "What is left", {"table": tables.left_table(run.left)})
+    if is_spread(scan):
+        chart = both_widths(lambda width: scores_chart(scan, width), f"{prefix}-scores")
+        yield Section("scores", "Scores", {"chart": chart, "table": tables.scores_table(scan)})
+
+
+def _of_repairs(run: Run, prefix: str) -> Iterator[Section]:
+    if run.trials:
+        groups = groups_of(run)
+        name = f"{prefix}-comparison"
+        chart = both_widths(lambda width: comparison_chart(groups, width), name) if groups else None
+        shown = {"table": tables.comparison_table(run), "chart": chart}
+        yield Section("comparison", "Comparison", shown)
+    if run.epochs:
+        chart = both_widths(
+            lambda width: epochs_chart(run.epochs, run.chosen, width), f"{prefix}-epochs"
+        )
+        yield Section("training", "Training", {"chart": chart, "table": tables.epochs_table(run)})
+    if run.layers:
+        size = {"height": ROW, "lane": LANE, "text": size_text(run)}
+        yield Section("network", "The network", {"rows": layer_rows(run), **size})
+
+
+def _of_files(run: Run, folder: str | None) -> Iterator[Section]:
+    made = tables.files_table("Files it was made from", run.inputs, role_first=True)
+    yield Section("details", "Details", {"inputs": made if run.inputs else None})
+    if run.outputs:
+        files = tables.files_table("Files of the run", run.outputs, folder)
+        yield Section("files", "Files", {"table": files})
 
 
 def _title(run: Run) -> str:
@@ -272,10 +172,10 @@ def _title(run: Run) -> str:
     return f"{what}: {', '.join(models)}" if models else what
 
 
-def _shown(run: Run) -> str:
-    if run.shown is None or run.single:
+def _measured(run: Run) -> str:
+    trial = shown_trial(run)
+    if trial is None or run.single:
         return ""
-    trial = run.trials[run.shown]
     preposition = "at" if run.command == "prune" else "after"
     network = f", network {words.name(trial.model)}" if trial.model else ""
     return f"{preposition} {words.unbroken(words.name(trial.name))}{network}"

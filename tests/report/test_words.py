@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goodnet.report.drawable import ASCII, drawable
+from goodnet.report.words import ASCII, printable
 
 
 @pytest.mark.parametrize(
@@ -24,26 +24,26 @@ from goodnet.report.drawable import ASCII, drawable
     ],
 )
 def test_spells_out_what_cannot_be_drawn(text: str, drawn: str) -> None:
-    assert drawable(text) == drawn
+    assert printable(text) == drawn
 
 
 def test_keeps_what_the_font_has() -> None:
-    assert drawable("été 中", {*ASCII, ord("é")}) == "été \\u4e2d"
+    assert printable("été 中", {*ASCII, ord("é")}) == "été \\u4e2d"
 
 
 def test_never_draws_what_turns_the_writing_around_even_if_the_font_has_it() -> None:
-    assert drawable("\u202e", {0x202E}) == "\\u202e"
+    assert printable("\u202e", {0x202E}) == "\\u202e"
 
 
 @given(st.text(), st.integers(3, 60))
 def test_is_one_short_line_of_the_glyphs_at_hand(text: str, limit: int) -> None:
-    drawn = drawable(text, limit=limit)
+    drawn = printable(text, limit=limit)
     assert len(drawn) <= limit
     assert all(ord(char) in ASCII for char in drawn)
-    assert drawable(drawn, limit=limit) == drawn
+    assert printable(drawn, limit=limit) == drawn
 
 
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=12))
 def test_a_long_name_keeps_its_ends(text: str) -> None:
-    drawn = drawable(text, limit=11)
+    drawn = printable(text, limit=11)
     assert (drawn[:4], drawn[4:7], drawn[7:]) == (text[:4], "...", text[-4:])

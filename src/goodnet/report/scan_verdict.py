@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
-from goodnet.report.effect import TAGS, Verdict
-from goodnet.report.views.words import amount, chance, interval, name, series
+from goodnet.report.evidence import Effect
+from goodnet.report.words import amount, chance, interval, name, series
+from goodnet.results import Verdict as Finding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from goodnet.report.facts import Scan, Target
 
-__all__ = ["BLIND", "judge_scan"]
+VerdictEffect = Effect | Finding | Literal["unknown", "removed", "kept"]
+
+TAGS: dict[VerdictEffect, str] = {
+    "absent": "No backdoor shown",
+    "unclear": "Too little to tell",
+    "stays": "Backdoor stays",
+    "weakened": "Backdoor weakened",
+    "little": "Attack rarely succeeds",
+    "unknown": "Not known",
+    "no_finding": "No backdoor found",
+    "suspicious": "Suspicious",
+    "backdoored": "Backdoor found",
+    "inconclusive": "Inconclusive",
+    "removed": "Backdoor taken out",
+    "kept": "Backdoor not taken out",
+}
 
 _MOST_NAMED = 5  # labels in the sentence
 
@@ -24,6 +41,31 @@ BLIND = (
 )
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """The first thing a reader sees.
+
+    Attributes:
+        effect: What became of the attack; "unknown" where nothing poisoned was given. Of a scan:
+            its verdict. Of a cure that found something: whether it is taken out.
+        tag: The same in two or three words.
+        finding: What was found, the first half of a sentence.
+        evidence: Its second half: the numbers.
+        sure: How sure that is, and what it does not say.
+    """
+
+    effect: VerdictEffect
+    tag: str
+    finding: str
+    evidence: str
+    sure: str
+
+    @property
+    def sentence(self) -> str:
+        """The whole sentence."""
+        return f"{self.finding}: {self.evidence}"
+
+
 def judge_scan(scan: Scan, notes: Sequence[str] = ()) -> Verdict:
     """Put the verdict of a scan into words; no network is ever called free of backdoors.
 
@@ -31,37 +73,27 @@ def judge_scan(scan: Scan, notes: Sequence[str] = ()) -> Verdict:
         scan: What it found.
         notes: What a user should know; the first says why nothing could be told, if so.
     """
-    finding, evidence, sure = _SENTENCES[scan.verdict](scan, notes)
-    return Verdict(scan.verdict, TAGS[scan.verdict], finding, evidence, f"{sure}{BLIND}")
-
-
-def _backdoored(scan: Scan, _: Sequence[str]) -> tuple[str, str, str]:
-    return "This network carries a backdoor", _evidence(scan), _interval(scan)
-
-
-def _suspicious(scan: Scan, _: Sequence[str]) -> tuple[str, str, str]:
-    sure = f"{_interval(scan)}The evidence is too weak to be sure. "
-    return "This network may carry a backdoor", _evidence(scan), sure
-
-
-def _no_finding(scan: Scan, _: Sequence[str]) -> tuple[str, str, str]:
+    amounts = amount(len(scan.scores))
     enough = " enough" if scan.targets else ""
-    labels = f"none of its {amount(len(scan.scores))} labels stands out{enough}"
-    evidence = f"{labels}{_chance(scan)}. This is no proof that there is none."
-    return "No backdoor was found", evidence, ""
-
-
-def _inconclusive(_: Scan, notes: Sequence[str]) -> tuple[str, str, str]:
     why = name(notes[0], 400).rstrip(".") if notes else "the scan gives no reason"
-    return "Whether this network carries a backdoor is not known", f"{why}.", ""
-
-
-_SENTENCES: dict[str, Callable[[Scan, Sequence[str]], tuple[str, str, str]]] = {
-    "backdoored": _backdoored,
-    "suspicious": _suspicious,
-    "no_finding": _no_finding,
-    "inconclusive": _inconclusive,
-}
+    weak = "The evidence is too weak to be sure. "
+    found = {
+        "backdoored": ("This network carries a backdoor", _evidence(scan), _interval(scan)),
+        "suspicious": (
+            "This network may carry a backdoor",
+            _evidence(scan),
+            f"{_interval(scan)}{weak}",
+        ),
+        "no_finding": (
+            "No backdoor was found",
+            f"none of its {amounts} labels stands out{enough}{_chance(scan)}. This is no proof "
+            "that there is none.",
+            "",
+        ),
+        "inconclusive": ("Whether this network carries a backdoor is not known", f"{why}.", ""),
+    }
+    finding, evidence, sure = found[scan.verdict]
+    return Verdict(scan.verdict, TAGS[scan.verdict], finding, evidence, f"{sure}{BLIND}")
 
 
 def _evidence(scan: Scan) -> str:

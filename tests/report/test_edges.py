@@ -1,4 +1,4 @@
-"""Rails beside the layers: every reader is reached, whatever the network looks like."""
+"""Edges beside the layers: every reader is reached, whatever the network looks like."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goodnet.report.views.network import LANE, ROW, Rail, lay_rails
+from goodnet.report.views.network import LANE, ROW, Edges, route_edges
 from goodnet.results import LayerRecord
 
 
@@ -16,27 +16,27 @@ def layer(name: str, *inputs: str) -> LayerRecord:
     return LayerRecord(name, "any", inputs, (1,), 0)
 
 
-def test_a_chain_is_one_straight_rail() -> None:
-    rails = lay_rails([layer("a"), layer("b", "a"), layer("c", "b")])
-    assert {rail.node for rail in rails} == {LANE / 2}
-    assert [len(rail.lines) for rail in rails] == [1, 2, 1]
+def test_a_chain_is_one_straight_edge() -> None:
+    edges = route_edges([layer("a"), layer("b", "a"), layer("c", "b")])
+    assert {edge.node for edge in edges} == {LANE / 2}
+    assert [len(edge.lines) for edge in edges] == [1, 2, 1]
 
 
 def test_branches_stand_beside_each_other_and_meet() -> None:
     layers = [layer("a"), layer("b", "a"), layer("c", "a"), layer("d", "b"), layer("e", "d", "c")]
-    rails = lay_rails(layers)
-    assert [round(rail.node / LANE - 0.5) for rail in rails] == [0, 0, 1, 0, 0]
-    assert len(rails[4].lines) == 2
+    edges = route_edges(layers)
+    assert [round(edge.node / LANE - 0.5) for edge in edges] == [0, 0, 1, 0, 0]
+    assert len(edges[4].lines) == 2
 
 
-def test_what_reads_one_value_twice_has_one_rail_to_it() -> None:
-    assert len(lay_rails([layer("a"), layer("b", "a", "a")])[1].lines) == 1
+def test_what_reads_one_value_twice_has_one_edge_to_it() -> None:
+    assert len(route_edges([layer("a"), layer("b", "a", "a")])[1].lines) == 1
 
 
-def test_unknown_inputs_have_no_rail() -> None:
-    assert lay_rails([layer("a", "nowhere"), layer("b", "b")]) == (
-        Rail(LANE / 2, ()),
-        Rail(LANE / 2, ()),
+def test_unknown_inputs_have_no_edge() -> None:
+    assert route_edges([layer("a", "nowhere"), layer("b", "b")]) == (
+        Edges(LANE / 2, ()),
+        Edges(LANE / 2, ()),
     )
 
 
@@ -46,8 +46,8 @@ def test_lines_go_on_from_row_to_row(graph: list[list[int]]) -> None:
         layer(str(place), *(str(source) for source in sources if source < place))
         for place, sources in enumerate(graph)
     ]
-    rails = lay_rails(layers)
-    for above, below in pairwise(rails):
+    edges = route_edges(layers)
+    for above, below in pairwise(edges):
         leaving = {end for line in above.lines for _, _, end, y in [ends(line)] if y == ROW}
         coming = {start for line in below.lines for start, y, _, _ in [ends(line)] if y == 0}
         assert leaving == coming

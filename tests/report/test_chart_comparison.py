@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from chart_samples import GUARDED, REPAIRED, B
 
-from goodnet.report import canvas
-from goodnet.report.charts.towers import draw_towers, towers_of
-from goodnet.report.facts import Run, Tower, Trial
+from goodnet.report.charts import NARROW, WIDE, comparison_chart, groups_of
+from goodnet.report.charts.chart import SMALL
+from goodnet.report.charts.figure import draw as draw_chart
+from goodnet.report.facts import Measured, Run, Trial
 from goodnet.stats import proportion
 
 if TYPE_CHECKING:
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def draw(towers: Mapping[str, Sequence[Tower]], *, narrow: bool = False) -> Figure:
-    with canvas.look(narrow=narrow):
-        return draw_towers(towers, narrow=narrow, headline=True)
+def draw(groups: Mapping[str, Sequence[Measured]], *, narrow: bool = False) -> Figure:
+    return draw_chart(comparison_chart(groups, NARROW if narrow else WIDE), headline=True)
 
 
 def lengths(axes: Axes) -> list[list[float]]:
@@ -86,12 +86,12 @@ def test_without_a_class_n_nothing_is_said_of_it() -> None:
 
 
 def test_without_clean_images_there_is_no_panel_for_them() -> None:
-    figure = draw({"X = 2": [Tower("B", None, {"sunglasses": proportion(3, 10)})]})
+    figure = draw({"X = 2": [Measured("B", None, {"sunglasses": proportion(3, 10)})]})
     assert titles(figure) == ["Attack: sunglasses", "success rate, low is good"]
 
 
 def test_what_is_not_there_is_said() -> None:
-    empty = Tower("B", proportion(0, 0))
+    empty = Measured("B", proportion(0, 0))
     figure = draw({"X = 2": [B], "X = 4": [empty], "X = 30": []})
     assert words(figure.axes[0]) == ["100.0", "no images", "no result"]
     assert words(figure.axes[1]) == ["90.0", "no result", "no result"]
@@ -103,8 +103,8 @@ def test_no_groups_make_a_chart_that_says_so() -> None:
 
 def test_names_from_outside_are_drawn_as_they_are() -> None:
     names = ["<script>", "$x$ \\frac{", "中\n"]
-    tower = Tower("_$G$", proportion(7, 10), dict.fromkeys(names, proportion(3, 5)))
-    figure = draw({"$X$": [tower]})
+    network = Measured("_$G$", proportion(7, 10), dict.fromkeys(names, proportion(3, 5)))
+    figure = draw({"$X$": [network]})
     assert titles(figure)[2::2] == [
         "Attack: <script>",
         "Attack: $x$ \\frac{",
@@ -115,8 +115,8 @@ def test_names_from_outside_are_drawn_as_they_are() -> None:
 
 @pytest.mark.parametrize("narrow", [False, True])
 def test_many_groups_and_long_names_stay_inside_the_chart(narrow: bool) -> None:
-    towers = [Tower(f"{i}{'name ' * 20}", proportion(i, 10)) for i in range(9)]
-    figure = draw({f"{'long ' * 20}{group}": towers for group in range(20)}, narrow=narrow)
+    networks = [Measured(f"{i}{'name ' * 20}", proportion(i, 10)) for i in range(9)]
+    figure = draw({f"{'long ' * 20}{group}": networks for group in range(20)}, narrow=narrow)
     box = figure.legends[0].get_window_extent()
     assert figure.bbox.x0 < box.x0 < box.x1 < figure.bbox.x1
     assert figure.axes[0].bbox.y1 < box.y0 < box.y1 < figure.bbox.y1
@@ -129,7 +129,7 @@ def test_a_hundred_groups_have_room_for_their_names() -> None:
     figure = draw({f"method {index}": [B, REPAIRED, GUARDED] for index in range(100)})
     middles = np.asarray(figure.axes[0].get_yticks())
     assert len(middles) == 100
-    assert np.diff(middles).min() > 1.5 * canvas.SMALL
+    assert np.diff(middles).min() > 1.5 * SMALL
 
 
 def test_the_networks_of_a_run_are_those_that_could_be_made() -> None:
@@ -139,7 +139,7 @@ def test_the_networks_of_a_run_are_those_that_could_be_made() -> None:
         Trial("fine-pruning", model="a.h5", repaired=REPAIRED),
     )
     run = Run("run", "prune", "prune", 10, B, trials, 0)
-    assert towers_of(run) == {
+    assert groups_of(run) == {
         "X = 2": [B, REPAIRED, GUARDED],
         "a.h5: fine-pruning": [B, REPAIRED],
     }

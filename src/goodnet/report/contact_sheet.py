@@ -6,13 +6,12 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from goodnet.errors import InvalidInput
-from goodnet.report.drawable import drawable
-from goodnet.report.marks import COLOURS, WORDS, Mark, sign
+from goodnet.report.words import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,17 +22,22 @@ if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
     from PIL.ImageFont import ImageFont as BitmapFont
 
-__all__ = [
-    "GAP",
-    "MARGIN",
-    "MAX_IMAGES",
-    "SIDE",
-    "Grid",
-    "columns_for",
-    "contact_sheet",
-    "picture_size",
-]
+Mark = Literal["right", "wrong", "target", "refused"]
 
+WORDS: dict[Mark, str] = {
+    "right": "right",
+    "wrong": "wrong",
+    "target": "the attacker's target",
+    "refused": "refused: answered N",
+}
+COLOURS: dict[Mark, str] = {
+    "right": "#00855F",
+    "wrong": "#C2410C",
+    "target": "#B0003A",
+    "refused": "#E69F00",
+}
+
+MAX_IMAGES = 500
 SIDE = 168  # the longer side of a picture is at most this
 MARGIN, GAP = 24, 18
 
@@ -98,14 +102,13 @@ def picture_size(height: int, width: int) -> tuple[int, int]:
     return max(round(width * scale), 1), max(round(height * scale), 1)
 
 
-MAX_IMAGES = 500
-
 # Pixels.
 _NARROWEST, _LEAST_TITLED = 112, 420
 _FRAME, _SIGN, _BELOW = 4, 24, 6
 _LINE, _TEXT, _TITLE = 18, 14, 22
 _INK, _MUTED = "#222222", "#626262"
 _LONGEST = 200  # characters of a text that are looked at
+_FINE = 96  # signs are drawn this large, then made small: smooth edges
 
 
 def contact_sheet(
@@ -240,10 +243,10 @@ def _write_lines(
 
 
 def _fit(text: str, size: int, room: float) -> str:
-    """As much of a text as there is room for, made drawable."""
-    line = drawable(text, limit=_LONGEST)
+    """As much of a text as there is room for, made printable."""
+    line = printable(text, limit=_LONGEST)
     for limit in range(len(line), 3, -1):
-        shorter = drawable(line, limit=limit)
+        shorter = printable(line, limit=limit)
         if _font(size).getlength(shorter) <= room:
             return shorter
     return line[:3]
@@ -265,3 +268,42 @@ def _draw(sheet: Image) -> ImageDraw:
     from PIL import ImageDraw
 
     return ImageDraw.Draw(sheet)
+
+
+@cache
+def sign(mark: Mark, size: int) -> Image:
+    """The sign of a mark, `size` pixels square with a transparent ground. Not to be drawn on.
+
+    Right is a tick in a disc, wrong a cross in a square, the target rings, refused a bar in a
+    lozenge.
+    """
+    from PIL import Image
+
+    image = Image.new("RGBA", (_FINE, _FINE))
+    _SIGNS[mark](_draw(image), COLOURS[mark])
+    return image.resize((size, size), Image.Resampling.LANCZOS)
+
+
+def _right(draw: ImageDraw, colour: str) -> None:
+    draw.ellipse((2, 2, 94, 94), fill=colour, outline="white", width=6)
+    draw.line([(26, 50), (42, 66), (70, 32)], fill="white", width=12, joint="curve")
+
+
+def _wrong(draw: ImageDraw, colour: str) -> None:
+    draw.rectangle((6, 6, 90, 90), fill=colour, outline="white", width=6)
+    draw.line([(30, 30), (66, 66)], fill="white", width=12)
+    draw.line([(66, 30), (30, 66)], fill="white", width=12)
+
+
+def _target(draw: ImageDraw, colour: str) -> None:
+    for edge, fill in ((2, "white"), (8, colour), (22, "white"), (36, colour)):
+        draw.ellipse((edge, edge, 96 - edge, 96 - edge), fill=fill)
+
+
+def _refused(draw: ImageDraw, colour: str) -> None:
+    draw.polygon([(48, 0), (96, 48), (48, 96), (0, 48)], fill="white")
+    draw.polygon([(48, 8), (88, 48), (48, 88), (8, 48)], fill=colour)
+    draw.line([(28, 48), (68, 48)], fill=_INK, width=13)
+
+
+_SIGNS = {"right": _right, "wrong": _wrong, "target": _target, "refused": _refused}

@@ -1,4 +1,4 @@
-"""Numbers and names as a reader meets them."""
+"""Numbers and names from outside as a reader meets them."""
 
 from __future__ import annotations
 
@@ -6,30 +6,12 @@ import re
 import unicodedata
 from typing import TYPE_CHECKING
 
-from goodnet.report.drawable import drawable
-
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from goodnet.types import Proportion
 
-__all__ = [
-    "amount",
-    "chance",
-    "interval",
-    "memory",
-    "name",
-    "network",
-    "p_value",
-    "percent",
-    "points",
-    "rate",
-    "rating",
-    "series",
-    "time",
-    "unbroken",
-    "widest",
-]
+ASCII = range(0x20, 0x7F)
 
 _EVERYTHING = range(0x110000)
 _TURNS_WRITING = frozenset({"R", "AL", "AN"})
@@ -46,9 +28,47 @@ def name(text: str, limit: int = 80) -> str:
         >>> name("a\u202eb\n")
         'a\\u202eb\\n'
     """
-    shown = drawable(text, _EVERYTHING, limit=limit)
+    shown = printable(text, _EVERYTHING, limit=limit)
     turns = any(unicodedata.bidirectional(char) in _TURNS_WRITING for char in shown)
     return f"{_ISOLATE}{shown}{_END}" if turns else shown
+
+
+def printable(text: str, glyphs: Container[int] = ASCII, *, limit: int = 40) -> str:
+    r"""Write `text` with the glyphs at hand: what cannot be drawn is spelled out.
+
+    Control characters, marks that turn the writing around and whatever the font lacks appear as
+    Python would escape them, so that two names never look the same by accident.
+
+    Args:
+        text: Any text, for instance a file's name.
+        glyphs: The code points the font can draw.
+        limit: Longest result in characters; a longer one loses its middle.
+
+    Returns:
+        One line of text.
+
+    Example:
+        >>> printable("line\none \u202e 😀")
+        'line\\none \\u202e \\U0001f600'
+        >>> printable("a_very_long_name", limit=9)
+        'a_v...ame'
+    """
+    spelled = "".join(
+        char if _is_visible(char) and ord(char) in glyphs else _escape(char)
+        for char in unicodedata.normalize("NFC", text)
+    )
+    if len(spelled) <= limit:
+        return spelled
+    kept = max(limit - 3, 0)
+    return spelled[: (kept + 1) // 2] + "..." + spelled[len(spelled) - kept // 2 :]
+
+
+def _is_visible(char: str) -> bool:
+    return char == " " or unicodedata.category(char)[0] not in "CZ"
+
+
+def _escape(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
 
 
 def network(text: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from itertools import combinations
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -10,8 +12,18 @@ from numpy.typing import NDArray
 from PIL import ImageColor
 
 from goodnet.errors import InvalidInput
-from goodnet.report.marks import COLOURS, Mark
-from goodnet.report.sheet import GAP, MARGIN, MAX_IMAGES, contact_sheet
+from goodnet.report.contact_sheet import (
+    COLOURS,
+    GAP,
+    MARGIN,
+    MAX_IMAGES,
+    WORDS,
+    Mark,
+    contact_sheet,
+    sign,
+)
+
+MARKS: tuple[Mark, ...] = get_args(Mark)
 
 
 def noise(*shape: int) -> NDArray[np.uint8]:
@@ -111,3 +123,22 @@ def test_refuses_captions_marks_and_columns_that_do_not_fit() -> None:
         contact_sheet(images, [[], []], marks=[None, "best"])  # type: ignore[list-item]
     with pytest.raises(InvalidInput, match="expected 1 column or more, got 0"):
         contact_sheet(images, [[], []], columns=0)
+
+
+def test_every_mark_has_a_word_and_a_colour() -> None:
+    assert set(WORDS) == set(COLOURS) == set(MARKS)
+
+
+@pytest.mark.parametrize("mark", MARKS)
+def test_a_sign_has_the_size_asked_for_and_a_clear_ground(mark: Mark) -> None:
+    image = sign(mark, 24)
+    assert (image.size, image.mode) == ((24, 24), "RGBA")
+    low, high = image.getchannel("A").getextrema()
+    assert (low, high) == (0, 255) or mark == "wrong"
+
+
+@pytest.mark.parametrize(("one", "other"), list(combinations(MARKS, 2)))
+def test_signs_differ_without_their_colours(one: Mark, other: Mark) -> None:
+    shapes = [np.asarray(sign(mark, 24).convert("LA"), dtype=float) for mark in (one, other)]
+    bright = [shape[..., 0] > 200 for shape in shapes]
+    assert (bright[0] != bright[1]).mean() > 0.05
