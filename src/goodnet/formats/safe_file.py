@@ -14,8 +14,6 @@ from goodnet.formats import budgets
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["open_regular", "sha256", "size"]
-
 _KINDS = (
     (stat.S_ISDIR, "a directory"),
     (stat.S_ISFIFO, "a named pipe"),

@@ -21,8 +21,6 @@ from goodnet.formats.safe_file import size
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["SIGNATURE", "Member", "list_members", "read_member"]
-
 SIGNATURE = b"PK\x03\x04"
 
 _STORED, _DEFLATED = 0, 8

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from goodnet.formats.spec import NetworkSpec, Source
     from goodnet.network import Network
 
-__all__ = ["file_suffix", "save_network", "save_spec"]
-
 _SAFETENSORS = ".safetensors"
 
 

@@ -17,8 +17,6 @@ from goodnet.formats import budgets
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["REFERENCE", "check_heaps", "heap_text"]
-
 # Length of the string, address of its collection, number of the object in it.
 REFERENCE = struct.Struct("<IQI")
 

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
-__all__ = ["SIGNATURE", "open_hdf5", "plugins_off"]
-
 _lock = threading.Lock()
 _users = 0
 _paths: list[bytes] = []
