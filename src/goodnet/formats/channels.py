@@ -6,14 +6,14 @@ batch axis.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from goodnet.errors import InvalidInput
 from goodnet.formats.shapes import layer_shapes
+from goodnet.formats.spec import NetworkSpec
 from goodnet.ops import OPS
 from goodnet.ops.op import (
     PICTURE,
@@ -29,9 +29,6 @@ from goodnet.ops.op import (
     Passing,
     Shape,
 )
-
-if TYPE_CHECKING:
-    from goodnet.formats.spec import NetworkSpec
 
 _NO_ARRAYS: Arrays = MappingProxyType({})
 
@@ -59,6 +56,10 @@ def whole_channels(name: str, mask: Mask) -> Channels:
 def passing(layer: Layer) -> Passing:
     """How channels pass through a layer."""
     return OPS[layer.op].channels
+
+
+Producer = Callable[[Layer, Channels], Mapping[str, Channels]]
+Consumer = Callable[[Layer, Mapping[str, Channels]], Channels | None]
 
 
 class Graph:
@@ -107,6 +108,54 @@ class Graph:
                 f"layer {name!r} has the channels 0 to {count - 1}, got {outside[0]}"
             )
         return np.array(found, dtype=np.int64)
+
+    def back(self, layer: str, channels: Channels, produce: Producer) -> None:
+        """Walk from channels to where they are made.
+
+        `produce` is called with each layer on the way and its channels, and returns those of the
+        values it reads that they come from.
+
+        Raises:
+            BlockedError: If somebody else reads one of these values.
+        """
+        wanted = {layer: channels}
+        while wanted:
+            name, found = wanted.popitem()
+            sources = produce(self.layers[name], found)
+            for source in sources:
+                self.check_private(source, self.layers[name])
+            wanted.update(sources)
+
+    def ahead(self, layer: str, channels: Channels, consume: Consumer) -> None:
+        """Walk from channels to all who read them, in running order.
+
+        `consume` is called with each layer on the way and the channels of what it reads, and
+        returns those of its own value, None where the way ends.
+        """
+        dead = {layer: channels}
+        waiting = {reader.name for reader in self.readers[layer]}
+        while waiting:
+            # In running order, so that all a layer reads has been dealt with before it.
+            name = min(waiting, key=self.position.__getitem__)
+            waiting.remove(name)
+            here = self.layers[name]
+            passed = consume(here, {x: dead[x] for x in here.inputs if x in dead})
+            if passed is not None:
+                dead[name] = passed
+                waiting.update(reader.name for reader in self.readers[name])
+
+    def sources(self, layer: Layer, channels: Channels) -> Mapping[str, Channels]:
+        """The channels of what a layer reads that its own come from, where it makes none.
+
+        Raises:
+            BlockedError: If they are spread over others.
+        """
+        how = passing(layer)
+        if isinstance(how, Joined):
+            return self.split(layer, channels)
+        if isinstance(how, Merged):
+            self.check_same_channels(layer, layer.inputs)
+        return dict.fromkeys(layer.inputs, channels)
 
     def check_private(self, name: str, reader: Layer) -> None:
         """Make sure that nobody but `reader` sees the value of a layer.

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from goodnet.errors import InvalidInput
 from goodnet.formats.channels import BlockedError, Graph, keeps_zero, passing
+from goodnet.formats.spec import NetworkSpec
 from goodnet.ops.activations import SOFTMAX, is_zero_preserving
 from goodnet.ops.op import (
     Array,
@@ -27,9 +27,6 @@ from goodnet.ops.op import (
     Merged,
     Moved,
 )
-
-if TYPE_CHECKING:
-    from goodnet.formats.spec import NetworkSpec
 
 
 def compact(spec: NetworkSpec, layer: str, channels: Iterable[int]) -> NetworkSpec:
@@ -59,8 +56,8 @@ def compact(spec: NetworkSpec, layer: str, channels: Iterable[int]) -> NetworkSp
         )
     removal = _Removal(graph)
     try:
-        removal.back(layer, found)
-        removal.ahead(layer, found)
+        graph.back(layer, found, removal.produce)
+        graph.ahead(layer, found, removal.consume)
     except BlockedError as error:
         raise InvalidInput(
             f"channels of layer {layer!r} cannot be removed, only silenced: {error}"
@@ -90,35 +87,10 @@ class _Removal:
         )
         return replace(spec, layers=layers, arrays=arrays, source=None)
 
-    def back(self, layer: str, channels: Channels) -> None:
-        """Cut the channels where they are made, and on the way from there."""
-        wanted = {layer: channels}
-        while wanted:
-            name, found = wanted.popitem()
-            if found.size == self._graph.channel_count(name):
-                raise BlockedError(f"nothing would be left of {name!r}")
-            here = self._graph.layers[name]
-            sources = self._produce(here, found)
-            for source in sources:
-                self._graph.check_private(source, here)
-            wanted.update(sources)
-
-    def ahead(self, layer: str, channels: Channels) -> None:
-        """Cut the channels where they are read, and on the way there."""
-        dead = {layer: channels}
-        waiting = {reader.name for reader in self._graph.readers[layer]}
-        while waiting:
-            name = min(waiting, key=self._graph.position.__getitem__)
-            waiting.remove(name)
-            here = self._graph.layers[name]
-            found = {source: dead[source] for source in here.inputs if source in dead}
-            passed = self._consume(here, found)
-            if passed is not None:
-                dead[name] = passed
-                waiting.update(reader.name for reader in self._graph.readers[name])
-
-    def _produce(self, layer: Layer, channels: Channels) -> Mapping[str, Channels]:
+    def produce(self, layer: Layer, channels: Channels) -> Mapping[str, Channels]:
         """Cut what a layer makes; returns what goes from the values it reads."""
+        if channels.size == self._graph.channel_count(layer.name):
+            raise BlockedError(f"nothing would be left of {layer.name!r}")
         _check_separate(layer)
         how = passing(layer)
         if isinstance(how, Made):
@@ -126,17 +98,12 @@ class _Removal:
                 return {layer.inputs[0]: self._drop_groups(layer, channels)}
             self._drop(layer, ("weight", "bias"), channels)
             return {}
-        if isinstance(how, Joined):
-            return self._graph.split(layer, channels)
-        if isinstance(how, Merged):
-            self._graph.check_same_channels(layer, layer.inputs)
-            return dict.fromkeys(layer.inputs, channels)
-        if not isinstance(how, Kept):
+        if not isinstance(how, Joined | Merged | Kept):
             raise BlockedError(f"{layer.name!r} ({layer.op}) makes them together with others")
         self._drop_between(layer, channels)
-        return {layer.inputs[0]: channels}
+        return self._graph.sources(layer, channels)
 
-    def _consume(self, layer: Layer, channels: Mapping[str, Channels]) -> Channels | None:
+    def consume(self, layer: Layer, channels: Mapping[str, Channels]) -> Channels | None:
         """Cut what a layer reads; returns what goes from its own value, None if that stays."""
         found, how = next(iter(channels.values())), passing(layer)
         if isinstance(how, Made) and _groups(layer) == 1:

@@ -6,13 +6,11 @@ import errno
 import hashlib
 import os
 import stat
-from typing import TYPE_CHECKING, BinaryIO
+from pathlib import Path
+from typing import BinaryIO
 
 from goodnet.errors import FileError, GoodnetError, InvalidInput, UsageError
 from goodnet.formats import budgets
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _KINDS = (
     (stat.S_ISDIR, "a directory"),

@@ -9,10 +9,10 @@ from goodnet.errors import UsageError
 from goodnet.files import atomic_path
 from goodnet.formats.build import extract
 from goodnet.formats.keras import edit, write
+from goodnet.formats.spec import NetworkSpec, Source
 from goodnet.network import ModuleSource
 
 if TYPE_CHECKING:
-    from goodnet.formats.spec import NetworkSpec, Source
     from goodnet.network import Network
 
 _SAFETENSORS = ".safetensors"

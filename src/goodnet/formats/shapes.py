@@ -7,19 +7,15 @@ vector. None stands for a size that is left open.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 
 from goodnet.errors import InvalidInput, OverBudget
 from goodnet.formats import budgets
+from goodnet.formats.spec import Layer, NetworkSpec
 from goodnet.ops import OPS
-from goodnet.ops.op import Parameters, Shape
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from goodnet.formats.spec import Layer, NetworkSpec
+from goodnet.ops.op import Given, Parameters, Shape
 
 __all__ = ["Shape", "infer", "layer_shapes"]
 
@@ -40,7 +36,7 @@ def infer(layer: Layer, inputs: Sequence[Shape], parameters: Parameters) -> Shap
         OverBudget: If the value would take more numbers per image than the budget allows.
     """
     try:
-        shape = OPS[layer.op].shape(layer.attributes, tuple(inputs), parameters)
+        shape = OPS[layer.op].shape(Given(layer.attributes, tuple(inputs), parameters))
     except InvalidInput as error:
         raise InvalidInput(f"layer {layer.name!r}: {error}") from error
     _check_size(layer.name, shape)

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from goodnet.errors import InvalidInput
 from goodnet.formats.channels import BlockedError, Graph, keeps_zero, passing
+from goodnet.formats.spec import NetworkSpec
 from goodnet.ops.activations import is_zero_preserving
 from goodnet.ops.op import Array, Channels, Joined, Kept, Layer, Made, Mask, Merged, Moved
-
-if TYPE_CHECKING:
-    from goodnet.formats.spec import NetworkSpec
 
 
 def silent_channels(spec: NetworkSpec, layer: str) -> list[int]:
@@ -220,15 +218,13 @@ def _plan(graph: Graph, layer: str, channels: Channels) -> list[_Zeros]:
 def _back(graph: Graph, layer: str, channels: Channels) -> list[_Zeros]:
     """Make the channels zero where they are made."""
     plan: list[_Zeros] = []
-    wanted = {layer: channels}
-    while wanted:
-        name, found = wanted.popitem()
-        here = graph.layers[name]
+
+    def produce(here: Layer, found: Channels) -> Mapping[str, Channels]:
         zeros, sources = _produce(graph, here, found)
-        plan += zeros
-        for source in sources:
-            graph.check_private(source, here)
-        wanted.update(sources)
+        plan.extend(zeros)
+        return sources
+
+    graph.back(layer, channels, produce)
     return plan
 
 
@@ -237,18 +233,14 @@ def _produce(
 ) -> tuple[list[_Zeros], Mapping[str, Channels]]:
     """What makes channels of a layer zero: its own numbers, and channels of what it reads."""
     how, (arrays, reads) = passing(layer), _silencers(graph, layer)
-    if isinstance(how, Joined):
-        return [], graph.split(layer, channels)
-    if isinstance(how, Merged):
-        graph.check_same_channels(layer, layer.inputs)
-        return [], dict.fromkeys(layer.inputs, channels)
     if layer.op == "input":
         raise BlockedError("they come straight from the image")
     if isinstance(how, Made):
         _check_activation(layer)
-    elif not arrays:
+    elif not arrays and not isinstance(how, Joined | Merged):
         _check_keeps_zero(layer, channels)
-    return _rows(graph, layer, channels, *arrays), {layer.inputs[0]: channels} if reads else {}
+    sources = graph.sources(layer, channels) if reads else {}
+    return _rows(graph, layer, channels, *arrays), sources
 
 
 def _rows(graph: Graph, layer: Layer, channels: Channels, *parameters: str) -> list[_Zeros]:
@@ -259,19 +251,14 @@ def _rows(graph: Graph, layer: Layer, channels: Channels, *parameters: str) -> l
 def _ahead(graph: Graph, layer: str, channels: Channels) -> list[_Zeros]:
     """Make all layers that read the channels ignore them."""
     plan: list[_Zeros] = []
-    dead = {layer: channels}
-    waiting = {reader.name for reader in graph.readers[layer]}
-    while waiting:
-        # In running order, so that all a layer reads has been dealt with before it.
-        name = min(waiting, key=graph.position.__getitem__)
-        waiting.remove(name)
-        here = graph.layers[name]
-        found = {source: dead[source] for source in here.inputs if source in dead}
-        if isinstance(passing(here), Made):
-            plan.append(_columns(graph, here, found[here.inputs[0]]))
-            continue
-        dead[name] = _pass_on(graph, here, found)
-        waiting.update(reader.name for reader in graph.readers[name])
+
+    def consume(here: Layer, found: Mapping[str, Channels]) -> Channels | None:
+        if not isinstance(passing(here), Made):
+            return _pass_on(graph, here, found)
+        plan.append(_columns(graph, here, found[here.inputs[0]]))
+        return None
+
+    graph.ahead(layer, channels, consume)
     return plan
 
 

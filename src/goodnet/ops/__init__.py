@@ -1,4 +1,7 @@
-"""One module per family of layers: shape, computation, channels, Keras and PyTorch spelling."""
+"""One module per family of layers: shape, computation, channels, Keras and PyTorch spelling.
+
+Each registers its kinds of layers when it is imported here.
+"""
 
 from goodnet.ops import (
     activations,
@@ -12,17 +15,6 @@ from goodnet.ops import (
 )
 from goodnet.ops.op import OPS, Layer, Op, register
 
-__all__ = [
-    "OPS",
-    "Layer",
-    "Op",
-    "activations",
-    "convolutions",
-    "ends",
-    "merging",
-    "padding",
-    "pooling",
-    "register",
-    "reshaping",
-    "scaling",
-]
+__all__ = ["FAMILIES", "OPS", "Layer", "Op", "register"]
+
+FAMILIES = (activations, convolutions, ends, merging, padding, pooling, reshaping, scaling)

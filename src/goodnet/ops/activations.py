@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from goodnet.errors import InvalidInput
 from goodnet.ops.keras import HWC, Applied, Dialect, Fields, Part, Reading, Step
-from goodnet.ops.op import Attributes, Kept, Op, Parameters, Shape, Shapes, identity, one, register
+from goodnet.ops.op import Given, Kept, Op, Shape, identity, register
 from goodnet.ops.torch import Call, Operation, Rule, as_module, resolved
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ class Function:
         to_keras: From all options, the layers of Keras that compute it where no plain name does.
         torch: What stands for it in PyTorch, as `Op.from_torch` has it; the module first.
         torch_options: What the module takes, in order.
-        read: From a call of the module, the options; None if it computes something else.
+        read: From a call of the module, the options, None if it computes something else; if not
+            given, the module has them under the same names.
     """
 
     compute: Callable[[Options], Compute]
@@ -61,7 +62,7 @@ class Function:
     to_keras: Callable[[Options], list[Step]] | None = None
     torch: tuple[str, ...] = ()
     torch_options: tuple[str, ...] = ()
-    read: Callable[[Call], Options | None] = lambda _: {}
+    read: Callable[[Call], Options | None] | None = None
 
 
 def is_zero_preserving(activation: Activation | None) -> bool:
@@ -263,10 +264,6 @@ def _celu_steps(o: Options) -> list[Step]:
 # PyTorch, reading.
 
 
-def _same(*names: str) -> Callable[[Call], Options]:
-    return lambda call: {name: getattr(call.module, name) for name in names}
-
-
 def _default(**numbers: float) -> Callable[[Call], Options | None]:
     """No options, of a module that has just these."""
     return lambda call: (
@@ -282,7 +279,8 @@ def _axis(call: Call) -> Options | None:
 
 def _rules(name: str, function: Function) -> dict[str, Rule]:
     def rule(call: Call) -> Operation | None:
-        found = function.read(call)
+        read, own = function.read, function.torch_options
+        found = read(call) if read else {option: getattr(call.module, option) for option in own}
         if found is None:
             return None
         return call.operation("activation", activation=Activation(name, found))
@@ -313,7 +311,6 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
             to_keras=lambda o: [_relu_step(slope=o["negative_slope"])],
             torch=("nn.LeakyReLU", "F.leaky_relu"),
             torch_options=("negative_slope",),
-            read=_same("negative_slope"),
         ),
         "elu": Function(
             _torch("F.elu", "alpha"),
@@ -321,7 +318,6 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
             to_keras=lambda o: [Step("ELU", {"alpha": o["alpha"]})],
             torch=("nn.ELU", "F.elu"),
             torch_options=("alpha",),
-            read=_same("alpha"),
         ),
         "celu": Function(
             _torch("F.celu", "alpha"),
@@ -329,7 +325,6 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
             to_keras=_celu_steps,
             torch=("nn.CELU", "F.celu"),
             torch_options=("alpha",),
-            read=_same("alpha"),
         ),
         "selu": Function(_torch("torch.selu"), torch=("nn.SELU", "F.selu")),
         "sigmoid": Function(
@@ -393,9 +388,9 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
 )
 
 
-def _shape(attributes: Attributes, inputs: Shapes, _: Parameters) -> Shape:
-    shape = one(inputs)
-    axis = attributes["activation"].options.get("axis", 1)
+def _shape(given: Given) -> Shape:
+    shape = given.value
+    axis = given["activation"].options.get("axis", 1)
     if not 1 <= axis <= len(shape):
         raise InvalidInput(f"there is no axis {axis} in a value of shape {shape}")
     return shape

@@ -14,22 +14,8 @@ from goodnet.errors import InvalidInput
 from goodnet.ops.activations import activated, fused_function, read_activation
 from goodnet.ops.keras import Applied, Part, Reading, Step, Weight
 from goodnet.ops.layouts import to_file
-from goodnet.ops.op import (
-    PICTURE,
-    Attributes,
-    Layer,
-    Made,
-    Op,
-    Parameters,
-    Shape,
-    Shapes,
-    check_vectors,
-    one,
-    picture,
-    register,
-    windows,
-)
-from goodnet.ops.padding import BORDERS, pad_sides, same_sides
+from goodnet.ops.op import PICTURE, Attributes, Given, Layer, Made, Op, Shape, register
+from goodnet.ops.padding import BORDER, pad_sides, same_sides
 from goodnet.ops.torch import Call, Operation, pair, sides
 
 if TYPE_CHECKING:
@@ -38,32 +24,31 @@ if TYPE_CHECKING:
 _PIXELWISE = {"strides": (1, 1), "dilation": (1, 1), "groups": 1, "padding": "valid"}
 
 
-def _weight(parameters: Parameters, rank: int) -> Shape:
-    shape = parameters.get("weight", ())
+def _weight(given: Given, rank: int) -> Shape:
+    shape = given.parameters.get("weight", ())
     if len(shape) != rank:
         raise InvalidInput(f"expected a weight of {rank} axes, got the shape {shape}")
+    given.check_vectors(("bias",), shape[0])
     return shape
 
 
-def _conv_shape(attributes: Attributes, inputs: Shapes, parameters: Parameters) -> Shape:
-    channels, *size = picture(inputs)
-    out, per_group, *kernel = _weight(parameters, 4)
-    groups = attributes["groups"]
+def _conv_shape(given: Given) -> Shape:
+    channels, size = given.picture
+    out, per_group, *kernel = _weight(given, 4)
+    groups = given["groups"]
     if channels != groups * (per_group or 0) or (out or 0) % groups:
         raise InvalidInput(
-            f"a weight of shape {parameters['weight']} in {groups} groups does not fit "
+            f"a weight of shape {given.parameters['weight']} in {groups} groups does not fit "
             f"{channels} channels"
         )
-    check_vectors(parameters, ("bias",), out)
-    return (out, *windows(tuple(size), tuple(kernel), attributes))
+    return (out, *given.windows(size, tuple(kernel)))
 
 
-def _dense_shape(_: Attributes, inputs: Shapes, parameters: Parameters) -> Shape:
-    *rest, features = one(inputs)
-    out, into = _weight(parameters, 2)
+def _dense_shape(given: Given) -> Shape:
+    *rest, features = given.value
+    out, into = _weight(given, 2)
     if features != into:
         raise InvalidInput(f"a weight for {into} features does not fit {features} features")
-    check_vectors(parameters, ("bias",), out)
     return (*rest, out)
 
 
@@ -101,14 +86,9 @@ def _read_conv2d(applied: Applied) -> Reading:
     groups = fields.integer("groups", default=1)
     if channels % groups or filters % groups:
         raise fields.error("groups", f"a divisor of {channels} channels and {filters} filters")
-    kernel = (*fields.pair("kernel_size"), channels // groups, filters)
-    return applied.read_as(
-        "conv2d",
-        [applied.weight("weight", kernel, "kernel", layout="hwio"), *_bias(applied, filters)],
-        groups=groups,
-        activation=read_activation(applied),
-        **_read_windows(applied),
-    )
+    shape = (*fields.pair("kernel_size"), channels // groups, filters)
+    kernel = applied.weight("weight", shape, "kernel", layout="hwio")
+    return _read_kernel(applied, kernel, filters, groups=groups)
 
 
 def _read_depthwise(applied: Applied) -> Reading:
@@ -117,10 +97,14 @@ def _read_depthwise(applied: Applied) -> Reading:
     multiplier = applied.fields.integer("depth_multiplier", default=1)
     shape = (*applied.fields.pair("kernel_size"), channels, multiplier)
     kernel = applied.weight("weight", shape, "kernel", "depthwise_kernel", layout="hwim")
+    return _read_kernel(applied, kernel, channels * multiplier, groups=channels)
+
+
+def _read_kernel(applied: Applied, kernel: Weight, out: int, *, groups: int) -> Reading:
     return applied.read_as(
         "conv2d",
-        [kernel, *_bias(applied, channels * multiplier)],
-        groups=channels,
+        [kernel, *_bias(applied, out)],
+        groups=groups,
         activation=read_activation(applied),
         **_read_windows(applied),
     )
@@ -187,7 +171,7 @@ def _read_windows(applied: Applied) -> dict[str, Any]:
     return {
         "strides": fields.pair("strides"),
         "dilation": fields.pair("dilation_rate"),
-        "padding": fields.choice("padding", BORDERS, default="valid"),
+        "padding": BORDER.read(applied),
     }
 
 

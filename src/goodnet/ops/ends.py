@@ -5,18 +5,8 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING
 
-from goodnet.ops.keras import HWC, Applied, Part, Reading, Step
-from goodnet.ops.op import (
-    Attributes,
-    Kept,
-    Op,
-    Parameters,
-    Shape,
-    Shapes,
-    identity,
-    register,
-    same_shape,
-)
+from goodnet.ops.keras import HWC, Part, Step, reading
+from goodnet.ops.op import Attributes, Given, Kept, Op, Shape, identity, register, same_shape
 from goodnet.ops.torch import Call, Operation
 
 if TYPE_CHECKING:
@@ -35,17 +25,13 @@ _TORCH_DROPOUTS = ("nn.Dropout", "nn.Dropout1d", "nn.Dropout2d", "nn.AlphaDropou
 _TORCH_DROPS = ("F.dropout", "F.dropout2d", "F.alpha_dropout")
 
 
-def _declared(attributes: Attributes, _: Shapes, __: Parameters) -> Shape:
-    return tuple(attributes["shape"])
+def _declared(given: Given) -> Shape:
+    return tuple(given["shape"])
 
 
 def _module(attributes: Attributes) -> nn.Module:
     module: nn.Module = copy.deepcopy(attributes["module"])
     return module.cpu().float().requires_grad_()
-
-
-def _read_identity(applied: Applied) -> Reading:
-    return applied.read_as("identity")
 
 
 def _input_to_keras(part: Part) -> list[Step]:
@@ -76,7 +62,7 @@ register(
         shape=same_shape,
         compute=lambda _: identity,
         channels=Kept(),
-        from_keras=dict.fromkeys(_DROPOUTS, _read_identity),
+        from_keras=dict.fromkeys(_DROPOUTS, reading("identity")),
         to_keras=lambda _: [Step("Activation", {"activation": "linear"})],
         from_torch={
             **dict.fromkeys(("nn.Identity", *_TORCH_DROPOUTS, ".contiguous", ".clone"), _same),

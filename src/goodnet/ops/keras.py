@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -243,3 +243,46 @@ class Part:
     def named(self, *names: str) -> tuple[tuple[str, Array], ...]:
         """Those of some arrays that it has, as weights of a Keras layer."""
         return tuple((name, self.arrays[name]) for name in names if name in self.arrays)
+
+
+_NONE: Mapping[str, Option] = {}
+
+
+@dataclass(frozen=True)
+class Option:
+    """A setting in Keras that is an attribute here.
+
+    Attributes:
+        name: In Keras; "" if it is not written.
+        read: The attribute.
+        write: From the attribute, the setting; None to leave it out.
+    """
+
+    name: str
+    read: Callable[[Applied], Any]
+    write: Callable[[Any], Any] = lambda value: list(value) if isinstance(value, tuple) else value
+
+
+def reading(
+    op: str, options: Mapping[str, Option] = _NONE, *, picture: bool = False
+) -> Callable[[Applied], Reading]:
+    """How a layer is read whose attributes are settings; `picture` if it must read a picture."""
+
+    def read(applied: Applied) -> Reading:
+        if picture:
+            applied.channels()
+        return applied.read_as(
+            op, **{name: option.read(applied) for name, option in options.items()}
+        )
+
+    return read
+
+
+def writing(class_name: str, options: Mapping[str, Option] = _NONE) -> Callable[[Part], list[Step]]:
+    """How a layer is written whose attributes are settings."""
+
+    def write(part: Part) -> list[Step]:
+        found = {x.name: x.write(part[attribute]) for attribute, x in options.items() if x.name}
+        return [Step(class_name, {name: x for name, x in found.items() if x is not None})]
+
+    return write

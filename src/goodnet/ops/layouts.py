@@ -29,23 +29,22 @@ class Layout(NamedTuple):
     to_file: Callable[[Array, tuple[int, ...]], Array]
 
 
-def _depthwise(array: Array) -> Array:
-    height, width, channels, multiplier = array.shape
-    flat: Array = array.transpose(2, 3, 0, 1).reshape(channels * multiplier, 1, height, width)
-    return flat
+def _permuted(*axes: int) -> Layout:
+    back = tuple(np.argsort(axes))
+    return Layout(
+        lambda s: tuple(s[axis] for axis in axes),
+        lambda a: a.transpose(axes),
+        lambda a, _: a.transpose(back),
+    )
 
 
 LAYOUTS: dict[str, Layout] = {
     # vectors, and whatever both sides order alike
     "as-is": Layout(lambda s: s, lambda a: a, lambda a, _: a),
     # Keras Conv2D: (height, width, in, out) <-> (out, in, height, width)
-    "hwio": Layout(
-        lambda s: (s[3], s[2], s[0], s[1]),
-        lambda a: a.transpose(3, 2, 0, 1),
-        lambda a, _: a.transpose(2, 3, 1, 0),
-    ),
+    "hwio": _permuted(3, 2, 0, 1),
     # Keras Dense: (in, out) <-> (out, in)
-    "io": Layout(lambda s: (s[1], s[0]), lambda a: a.T, lambda a, _: a.T),
+    "io": _permuted(1, 0),
     # Keras Dense read as a 1x1 convolution: (in, out) <-> (out, in, 1, 1)
     "io-1x1": Layout(
         lambda s: (s[1], s[0], 1, 1), lambda a: a.T[:, :, None, None], lambda a, _: a[:, :, 0, 0].T
@@ -53,15 +52,11 @@ LAYOUTS: dict[str, Layout] = {
     # Keras DepthwiseConv2D: (height, width, in, multiplier) <-> (in * multiplier, 1, height, width)
     "hwim": Layout(
         lambda s: (s[2] * s[3], 1, s[0], s[1]),
-        _depthwise,
+        lambda a: a.transpose(2, 3, 0, 1).reshape(-1, 1, *a.shape[:2]),
         lambda a, s: a.reshape(s[2], s[3], s[0], s[1]).transpose(2, 3, 0, 1),
     ),
     # a value per pixel and channel: (height, width, channels) <-> (channels, height, width)
-    "hwc": Layout(
-        lambda s: (s[2], s[0], s[1]),
-        lambda a: a.transpose(2, 0, 1),
-        lambda a, _: a.transpose(1, 2, 0),
-    ),
+    "hwc": _permuted(2, 0, 1),
     # a value per channel, any shape that holds only channels <-> (channels, 1, 1)
     "channels": Layout(
         lambda s: (math.prod(s), 1, 1), lambda a: a.reshape(-1, 1, 1), lambda a, s: a.reshape(s)

@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial, reduce
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from goodnet.errors import InvalidInput
-from goodnet.ops.keras import HWC, Applied, Part, Reading, Step
-from goodnet.ops.op import (
-    Attributes,
-    Joined,
-    Merged,
-    Op,
-    Parameters,
-    Shape,
-    Shapes,
-    broadcast,
-    register,
-)
+from goodnet.ops.keras import HWC, Applied, Part, Reading, Step, reading, writing
+from goodnet.ops.op import Attributes, Given, Joined, Merged, Op, Shape, broadcast, register
 from goodnet.ops.scaling import rescaled
 from goodnet.ops.torch import Call, Operation, Rule, resolved
 
@@ -26,33 +16,33 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def _several(inputs: Shapes) -> None:
-    if len(inputs) < 2:
-        raise InvalidInput(f"expected two or more inputs, got {len(inputs)}")
-    if len({len(shape) for shape in inputs}) > 1:
-        raise InvalidInput(f"expected inputs with the same number of axes, got {list(inputs)}")
+def _check_several(given: Given) -> None:
+    if len(given.inputs) < 2:
+        raise InvalidInput(f"expected two or more inputs, got {len(given.inputs)}")
+    if len({len(shape) for shape in given.inputs}) > 1:
+        raise InvalidInput(f"expected inputs with the same number of axes, got {[*given.inputs]}")
 
 
-def _merge_shape(_: Attributes, inputs: Shapes, __: Parameters) -> Shape:
-    _several(inputs)
-    return reduce(broadcast, inputs)
+def _merge_shape(given: Given) -> Shape:
+    _check_several(given)
+    return reduce(broadcast, given.inputs)
 
 
-def _subtract_shape(attributes: Attributes, inputs: Shapes, parameters: Parameters) -> Shape:
-    if len(inputs) != 2:
-        raise InvalidInput(f"expected two inputs, got {len(inputs)}")
-    return _merge_shape(attributes, inputs, parameters)
+def _subtract_shape(given: Given) -> Shape:
+    if len(given.inputs) != 2:
+        raise InvalidInput(f"expected two inputs, got {len(given.inputs)}")
+    return _merge_shape(given)
 
 
-def _concatenate_shape(attributes: Attributes, inputs: Shapes, _: Parameters) -> Shape:
-    _several(inputs)
-    axis = attributes["axis"] - 1
+def _concatenate_shape(given: Given) -> Shape:
+    _check_several(given)
+    inputs, axis = given.inputs, given["axis"] - 1
     if not 0 <= axis < len(inputs[0]):
         raise InvalidInput(f"there is no axis {axis + 1} in a value of shape {inputs[0]}")
     rest = [shape[:axis] + shape[axis + 1 :] for shape in inputs]
     for other in rest[1:]:
         if any(a != b and None not in (a, b) for a, b in zip(rest[0], other, strict=True)):
-            raise InvalidInput(f"the shapes {list(inputs)} differ outside axis {axis + 1}")
+            raise InvalidInput(f"the shapes {[*inputs]} differ outside axis {axis + 1}")
     total = [shape[axis] for shape in inputs]
     joined = None if None in total else sum(size or 0 for size in total)
     return (*inputs[0][:axis], joined, *inputs[0][axis + 1 :])
@@ -74,10 +64,6 @@ def _concatenate(attributes: Attributes) -> Callable[..., Tensor]:
     import torch
 
     return lambda *values: torch.cat(values, dim=attributes["axis"])
-
-
-def _plain(class_name: str) -> Callable[[Part], list[Step]]:
-    return lambda _: [Step(class_name)]
 
 
 def _read_concatenate(applied: Applied) -> Reading:
@@ -137,8 +123,8 @@ register(
             shape=_subtract_shape if op == "subtract" else _merge_shape,
             compute=_fold(function) if function else _average,
             channels=Merged(absorbs=op == "multiply"),
-            from_keras={keras: partial(Applied.read_as, op=op)},
-            to_keras=_plain(keras),
+            from_keras={keras: reading(op)},
+            to_keras=writing(keras),
             from_torch=dict.fromkeys(names, _arithmetic(op)),
         )
         for op, function, keras, names in _MERGES

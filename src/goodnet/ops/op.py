@@ -56,6 +56,86 @@ class Layer:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What decides the shape of a layer's value.
+
+    Attributes:
+        attributes: Of the layer.
+        inputs: Shapes of the values it reads.
+        parameters: Shapes of its arrays, by name.
+    """
+
+    attributes: Attributes
+    inputs: Shapes
+    parameters: Parameters
+
+    def __getitem__(self, attribute: str) -> Any:
+        return self.attributes[attribute]
+
+    @property
+    def value(self) -> Shape:
+        """The shape of the only value that is read.
+
+        Raises:
+            InvalidInput: If there are more or none.
+        """
+        if len(self.inputs) != 1:
+            raise InvalidInput(f"expected one input, got {len(self.inputs)}")
+        return self.inputs[0]
+
+    @property
+    def picture(self) -> tuple[int | None, Shape]:
+        """Channels and size of the only value that is read, a picture.
+
+        Raises:
+            InvalidInput: If it is something else.
+        """
+        shape = self.value
+        if len(shape) != PICTURE:
+            raise InvalidInput(
+                f"expected a picture (channels, height, width), got the shape {shape}"
+            )
+        return shape[0], shape[1:]
+
+    def windows(self, size: Shape, kernel: Shape) -> Shape:
+        """How often windows fit along height and width, by their strides, dilation and padding.
+
+        Raises:
+            InvalidInput: If not even one does.
+        """
+        padding, dilation = self["padding"], self.attributes.get("dilation", (1, 1))
+        if not isinstance(padding, str):
+            added = (padding[0] + padding[1], padding[2] + padding[3])
+            size = tuple(x if x is None else x + more for x, more in zip(size, added, strict=True))
+        steps = zip(size, kernel, self["strides"], dilation, strict=True)
+        return tuple(
+            length if length is None else _fitting(length, *step, same=padding == "same")
+            for length, *step in steps
+        )
+
+    def check_vectors(self, names: tuple[str, ...], length: int | None) -> None:
+        """Make sure that arrays have one number for each channel.
+
+        Raises:
+            InvalidInput: If one does not.
+        """
+        for name in names:
+            if self.parameters.get(name, (length,)) != (length,):
+                raise InvalidInput(
+                    f"expected {name} of shape ({length},), got {self.parameters[name]}"
+                )
+
+
+def _fitting(size: int, window: int, stride: int, dilation: int, *, same: bool) -> int:
+    if same:
+        return -(-size // stride)
+    count = (size - (window - 1) * dilation - 1) // stride + 1
+    if count < 1:
+        raise InvalidInput(f"a window of {window} does not fit into {size} pixels")
+    return count
+
+
 @dataclass(frozen=True)
 class Mixed:
     """Nothing is known of how channels pass."""
@@ -134,8 +214,7 @@ class Op:
         attributes: What a layer of this kind carries, each always there.
         parameters: The arrays that training changes; a layer may lack some.
         buffers: Those that it does not.
-        shape: From the attributes, the shapes of the values it reads, and those of its arrays, the
-            shape of its value.
+        shape: The shape of its value.
         compute: From the attributes, the torch function of the values; of a layer with arrays, of
             the layer's module and the values.
         constants: From the attributes, arrays that the module has, too.
@@ -147,7 +226,7 @@ class Op:
     """
 
     name: str
-    shape: Callable[[Attributes, Shapes, Parameters], Shape]
+    shape: Callable[[Given], Shape]
     compute: Callable[[Attributes], Callable[..., Tensor]]
     attributes: tuple[str, ...] = ()
     parameters: tuple[str, ...] = ()
@@ -172,74 +251,13 @@ def identity(value: Tensor) -> Tensor:
     return value
 
 
-def one(inputs: Shapes) -> Shape:
-    """The shape of the only value that is read.
-
-    Raises:
-        InvalidInput: If there are more or none.
-    """
-    if len(inputs) != 1:
-        raise InvalidInput(f"expected one input, got {len(inputs)}")
-    return inputs[0]
-
-
-def picture(inputs: Shapes) -> tuple[int | None, int | None, int | None]:
-    """The shape of the only value that is read, a picture.
-
-    Raises:
-        InvalidInput: If it is something else.
-    """
-    shape = one(inputs)
-    if len(shape) != PICTURE:
-        raise InvalidInput(f"expected a picture (channels, height, width), got the shape {shape}")
-    channels, height, width = shape
-    return channels, height, width
-
-
-def windows(size: Shape, kernel: Shape, attributes: Attributes) -> Shape:
-    """How often windows fit along height and width, by their strides, dilation and padding.
-
-    Raises:
-        InvalidInput: If not even one does.
-    """
-    padding = attributes["padding"]
-    if not isinstance(padding, str):
-        added = (padding[0] + padding[1], padding[2] + padding[3])
-        size = tuple(x if x is None else x + more for x, more in zip(size, added, strict=True))
-    steps = zip(kernel, attributes["strides"], attributes.get("dilation", (1, 1)), strict=True)
-    return tuple(
-        length if length is None else _fitting(length, *step, same=padding == "same")
-        for length, step in zip(size, steps, strict=True)
-    )
-
-
-def _fitting(size: int, window: int | None, stride: int, dilation: int, *, same: bool) -> int:
-    if same:
-        return -(-size // stride)
-    count = (size - ((window or 1) - 1) * dilation - 1) // stride + 1
-    if count < 1:
-        raise InvalidInput(f"a window of {window or 1} does not fit into {size} pixels")
-    return count
-
-
-def same_shape(_: Attributes, inputs: Shapes, parameters: Parameters) -> Shape:
+def same_shape(given: Given) -> Shape:
     """The shape of what is read, against which all arrays must broadcast."""
-    shape = one(inputs)
-    for name, array in parameters.items():
+    shape = given.value
+    for name, array in given.parameters.items():
         if broadcast(shape, array) != shape:
             raise InvalidInput(f"{name} of shape {array} does not fit a value of shape {shape}")
     return shape
-
-
-def check_vectors(parameters: Parameters, names: tuple[str, ...], length: int | None) -> None:
-    """Make sure that arrays have one number for each channel.
-
-    Raises:
-        InvalidInput: If one does not.
-    """
-    for name in names:
-        if name in parameters and parameters[name] != (length,):
-            raise InvalidInput(f"expected {name} of shape ({length},), got {parameters[name]}")
 
 
 def broadcast(left: Shape, right: Shape) -> Shape:

@@ -11,18 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from goodnet.errors import InvalidInput
-from goodnet.ops.keras import Applied, Part, Reading, Step
-from goodnet.ops.op import (
-    PICTURE,
-    Attributes,
-    Kept,
-    Op,
-    Parameters,
-    Shape,
-    Shapes,
-    picture,
-    register,
-)
+from goodnet.ops.keras import Applied, Option, reading, writing
+from goodnet.ops.op import PICTURE, Attributes, Given, Kept, Op, Shape, register
 from goodnet.ops.torch import Call, Operation, as_module
 
 if TYPE_CHECKING:
@@ -30,7 +20,7 @@ if TYPE_CHECKING:
 
 Sides = tuple[int, int, int, int]
 
-BORDERS = ("valid", "same")
+BORDER = Option("padding", lambda a: a.fields.choice("padding", ("valid", "same"), default="valid"))
 _INTERPOLATIONS = ("nearest", "bilinear")
 
 
@@ -65,24 +55,24 @@ def pad_sides(value: Tensor, sides: Sides) -> tuple[Tensor, tuple[int, int]]:
     return pad(value, sides), (0, 0)
 
 
-def _grow(sign: int) -> Callable[[Attributes, Shapes, Parameters], Shape]:
-    def rule(attributes: Attributes, inputs: Shapes, _: Parameters) -> Shape:
-        channels, height, width = picture(inputs)
-        top, bottom, left, right = attributes["padding"]
+def _grow(sign: int) -> Callable[[Given], Shape]:
+    def rule(given: Given) -> Shape:
+        channels, (height, width) = given.picture
+        top, bottom, left, right = given["padding"]
         size = (
             None if height is None else height + sign * (top + bottom),
             None if width is None else width + sign * (left + right),
         )
         if any(length is not None and length < 1 for length in size):
-            raise InvalidInput(f"nothing is left of a picture of shape {inputs[0]}")
+            raise InvalidInput(f"nothing is left of a picture of shape {given.value}")
         return (channels, *size)
 
     return rule
 
 
-def _upsample_shape(attributes: Attributes, inputs: Shapes, _: Parameters) -> Shape:
-    channels, *size = picture(inputs)
-    factors = zip(size, attributes["size"], strict=True)
+def _upsample_shape(given: Given) -> Shape:
+    channels, size = given.picture
+    factors = zip(size, given["size"], strict=True)
     return (channels, *(None if length is None else length * factor for length, factor in factors))
 
 
@@ -99,41 +89,28 @@ def _upsample(attributes: Attributes) -> Callable[[Tensor], Tensor]:
     return partial(F.interpolate, scale_factor=size, mode=mode, align_corners=align)
 
 
-def _border(op: str, key: str, *, default: int) -> Callable[[Applied], Reading]:
+def _sides(key: str, *, default: int) -> dict[str, Option]:
     """One number, one for each axis, or one for each side."""
 
-    def read(applied: Applied) -> Reading:
-        applied.channels()
+    def read(applied: Applied) -> Sides:
         value = applied.fields.get(key, default=default)
         pairs = value if isinstance(value, list) and len(value) == 2 else [value, value]
         sides = [x for pair in pairs for x in (pair if isinstance(pair, list) else [pair, pair])]
         if len(sides) != 4 or not all(type(side) is int and 0 <= side < 2**31 for side in sides):
             raise applied.fields.error(key, "whole numbers of 0 or more: one, two, or two pairs")
-        return applied.read_as(op, padding=tuple(sides))
+        return sides[0], sides[1], sides[2], sides[3]
 
-    return read
-
-
-def _read_upsampling(applied: Applied) -> Reading:
-    applied.channels()
-    return applied.read_as(
-        "upsample2d",
-        size=applied.fields.pair("size", default=(2, 2)),
-        interpolation=applied.fields.choice("interpolation", _INTERPOLATIONS, default="nearest"),
-    )
+    return {"padding": Option(key, read, lambda x: [[x[0], x[1]], [x[2], x[3]]])}
 
 
-def _border_to_keras(class_name: str, option: str) -> Callable[[Part], list[Step]]:
-    def steps(part: Part) -> list[Step]:
-        top, bottom, left, right = part["padding"]
-        return [Step(class_name, {option: [[top, bottom], [left, right]]})]
-
-    return steps
-
-
-def _upsampling_to_keras(part: Part) -> list[Step]:
-    config = {"size": list(part["size"]), "interpolation": part["interpolation"]}
-    return [Step("UpSampling2D", config)]
+_PADDING, _CROPPING = _sides("padding", default=1), _sides("cropping", default=0)
+_UPSAMPLING = {
+    "size": Option("size", lambda a: a.fields.pair("size", default=(2, 2))),
+    "interpolation": Option(
+        "interpolation",
+        lambda a: a.fields.choice("interpolation", _INTERPOLATIONS, default="nearest"),
+    ),
+}
 
 
 def _of_zero_pad(call: Call) -> Operation | None:
@@ -171,8 +148,8 @@ register(
         shape=_grow(1),
         compute=lambda attributes: partial(pad, sides=attributes["padding"]),
         channels=Kept(),
-        from_keras={"ZeroPadding2D": _border("zero_pad2d", "padding", default=1)},
-        to_keras=_border_to_keras("ZeroPadding2D", "padding"),
+        from_keras={"ZeroPadding2D": reading("zero_pad2d", _PADDING, picture=True)},
+        to_keras=writing("ZeroPadding2D", _PADDING),
         from_torch={"nn.ZeroPad2d": _of_zero_pad, "F.pad": _of_pad},
     ),
     Op(
@@ -181,8 +158,8 @@ register(
         shape=_grow(-1),
         compute=_crop,
         channels=Kept(),
-        from_keras={"Cropping2D": _border("crop2d", "cropping", default=0)},
-        to_keras=_border_to_keras("Cropping2D", "cropping"),
+        from_keras={"Cropping2D": reading("crop2d", _CROPPING, picture=True)},
+        to_keras=writing("Cropping2D", _CROPPING),
     ),
     # interpolation: "nearest" or "bilinear"
     Op(
@@ -191,8 +168,8 @@ register(
         shape=_upsample_shape,
         compute=_upsample,
         channels=Kept(),
-        from_keras={"UpSampling2D": _read_upsampling},
-        to_keras=_upsampling_to_keras,
+        from_keras={"UpSampling2D": reading("upsample2d", _UPSAMPLING, picture=True)},
+        to_keras=writing("UpSampling2D", _UPSAMPLING),
         from_torch={
             "nn.Upsample": _of_upsample,
             "F.interpolate": as_module(

@@ -11,21 +11,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from goodnet.errors import InvalidInput
-from goodnet.ops.keras import Applied, Part, Reading, Step
-from goodnet.ops.op import (
-    PICTURE,
-    Attributes,
-    Kept,
-    Op,
-    Parameters,
-    Shape,
-    Shapes,
-    one,
-    picture,
-    register,
-    windows,
-)
-from goodnet.ops.padding import BORDERS, pad, pad_sides, same_sides
+from goodnet.ops.keras import Applied, Option, Part, Reading, Step, reading, writing
+from goodnet.ops.op import PICTURE, Attributes, Given, Kept, Op, Shape, register
+from goodnet.ops.padding import BORDER, pad, pad_sides, same_sides
 from goodnet.ops.torch import Call, Operation, Rule, as_module, pair, resolved, sides
 
 if TYPE_CHECKING:
@@ -34,21 +22,21 @@ if TYPE_CHECKING:
 _TORCH_WINDOW = ("kernel_size", "stride", "padding")
 
 
-def _pool_shape(attributes: Attributes, inputs: Shapes, _: Parameters) -> Shape:
-    channels, *size = picture(inputs)
-    return (channels, *windows(tuple(size), tuple(attributes["pool"]), attributes))
+def _pool_shape(given: Given) -> Shape:
+    channels, size = given.picture
+    return (channels, *given.windows(size, given["pool"]))
 
 
-def _global_shape(attributes: Attributes, inputs: Shapes, _: Parameters) -> Shape:
-    channels, *_size = picture(inputs)
-    return (channels, 1, 1) if attributes["keepdims"] else (channels,)
+def _global_shape(given: Given) -> Shape:
+    channels, _ = given.picture
+    return (channels, 1, 1) if given["keepdims"] else (channels,)
 
 
-def _steps_shape(attributes: Attributes, inputs: Shapes, _: Parameters) -> Shape:
-    shape = one(inputs)
+def _steps_shape(given: Given) -> Shape:
+    shape = given.value
     if len(shape) != 2:
         raise InvalidInput(f"expected a value of shape (steps, features), got {shape}")
-    return (1, shape[1]) if attributes["keepdims"] else (shape[1],)
+    return (1, shape[1]) if given["keepdims"] else (shape[1],)
 
 
 def _max_pool(attributes: Attributes) -> Callable[[Tensor], Tensor]:
@@ -89,57 +77,41 @@ def _over(reduce: str, *axes: int) -> Callable[[Attributes], Callable[[Tensor], 
     )
 
 
-def _read_pool(op: str) -> Callable[[Applied], Reading]:
-    def read(applied: Applied) -> Reading:
-        applied.channels()
-        size = applied.fields.pair("pool_size", default=(2, 2))
-        return applied.read_as(
-            op,
-            pool=size,
-            strides=applied.fields.pair("strides", default=size),
-            padding=applied.fields.choice("padding", BORDERS, default="valid"),
-        )
-
-    return read
-
-
-def _read_global(op: str) -> Callable[[Applied], Reading]:
-    def read(applied: Applied) -> Reading:
-        applied.channels()
-        return applied.read_as(op, keepdims=applied.fields.flag("keepdims", default=False))
-
-    return read
+_POOL = {
+    "pool": Option("pool_size", lambda a: a.fields.pair("pool_size", default=(2, 2))),
+    "strides": Option(
+        "strides",
+        lambda a: a.fields.pair("strides", default=a.fields.pair("pool_size", default=(2, 2))),
+    ),
+    "padding": BORDER,
+}
+# Keras before 2.6 does not know the option.
+_KEEPDIMS = {
+    "keepdims": Option(
+        "keepdims", lambda a: a.fields.flag("keepdims", default=False), lambda x: x or None
+    )
+}
 
 
 def _read_steps(op: str) -> Callable[[Applied], Reading]:
     def read(applied: Applied) -> Reading:
         if applied.fields.get("data_format", default="channels_last") != "channels_last":
             raise applied.fields.error("data_format", "'channels_last'")
-        return applied.read_as(op, keepdims=applied.fields.flag("keepdims", default=False))
+        return reading(op, _KEEPDIMS)(applied)
 
     return read
 
 
-def _pool_to_keras(class_name: str) -> Callable[[Part], list[Step]]:
-    def steps(part: Part) -> list[Step]:
+def _write_pool(class_name: str) -> Callable[[Part], list[Step]]:
+    def write(part: Part) -> list[Step]:
         if not isinstance(part["padding"], str):
             raise InvalidInput(
                 f"layer {part.layer.name!r} pools over a border that no built-in Keras layer gives "
                 "it; write the network as .safetensors, or use its `module`"
             )
-        config = {
-            "pool_size": list(part["pool"]),
-            "strides": list(part["strides"]),
-            "padding": part["padding"],
-        }
-        return [Step(class_name, config)]
+        return writing(class_name, _POOL)(part)
 
-    return steps
-
-
-def _global_to_keras(class_name: str) -> Callable[[Part], list[Step]]:
-    # Keras before 2.6 does not know the option.
-    return lambda part: [Step(class_name, {"keepdims": True} if part["keepdims"] else {})]
+    return write
 
 
 def _of_max_pool(call: Call) -> Operation | None:
@@ -211,8 +183,8 @@ register(
         shape=_pool_shape,
         compute=_max_pool,
         channels=Kept(pools=True),
-        from_keras={"MaxPooling2D": _read_pool("max_pool2d")},
-        to_keras=_pool_to_keras("MaxPooling2D"),
+        from_keras={"MaxPooling2D": reading("max_pool2d", _POOL, picture=True)},
+        to_keras=_write_pool("MaxPooling2D"),
         from_torch={
             "nn.MaxPool2d": _of_max_pool,
             **dict.fromkeys(("F.max_pool2d", "torch.max_pool2d"), _MAX_POOL),
@@ -224,8 +196,8 @@ register(
         shape=_pool_shape,
         compute=_avg_pool,
         channels=Kept(pools=True),
-        from_keras={"AveragePooling2D": _read_pool("avg_pool2d")},
-        to_keras=_pool_to_keras("AveragePooling2D"),
+        from_keras={"AveragePooling2D": reading("avg_pool2d", _POOL, picture=True)},
+        to_keras=_write_pool("AveragePooling2D"),
         from_torch={
             "nn.AvgPool2d": _of_avg_pool,
             "F.avg_pool2d": _AVG_POOL,
@@ -238,8 +210,8 @@ register(
             shape=_global_shape,
             compute=_over(reduce, 2, 3),
             channels=Kept(pools=True),
-            from_keras={f"{keras}2D": _read_global(f"global_{kind}_pool2d")},
-            to_keras=_global_to_keras(f"{keras}2D"),
+            from_keras={f"{keras}2D": reading(f"global_{kind}_pool2d", _KEEPDIMS, picture=True)},
+            to_keras=writing(f"{keras}2D", _KEEPDIMS),
             from_torch=_OF_GLOBAL[kind],
         )
         for kind, reduce, keras in _GLOBAL
@@ -252,7 +224,7 @@ register(
             shape=_steps_shape,
             compute=_over(reduce, 1),
             from_keras={f"{keras}1D": _read_steps(f"global_{kind}_pool1d")},
-            to_keras=_global_to_keras(f"{keras}1D"),
+            to_keras=writing(f"{keras}1D", _KEEPDIMS),
         )
         for kind, reduce, keras in _GLOBAL
     ),

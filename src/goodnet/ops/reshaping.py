@@ -7,55 +7,42 @@ as if the value lay in that order.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from goodnet.errors import InvalidInput
-from goodnet.ops.keras import Applied, Part, Reading, Step
+from goodnet.ops.keras import Applied, Option, Part, Reading, Step, reading, writing
 from goodnet.ops.layouts import Axes
-from goodnet.ops.op import (
-    PICTURE,
-    Attributes,
-    Mask,
-    Moved,
-    Op,
-    Parameters,
-    Shape,
-    Shapes,
-    one,
-    product,
-    register,
-)
+from goodnet.ops.op import PICTURE, Attributes, Given, Mask, Moved, Op, Shape, product, register
 from goodnet.ops.torch import Call, Operation
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def _flatten_shape(_: Attributes, inputs: Shapes, __: Parameters) -> Shape:
-    return (product(one(inputs)),)
+def _flatten_shape(given: Given) -> Shape:
+    return (product(given.value),)
 
 
-def _reshape_shape(attributes: Attributes, inputs: Shapes, _: Parameters) -> Shape:
-    target = tuple(attributes["shape"])
-    total = product(one(inputs))
+def _reshape_shape(given: Given) -> Shape:
+    target, total = tuple(given["shape"]), product(given.value)
     fixed = math.prod(size for size in target if size != -1)
     open_sizes = target.count(-1)
     fits = total is None or (total % fixed == 0 if open_sizes and fixed else total == fixed)
     if open_sizes > 1 or not fits:
-        raise InvalidInput(f"a value of shape {inputs[0]} cannot be reshaped to {target}")
+        raise InvalidInput(f"a value of shape {given.value} cannot be reshaped to {target}")
     rest = None if total is None or not fixed else total // fixed
     shape = tuple(rest if size == -1 else size for size in target)
-    return Axes(attributes["order"]).shape_to_spec(shape)
+    return Axes(given["order"]).shape_to_spec(shape)
 
 
-def _permute_shape(attributes: Attributes, inputs: Shapes, _: Parameters) -> Shape:
-    axes, dims = Axes(attributes["order"]), tuple(attributes["dims"])
-    shape = axes.shape_to_file(one(inputs))
+def _permute_shape(given: Given) -> Shape:
+    axes, dims = Axes(given["order"]), tuple(given["dims"])
+    shape = axes.shape_to_file(given.value)
     if sorted(dims) != list(range(1, len(shape) + 1)):
-        raise InvalidInput(f"the axes {dims} do not permute a value of shape {inputs[0]}")
+        raise InvalidInput(f"the axes {dims} do not permute a value of shape {given.value}")
     return axes.shape_to_spec(tuple(shape[dim - 1] for dim in dims))
 
 
@@ -115,30 +102,30 @@ def _read_flatten(applied: Applied) -> Reading:
     return applied.read_as("flatten", order=order if last else "hwc")
 
 
-def _read_reshape(applied: Applied) -> Reading:
+def _read_target(applied: Applied) -> tuple[int, ...]:
     shape = applied.fields.integers("target_shape")
     if any(size < 1 and size != -1 for size in shape):
         raise applied.fields.error("target_shape", "sizes of 1 or more, or -1 once")
-    return applied.read_as("reshape", shape=shape, order=applied.axes.order)
+    return shape
 
 
-def _read_permute(applied: Applied) -> Reading:
-    dims = applied.fields.integers("dims")
-    return applied.read_as("permute", dims=dims, order=applied.axes.order)
+_ORDER = {"order": Option("", lambda applied: applied.axes.order)}
+_RESHAPE = {"shape": Option("target_shape", _read_target), **_ORDER}
+_PERMUTE = {"dims": Option("dims", lambda applied: applied.fields.integers("dims")), **_ORDER}
 
 
-def _to_keras(class_name: str, *options: tuple[str, str]) -> Callable[[Part], list[Step]]:
+def _write(class_name: str, options: Mapping[str, Option]) -> Callable[[Part], list[Step]]:
     """Between permutations that bring pictures to the order "chw" and back, where it acts so."""
 
-    def steps(part: Part) -> list[Step]:
-        step = Step(class_name, {keras: list(part[own]) for keras, own in options})
+    def write(part: Part) -> list[Step]:
+        steps = writing(class_name, options)(part)
         if part["order"] == "hwc":
-            return [step]
+            return steps
         before = [Step("Permute", {"dims": [3, 1, 2]})] if len(part.inputs[0]) == PICTURE else []
         after = [Step("Permute", {"dims": [2, 3, 1]})] if len(part.shape) == PICTURE else []
-        return [*before, step, *after]
+        return [*before, *steps, *after]
 
-    return steps
+    return write
 
 
 def _of_shape(call: Call) -> Operation | None:
@@ -187,7 +174,7 @@ register(
         compute=_compute(_flat),
         channels=Moved(_places(_flat)),
         from_keras={"Flatten": _read_flatten},
-        to_keras=_to_keras("Flatten"),
+        to_keras=_write("Flatten", _ORDER),
         from_torch=dict.fromkeys(_OF_SHAPE, _of_shape),
     ),
     # shape without the batch axis, in the file's order, -1 once
@@ -197,8 +184,8 @@ register(
         shape=_reshape_shape,
         compute=_compute(_reshaped),
         channels=Moved(_places(_reshaped), _resized),
-        from_keras={"Reshape": _read_reshape},
-        to_keras=_to_keras("Reshape", ("target_shape", "shape")),
+        from_keras={"Reshape": reading("reshape", _RESHAPE)},
+        to_keras=_write("Reshape", _RESHAPE),
     ),
     # dims counted from 1 as Keras does, in the file's order
     Op(
@@ -207,8 +194,8 @@ register(
         shape=_permute_shape,
         compute=_compute(_permuted),
         channels=Moved(_places(_permuted)),
-        from_keras={"Permute": _read_permute},
-        to_keras=_to_keras("Permute", ("dims", "dims")),
+        from_keras={"Permute": reading("permute", _PERMUTE)},
+        to_keras=_write("Permute", _PERMUTE),
         from_torch={
             **dict.fromkeys(("torch.permute", ".permute"), _of_permute),
             **dict.fromkeys(("torch.transpose", ".transpose"), _of_transpose),

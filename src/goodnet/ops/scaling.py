@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from goodnet.errors import InvalidInput
-from goodnet.ops.keras import HWC, Applied, Part, Reading, Step, Weight
+from goodnet.ops.keras import HWC, Applied, Option, Part, Reading, Step, Weight, reading, writing
 from goodnet.ops.layouts import to_file, to_spec
 from goodnet.ops.op import (
     PICTURE,
@@ -18,14 +19,11 @@ from goodnet.ops.op import (
     Arrays,
     Attributes,
     Channels,
+    Given,
     Kept,
     Layer,
     Op,
-    Parameters,
     Shape,
-    Shapes,
-    check_vectors,
-    one,
     register,
     same_shape,
 )
@@ -43,11 +41,11 @@ _ROWS = ("gamma", "beta", *_STATISTICS)
 # Batch normalisation: numbers for each channel of a vector or picture.
 
 
-def _batch_norm_shape(_: Attributes, inputs: Shapes, parameters: Parameters) -> Shape:
-    shape = one(inputs)
+def _batch_norm_shape(given: Given) -> Shape:
+    shape = given.value
     if len(shape) not in (VECTOR, PICTURE):
         raise InvalidInput(f"expected a vector or a picture, got the shape {shape}")
-    check_vectors(parameters, _ROWS, shape[0])
+    given.check_vectors(_ROWS, shape[0])
     return shape
 
 
@@ -116,7 +114,7 @@ def _of_batch_norm(call: Call) -> Operation | None:
 def _normalize(attributes: Attributes) -> Callable[..., Tensor]:
     def function(own: Any, value: Tensor) -> Tensor:
         mean: Tensor = own.mean
-        deviation = own.variance.sqrt().clamp(min=_NORMALIZE_EPSILON)
+        deviation: Tensor = own.variance.sqrt().clamp(min=_NORMALIZE_EPSILON)
         return mean + value * deviation if attributes["invert"] else (value - mean) / deviation
 
     return function
@@ -235,14 +233,6 @@ def _without(attributes: Attributes, channels: Channels) -> Attributes:
     return found
 
 
-def _read_rescaling(applied: Applied) -> Reading:
-    return applied.read_as(
-        "rescale",
-        scale=_factor(applied, "scale", default=1.0),
-        offset=_factor(applied, "offset", default=0.0),
-    )
-
-
 def _factor(applied: Applied, name: str, *, default: float) -> float | tuple[float, ...]:
     value = applied.fields.numbers(name, default=default)
     if isinstance(value, float):
@@ -252,9 +242,14 @@ def _factor(applied: Applied, name: str, *, default: float) -> float | tuple[flo
     return value if len(value) > 1 else value[0]
 
 
-def _rescale_to_keras(part: Part) -> list[Step]:
-    config = {name: np.asarray(part[name], dtype=float).tolist() for name in _FACTORS}
-    return [Step("Rescaling", config)]
+_RESCALING = {
+    name: Option(
+        name,
+        partial(_factor, name=name, default=default),
+        lambda x: np.asarray(x, dtype=float).tolist(),
+    )
+    for name, default in (("scale", 1.0), ("offset", 0.0))
+}
 
 
 def rescaled(call: Call, op: str) -> Operation | None:
@@ -375,8 +370,8 @@ register(
         compute=_rescale,
         constants=_factors,
         channels=Kept(_has_no_offset, without=_without),
-        from_keras={"Rescaling": _read_rescaling},
-        to_keras=_rescale_to_keras,
+        from_keras={"Rescaling": reading("rescale", _RESCALING)},
+        to_keras=writing("Rescaling", _RESCALING),
         from_torch=dict.fromkeys(_DIVISIONS, _of_division),
     ),
     # alpha broadcasts against a value without its batch axis

@@ -11,16 +11,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from goodnet.errors import InvalidInput
 from goodnet.formats.shapes import layer_shapes
+from goodnet.formats.spec import Layer, NetworkSpec
 from goodnet.ops import OPS
 from goodnet.ops.keras import Dialect, Part, Step
-
-if TYPE_CHECKING:
-    from goodnet.formats.spec import Layer, NetworkSpec
-    from goodnet.ops.op import Shape
+from goodnet.ops.op import Shape
 
 # A layer and which of its calls: a layer may be applied more than once.
 Node = tuple[str, int]

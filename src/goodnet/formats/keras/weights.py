@@ -12,6 +12,8 @@ import numpy as np
 
 from goodnet.errors import InvalidInput
 from goodnet.formats import safe_hdf5
+from goodnet.formats.keras.architecture import Architecture
+from goodnet.formats.keras.container import Container
 from goodnet.formats.keras.graph import snake_case
 from goodnet.formats.keras.matching import (
     Slot,
@@ -26,8 +28,6 @@ from goodnet.formats.spec import Array, Origin
 from goodnet.ops.layouts import to_spec
 
 if TYPE_CHECKING:
-    from goodnet.formats.keras.architecture import Architecture
-    from goodnet.formats.keras.container import Container
     from goodnet.ops.keras import Weight
 
 CONTAINERS = ("layers", "_layer_checkpoint_dependencies")

@@ -10,21 +10,17 @@ import io
 import json
 import zipfile
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
 from goodnet.errors import UsageError
 from goodnet.files import atomic_path
-from goodnet.formats.keras.graph import keras_graph, snake_case
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
-
-    from goodnet.formats.keras.graph import KerasGraph, KerasLayer
-    from goodnet.formats.spec import Array, NetworkSpec
+from goodnet.formats.keras.graph import KerasGraph, KerasLayer, keras_graph, snake_case
+from goodnet.formats.spec import Array, NetworkSpec
 
 # Keras 2 as it was last, which is what the spelling of the file follows.
 _LEGACY_VERSION = b"2.15.0"

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import math
 import zlib
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
 from h5py import h5d, h5z
+from numpy.typing import NDArray
 
 from goodnet.errors import InvalidInput, OverBudget, UnsafeInput
 from goodnet.formats import budgets
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 _LINKS = {h5py.h5l.TYPE_SOFT: "a soft link", h5py.h5l.TYPE_EXTERNAL: "a link to another file"}
 _MAX_NAME_BYTES = 1024
