@@ -287,8 +287,7 @@ def _rules(name: str, function: Function) -> dict[str, Rule]:
 
     if not function.torch:
         return {}
-    module, *others = function.torch
-    return {module: rule, **dict.fromkeys(others, as_module(rule, module, *function.torch_options))}
+    return as_module(rule, *function.torch, options=function.torch_options)
 
 
 FUNCTIONS: Mapping[str, Function] = MappingProxyType(

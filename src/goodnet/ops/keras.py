@@ -263,6 +263,11 @@ class Option:
     write: Callable[[Any], Any] = lambda value: list(value) if isinstance(value, tuple) else value
 
 
+def setting(name: str, kind: Callable[..., Any], **more: Any) -> Option:
+    """A setting that is read by a method of `Fields`."""
+    return Option(name, lambda applied: kind(applied.fields, name, **more))
+
+
 def reading(
     op: str, options: Mapping[str, Option] = _NONE, *, picture: bool = False
 ) -> Callable[[Applied], Reading]:

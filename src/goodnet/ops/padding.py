@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from goodnet.errors import InvalidInput
-from goodnet.ops.keras import Applied, Option, reading, writing
+from goodnet.ops.keras import Applied, Fields, Option, reading, setting, writing
 from goodnet.ops.op import PICTURE, Attributes, Given, Kept, Op, Shape, register
 from goodnet.ops.torch import Call, Operation, as_module
 
@@ -105,10 +105,9 @@ def _sides(key: str, *, default: int) -> dict[str, Option]:
 
 _PADDING, _CROPPING = _sides("padding", default=1), _sides("cropping", default=0)
 _UPSAMPLING = {
-    "size": Option("size", lambda a: a.fields.pair("size", default=(2, 2))),
-    "interpolation": Option(
-        "interpolation",
-        lambda a: a.fields.choice("interpolation", _INTERPOLATIONS, default="nearest"),
+    "size": setting("size", Fields.pair, default=(2, 2)),
+    "interpolation": setting(
+        "interpolation", Fields.choice, choices=_INTERPOLATIONS, default="nearest"
     ),
 }
 
@@ -170,11 +169,11 @@ register(
         channels=Kept(),
         from_keras={"UpSampling2D": reading("upsample2d", _UPSAMPLING, picture=True)},
         to_keras=writing("UpSampling2D", _UPSAMPLING),
-        from_torch={
-            "nn.Upsample": _of_upsample,
-            "F.interpolate": as_module(
-                _of_upsample, "nn.Upsample", "size", "scale_factor", "mode", "align_corners"
-            ),
-        },
+        from_torch=as_module(
+            _of_upsample,
+            "nn.Upsample",
+            "F.interpolate",
+            options=("size", "scale_factor", "mode", "align_corners"),
+        ),
     ),
 )

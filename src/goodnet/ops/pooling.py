@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from goodnet.errors import InvalidInput
-from goodnet.ops.keras import Applied, Option, Part, Reading, Step, reading, writing
+from goodnet.ops.keras import Applied, Fields, Option, Part, Step, reading, setting, writing
 from goodnet.ops.op import PICTURE, Attributes, Given, Kept, Op, Shape, register
 from goodnet.ops.padding import BORDER, pad, pad_sides, same_sides
 from goodnet.ops.torch import Call, Operation, Rule, as_module, pair, resolved, sides
@@ -77,29 +77,25 @@ def _over(reduce: str, *axes: int) -> Callable[[Attributes], Callable[[Tensor], 
     )
 
 
+_SIZE = {"default": (2, 2)}
 _POOL = {
-    "pool": Option("pool_size", lambda a: a.fields.pair("pool_size", default=(2, 2))),
+    "pool": setting("pool_size", Fields.pair, **_SIZE),
     "strides": Option(
-        "strides",
-        lambda a: a.fields.pair("strides", default=a.fields.pair("pool_size", default=(2, 2))),
+        "strides", lambda a: a.fields.pair("strides", default=a.fields.pair("pool_size", **_SIZE))
     ),
     "padding": BORDER,
 }
+
+
+def _read_keepdims(applied: Applied) -> bool:
+    fields, steps = applied.fields, applied.kind.endswith("1D")
+    if steps and fields.get("data_format", default="channels_last") != "channels_last":
+        raise fields.error("data_format", "'channels_last'")
+    return fields.flag("keepdims", default=False)
+
+
 # Keras before 2.6 does not know the option.
-_KEEPDIMS = {
-    "keepdims": Option(
-        "keepdims", lambda a: a.fields.flag("keepdims", default=False), lambda x: x or None
-    )
-}
-
-
-def _read_steps(op: str) -> Callable[[Applied], Reading]:
-    def read(applied: Applied) -> Reading:
-        if applied.fields.get("data_format", default="channels_last") != "channels_last":
-            raise applied.fields.error("data_format", "'channels_last'")
-        return reading(op, _KEEPDIMS)(applied)
-
-    return read
+_KEEPDIMS = {"keepdims": Option("keepdims", _read_keepdims, lambda keepdims: keepdims or None)}
 
 
 def _write_pool(class_name: str) -> Callable[[Part], list[Step]]:
@@ -149,8 +145,8 @@ def _adaptive(kind: str) -> dict[str, Rule]:
         pool = tuple(whole // part for whole, part in zip(size, left, strict=True))
         return call.operation(f"{kind}_pool2d", pool=pool, strides=pool, padding="valid")
 
-    module = f"nn.Adaptive{kind.title()}Pool2d"
-    return {module: rule, f"F.adaptive_{kind}_pool2d": as_module(rule, module, "output_size")}
+    module, function = f"nn.Adaptive{kind.title()}Pool2d", f"F.adaptive_{kind}_pool2d"
+    return as_module(rule, module, function, options=("output_size",))
 
 
 def _of_mean(call: Call) -> Operation | None:
@@ -165,12 +161,6 @@ def _of_mean(call: Call) -> Operation | None:
 
 
 _GLOBAL = (("max", "torch.amax", "GlobalMaxPooling"), ("avg", "torch.mean", "GlobalAveragePooling"))
-_MAX_POOL = as_module(_of_max_pool, "nn.MaxPool2d", *_TORCH_WINDOW, "dilation", "ceil_mode")
-_AVG_POOL = as_module(
-    _of_avg_pool,
-    "nn.AvgPool2d",
-    *(*_TORCH_WINDOW, "ceil_mode", "count_include_pad", "divisor_override"),
-)
 _OF_GLOBAL = {
     "max": _adaptive("max"),
     "avg": {**_adaptive("avg"), "torch.mean": _of_mean, ".mean": _of_mean},
@@ -185,10 +175,13 @@ register(
         channels=Kept(pools=True),
         from_keras={"MaxPooling2D": reading("max_pool2d", _POOL, picture=True)},
         to_keras=_write_pool("MaxPooling2D"),
-        from_torch={
-            "nn.MaxPool2d": _of_max_pool,
-            **dict.fromkeys(("F.max_pool2d", "torch.max_pool2d"), _MAX_POOL),
-        },
+        from_torch=as_module(
+            _of_max_pool,
+            "nn.MaxPool2d",
+            "F.max_pool2d",
+            "torch.max_pool2d",
+            options=(*_TORCH_WINDOW, "dilation", "ceil_mode"),
+        ),
     ),
     Op(
         name="avg_pool2d",
@@ -198,10 +191,12 @@ register(
         channels=Kept(pools=True),
         from_keras={"AveragePooling2D": reading("avg_pool2d", _POOL, picture=True)},
         to_keras=_write_pool("AveragePooling2D"),
-        from_torch={
-            "nn.AvgPool2d": _of_avg_pool,
-            "F.avg_pool2d": _AVG_POOL,
-        },
+        from_torch=as_module(
+            _of_avg_pool,
+            "nn.AvgPool2d",
+            "F.avg_pool2d",
+            options=(*_TORCH_WINDOW, "ceil_mode", "count_include_pad", "divisor_override"),
+        ),
     ),
     *(
         Op(
@@ -223,7 +218,7 @@ register(
             attributes=("keepdims",),
             shape=_steps_shape,
             compute=_over(reduce, 1),
-            from_keras={f"{keras}1D": _read_steps(f"global_{kind}_pool1d")},
+            from_keras={f"{keras}1D": reading(f"global_{kind}_pool1d", _KEEPDIMS)},
             to_keras=writing(f"{keras}1D", _KEEPDIMS),
         )
         for kind, reduce, keras in _GLOBAL

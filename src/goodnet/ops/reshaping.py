@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from goodnet.errors import InvalidInput
-from goodnet.ops.keras import Applied, Option, Part, Reading, Step, reading, writing
+from goodnet.ops.keras import Applied, Fields, Option, Part, Step, reading, setting, writing
 from goodnet.ops.layouts import Axes
 from goodnet.ops.op import PICTURE, Attributes, Given, Mask, Moved, Op, Shape, product, register
 from goodnet.ops.torch import Call, Operation
@@ -90,7 +90,7 @@ def _resized(attributes: Attributes, shape: Shape) -> Attributes:
     return {"shape": Axes(attributes["order"]).shape_to_file(shape)}
 
 
-def _read_flatten(applied: Applied) -> Reading:
+def _read_order(applied: Applied) -> str:
     """With channels_first it puts the channels last before it flattens."""
     last = applied.fields.get("data_format", default="channels_last") == "channels_last"
     order = applied.axes.order
@@ -99,7 +99,7 @@ def _read_flatten(applied: Applied) -> Reading:
             f"layer {applied.name!r} (Flatten) is channels_first on a value that is not, which is "
             "not read"
         )
-    return applied.read_as("flatten", order=order if last else "hwc")
+    return order if last else "hwc"
 
 
 def _read_target(applied: Applied) -> tuple[int, ...]:
@@ -109,9 +109,10 @@ def _read_target(applied: Applied) -> tuple[int, ...]:
     return shape
 
 
+_FLATTEN = {"order": Option("", _read_order)}
 _ORDER = {"order": Option("", lambda applied: applied.axes.order)}
 _RESHAPE = {"shape": Option("target_shape", _read_target), **_ORDER}
-_PERMUTE = {"dims": Option("dims", lambda applied: applied.fields.integers("dims")), **_ORDER}
+_PERMUTE = {"dims": setting("dims", Fields.integers), **_ORDER}
 
 
 def _write(class_name: str, options: Mapping[str, Option]) -> Callable[[Part], list[Step]]:
@@ -173,8 +174,8 @@ register(
         shape=_flatten_shape,
         compute=_compute(_flat),
         channels=Moved(_places(_flat)),
-        from_keras={"Flatten": _read_flatten},
-        to_keras=_write("Flatten", _ORDER),
+        from_keras={"Flatten": reading("flatten", _FLATTEN)},
+        to_keras=_write("Flatten", _FLATTEN),
         from_torch=dict.fromkeys(_OF_SHAPE, _of_shape),
     ),
     # shape without the batch axis, in the file's order, -1 once

@@ -122,8 +122,10 @@ class Call:
 Rule = Callable[[Call], Operation | None]
 
 
-def as_module(rule: Rule, module: str, *options: str) -> Rule:
-    """The rule for functions that do what a module made with these options does."""
+def as_module(
+    rule: Rule, module: str, *functions: str, options: Sequence[str] = ()
+) -> dict[str, Rule]:
+    """The rule for a module, and for functions that do what it does with these options."""
 
     def read(call: Call) -> Operation | None:
         given = call.bound(options)
@@ -135,7 +137,7 @@ def as_module(rule: Rule, module: str, *options: str) -> Rule:
             return None
         return rule(replace(call, args=call.args[:1], kwargs={}, module=made, path=call.node.name))
 
-    return read
+    return {module: rule, **dict.fromkeys(functions, read)}
 
 
 def resolved(name: str) -> Any:

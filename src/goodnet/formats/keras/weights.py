@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import h5py
 import numpy as np
@@ -25,10 +25,8 @@ from goodnet.formats.keras.matching import (
 )
 from goodnet.formats.keras.model import Member, Model, Path
 from goodnet.formats.spec import Array, Origin
+from goodnet.ops.keras import Weight
 from goodnet.ops.layouts import to_spec
-
-if TYPE_CHECKING:
-    from goodnet.ops.keras import Weight
 
 CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
 
