@@ -107,7 +107,7 @@ def _thin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def keras_file(folder: Path) -> Path:
     """A file with such a layer between a convolution and the answer."""
     random = np.random.default_rng(0)
-    shapes = {
+    shapes: dict[str, dict[str, tuple[int, ...]]] = {
         "conv": {"kernel": (1, 1, 3, 4), "bias": (4,)},
         "thin": {"gain": (4,)},
         "answer": {"kernel": (36, 5), "bias": (5,)},

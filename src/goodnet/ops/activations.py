@@ -41,7 +41,7 @@ class Activation:
     options: Options = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Function:
     """A function, all of whose options are numbers.
 

@@ -18,7 +18,7 @@ Dialect = Literal["h5", "keras"]
 HWC = Axes("hwc")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Fields:
     """Typed access to the settings of a layer, so that a wrong one is an error that names it.
 
@@ -129,7 +129,7 @@ class Weight:
     trained: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Reading:
     """A layer of the file in the words of the spec.
 
@@ -144,7 +144,7 @@ class Reading:
     constants: Arrays = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Applied:
     """A layer of the file, applied to values of known shape.
 
@@ -204,7 +204,7 @@ class Applied:
         return Weight(f"{self.name}/{parameter}", names or (parameter,), shape, **more)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Step:
     """A Keras layer to write, without its name and place in the graph.
 
@@ -219,7 +219,7 @@ class Step:
     weights: tuple[tuple[str, Array], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Part:
     """One layer of a spec with all that decides how it is written.
 
@@ -248,7 +248,7 @@ class Part:
 _NONE: Mapping[str, Option] = {}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Option:
     """A setting in Keras that is an attribute here.
 

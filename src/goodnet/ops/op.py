@@ -56,7 +56,7 @@ class Layer:
             )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Given:
     """What decides the shape of a layer's value.
 
@@ -136,12 +136,10 @@ def _fitting(size: int, window: int, stride: int, dilation: int, *, same: bool) 
     return count
 
 
-@dataclass(frozen=True)
 class Mixed:
     """Nothing is known of how channels pass."""
 
 
-@dataclass(frozen=True)
 class Made:
     """Every channel is made of all that is read: rows of `weight`, plus `bias`, its columns read.
 
@@ -149,7 +147,7 @@ class Made:
     """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Kept:
     """Every channel depends on the same channel of the one value that is read.
 
@@ -173,7 +171,7 @@ class Kept:
     pools: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Moved:
     """The numbers of a value in other places.
 
@@ -186,7 +184,7 @@ class Moved:
     resized: Callable[[Attributes, Shape], Attributes] = lambda *_: {}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Merged:
     """Every channel depends on the same channel of several values.
 
@@ -197,7 +195,6 @@ class Merged:
     absorbs: bool = False
 
 
-@dataclass(frozen=True)
 class Joined:
     """Several values behind one another, along the attribute `axis`."""
 
@@ -205,7 +202,7 @@ class Joined:
 Passing = Mixed | Made | Kept | Moved | Merged | Joined
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Op:
     """A kind of layer.
 
@@ -232,7 +229,7 @@ class Op:
     parameters: tuple[str, ...] = ()
     buffers: tuple[str, ...] = ()
     constants: Callable[[Attributes], Arrays] = lambda _: {}
-    channels: Passing = Mixed()
+    channels: Passing = field(default_factory=Mixed)
     from_keras: Mapping[str, Callable[[Applied], Reading]] = field(default_factory=dict)
     to_keras: Callable[[Part], list[Step]] | None = None
     from_torch: Mapping[str, Callable[[Call], Operation | None]] = field(default_factory=dict)
