@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from keras_samples import Config
 
-from goodnet.formats.keras.config.architecture import Architecture, read_architecture
+from goodnet.formats.keras.architecture import Architecture, read_architecture
 
 
 def architecture(model: Config, *, major: int = 2) -> Architecture:

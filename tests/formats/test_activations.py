@@ -3,9 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from goodnet.formats.activation_functions import activation_function
-from goodnet.formats.activations import FUNCTIONS, is_zero_preserving
 from goodnet.formats.spec import Activation
+from goodnet.ops.activations import FUNCTIONS, activation_function, is_zero_preserving
 
 CASES = [Activation(name) for name in FUNCTIONS] + [
     Activation("relu", {"threshold": 1.0, "negative_slope": 0.5}),

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from goodnet.formats.activations import FUNCTIONS
 from goodnet.formats.build import build
 from goodnet.formats.keras import read
+from goodnet.ops.activations import FUNCTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from keras_samples import Config
 
 from goodnet.errors import InvalidInput
-from goodnet.formats.keras.config.calls import Reference, read_calls, read_single
-from goodnet.formats.keras.config.order import keras_order
+from goodnet.formats.keras.graph import Reference, keras_order, read_calls, read_single
 
 
 class TestCalls:

@@ -9,13 +9,11 @@ from config_reading import architecture
 from keras_samples import Config, conv, dense, functional, layer
 
 from goodnet.errors import InvalidInput, OverBudget
-from goodnet.formats.activations import FUNCTIONS
-from goodnet.formats.keras.config.activations import read_activation
-from goodnet.formats.keras.config.architecture import Architecture
-from goodnet.formats.keras.config.axes import Axes
-from goodnet.formats.keras.config.fields import Fields
-from goodnet.formats.keras.config.layers import LAYERS
+from goodnet.formats.keras.architecture import Architecture, keras_layers
 from goodnet.formats.spec import Activation
+from goodnet.ops.activations import FUNCTIONS, read_activation
+from goodnet.ops.keras import Applied, Fields
+from goodnet.ops.layouts import Axes
 
 
 def one_layer(item: Config, shape: tuple[int | None, ...] = (8, 8, 4)) -> Architecture:
@@ -125,7 +123,7 @@ def test_names_of_parts_must_not_clash() -> None:
 def test_every_layer_is_listed_in_the_refusal() -> None:
     with pytest.raises(InvalidInput) as caught:
         one_layer(layer("GRU", "it"))
-    assert all(name in str(caught.value) for name in LAYERS)
+    assert all(name in str(caught.value) for name in keras_layers())
 
 
 @pytest.mark.parametrize("order", ["hwc", "chw"])
@@ -142,15 +140,20 @@ def test_axes(order: Any) -> None:
             axes.to_spec(axis, 3)
 
 
+def activation(name: str, order: Any = "hwc") -> Activation | None:
+    """The setting of a layer that reads a picture."""
+    fields = Fields("it", {"activation": name})
+    return read_activation(
+        Applied("it", "Dense", fields, ("image",), ((4, 8, 8),), Axes(order), keras_major=3)
+    )
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_function_is_read(name: str) -> None:
-    found = read_activation(Fields("it", {"activation": name}), Axes("hwc"), rank=3, keras_major=3)
+    found = activation(name)
     assert (found.function if found else "linear") == name
 
 
 def test_softmax_over_the_channels_is_the_default() -> None:
-    fields = Fields("it", {"activation": "softmax"})
-    first = read_activation(fields, Axes("chw"), rank=3, keras_major=3)
-    assert first == Activation("softmax", {"axis": 3.0})
-    last = read_activation(fields, Axes("hwc"), rank=3, keras_major=3)
-    assert last == Activation("softmax")
+    assert activation("softmax", "chw") == Activation("softmax", {"axis": 3.0})
+    assert activation("softmax", "hwc") == Activation("softmax")

@@ -10,7 +10,7 @@ from keras_samples import Config, dense, functional, layer, sequential, small_mo
 
 from goodnet.errors import InvalidInput, OverBudget, UnsafeInput
 from goodnet.formats import budgets
-from goodnet.formats.keras.config.screen import screen
+from goodnet.formats.keras.configuration import screen
 
 
 class TestScreen:

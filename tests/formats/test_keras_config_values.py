@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from goodnet.errors import InvalidInput, OverBudget
-from goodnet.formats.keras.config.fields import Fields
-from goodnet.formats.keras.config.strict_json import parse_json
+from goodnet.formats.keras.configuration import parse_json
+from goodnet.ops.keras import Fields
 
 
 def parse(text: str | bytes) -> dict[str, Any]:

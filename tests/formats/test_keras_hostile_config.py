@@ -24,7 +24,7 @@ from keras_samples import (
 )
 
 from goodnet.errors import GoodnetError, InvalidInput, OverBudget
-from goodnet.formats.keras.config.architecture import read_architecture
+from goodnet.formats.keras.architecture import read_architecture
 
 if TYPE_CHECKING:
     from pathlib import Path

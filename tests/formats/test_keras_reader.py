@@ -25,7 +25,7 @@ from reader_samples import EXPECTED, check_small
 
 from goodnet.errors import InvalidInput
 from goodnet.formats.keras import read
-from goodnet.formats.layouts import to_file
+from goodnet.ops.layouts import to_file
 
 if TYPE_CHECKING:
     from pathlib import Path

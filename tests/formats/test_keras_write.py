@@ -17,8 +17,8 @@ from spec_samples import RELU, Draft, goodnet_draft, outputs, pictures
 from goodnet.errors import FileError, InvalidInput, UsageError
 from goodnet.formats import read_spec
 from goodnet.formats.build import build
+from goodnet.formats.keras.graph import valid_name
 from goodnet.formats.keras.write import write
-from goodnet.formats.keras.writing.graph import valid_name
 from goodnet.formats.spec import Activation, Array, NetworkSpec
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from goodnet.errors import InvalidInput, OverBudget
-from goodnet.formats.layouts import LAYOUTS, to_spec
-from goodnet.formats.shapes import Shape, array_shape, infer, layer_shapes
-from goodnet.formats.spec import ATTRIBUTES, Activation, Layer, NetworkSpec
+from goodnet.formats.shapes import Shape, infer, layer_shapes
+from goodnet.formats.spec import Activation, Layer, NetworkSpec
+from goodnet.ops.layouts import LAYOUTS, array_shape, to_spec
 
 PICTURE: Shape = (4, 11, 9)
 CONV = {"strides": (1, 1), "dilation": (1, 1), "groups": 1, "padding": "valid", "activation": None}
@@ -84,12 +84,6 @@ def test_layers_with_arrays() -> None:
     assert shape("prelu", PICTURE, arrays={"alpha": (4, 1, 1)}) == PICTURE
     given: dict[str, Shape] = {"mean": (1,), "variance": (4, 1, 1)}
     assert shape("normalize", PICTURE, arrays=given, invert=False) == PICTURE
-
-
-def test_every_operation_has_a_rule() -> None:
-    from goodnet.formats.shape_rules import RULES
-
-    assert set(RULES) == set(ATTRIBUTES)
 
 
 WRONG: list[tuple[str, tuple[Shape, ...], dict[str, Any], str]] = [

@@ -17,8 +17,8 @@ from goodnet import wrap
 from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats import load_network
 from goodnet.formats.build import build, extract
-from goodnet.formats.torch.modules import Step
 from goodnet.network import Network
+from goodnet.ops.torch import Operation
 
 
 def images(count: int = 4, shape: tuple[int, ...] = SHAPE) -> Tensor:
@@ -273,11 +273,11 @@ def test_what_the_user_keeps_from_training_comes_back_so() -> None:
 
 
 def test_a_description_that_fails_leaves_the_module_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    def wrong(*_: object) -> Step:
+    def wrong(*_: object) -> Operation:
         raise InvalidInput("a rule that does not fit")
 
     module = made(modules.ResNet)
-    monkeypatch.setattr(sys.modules[wrap.__module__], "of_function", wrong)
+    monkeypatch.setattr(sys.modules[wrap.__module__], "_of_function", wrong)
     network = wrap(module, SHAPE)
     assert operations(network) == ["input", "opaque"]
     with torch.inference_mode():

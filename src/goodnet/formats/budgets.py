@@ -4,27 +4,6 @@ from __future__ import annotations
 
 from goodnet.errors import OverBudget
 
-__all__ = [
-    "DATA_BYTES",
-    "FLOOR_BYTES",
-    "HDF5_EXPANSION",
-    "JSON_BYTES",
-    "JSON_DEPTH",
-    "MAX_DIMENSION",
-    "MAX_LAYERS",
-    "MAX_LINKS",
-    "MAX_MEMBERS",
-    "MAX_NAME",
-    "MAX_OBJECTS",
-    "MAX_RANK",
-    "MAX_STRINGS",
-    "MODEL_BYTES",
-    "VALUE_NUMBERS",
-    "ZIP_EXPANSION",
-    "check",
-    "readable",
-]
-
 KIB, MIB, GIB = 2**10, 2**20, 2**30
 
 # A model file, and the sum of all arrays it declares.

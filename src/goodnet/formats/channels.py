@@ -7,69 +7,34 @@ batch axis.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
 
 import numpy as np
-from numpy.typing import NDArray
 
 from goodnet.errors import InvalidInput
-from goodnet.formats.activations import is_zero_preserving
-from goodnet.formats.shapes import Shape, layer_shapes
+from goodnet.formats.shapes import layer_shapes
+from goodnet.formats.spec import NetworkSpec
+from goodnet.ops import OPS
+from goodnet.ops.op import (
+    PICTURE,
+    VECTOR,
+    Arrays,
+    Channels,
+    Joined,
+    Kept,
+    Layer,
+    Mask,
+    Merged,
+    Moved,
+    Passing,
+    Shape,
+)
 
-if TYPE_CHECKING:
-    from goodnet.formats.spec import Layer, NetworkSpec
-
-__all__ = [
-    "MERGES",
-    "MOVES",
-    "RESHAPES",
-    "BlockedError",
-    "Channels",
-    "Graph",
-    "Mask",
-    "keeps_zero",
-    "whole_channels",
-]
-
-Channels = NDArray[np.int64]
-Mask = NDArray[np.bool_]
-
-_PICTURE, _VECTOR = 3, 1
+_NO_ARRAYS: Arrays = MappingProxyType({})
 
 
 class BlockedError(Exception):
     """A walk along the layers cannot go on; the message says at which layer and why."""
-
-
-def _to_file(mask: Mask, order: str) -> Mask:
-    return mask.transpose(1, 2, 0) if mask.ndim == _PICTURE and order == "hwc" else mask
-
-
-def _from_file(mask: Mask, order: str) -> Mask:
-    return mask.transpose(2, 0, 1) if mask.ndim == _PICTURE and order == "hwc" else mask
-
-
-def _flatten(mask: Mask, attributes: Mapping[str, Any]) -> Mask:
-    return _to_file(mask, attributes["order"]).reshape(-1)
-
-
-def _reshape(mask: Mask, attributes: Mapping[str, Any]) -> Mask:
-    order = attributes["order"]
-    return _from_file(_to_file(mask, order).reshape(attributes["shape"]), order)
-
-
-def _permute(mask: Mask, attributes: Mapping[str, Any]) -> Mask:
-    order = attributes["order"]
-    axes = [dim - 1 for dim in attributes["dims"]]
-    return _from_file(_to_file(mask, order).transpose(axes), order)
-
-
-# operation -> its effect on the places of a value
-RESHAPES: dict[str, Callable[[Mask, Mapping[str, Any]], Mask]] = {
-    "flatten": _flatten,
-    "reshape": _reshape,
-    "permute": _permute,
-}
 
 
 def whole_channels(name: str, mask: Mask) -> Channels:
@@ -83,28 +48,18 @@ def whole_channels(name: str, mask: Mask) -> Channels:
         BlockedError: If a channel is marked in parts, or the value has no channels.
     """
     rows = mask.reshape(len(mask), -1)
-    if mask.ndim not in (_PICTURE, _VECTOR) or (rows.any(1) != rows.all(1)).any():
+    if mask.ndim not in (PICTURE, VECTOR) or (rows.any(1) != rows.all(1)).any():
         raise BlockedError(f"{name!r} spreads them over other channels")
     return np.flatnonzero(rows.all(1))
 
 
-_PICTURE, _VECTOR = 3, 1
+def passing(layer: Layer) -> Passing:
+    """How channels pass through a layer."""
+    return OPS[layer.op].channels
 
-MERGES = frozenset({"add", "subtract", "multiply", "average", "maximum", "minimum"})
-MOVES = frozenset({"concatenate", "flatten", "reshape", "permute"})
-_ZERO_STAYS_ZERO = frozenset(
-    {
-        "max_pool2d",
-        "avg_pool2d",
-        "global_max_pool2d",
-        "global_avg_pool2d",
-        "identity",
-        "prelu",
-        "zero_pad2d",
-        "crop2d",
-        "upsample2d",
-    }
-)
+
+Producer = Callable[[Layer, Channels], Mapping[str, Channels]]
+Consumer = Callable[[Layer, Mapping[str, Channels]], Channels | None]
 
 
 class Graph:
@@ -127,13 +82,13 @@ class Graph:
             BlockedError: If it is neither a picture nor a vector, or their number is left open.
         """
         shape = self.shapes[name]
-        if len(shape) not in (_PICTURE, _VECTOR) or shape[0] is None:
+        if len(shape) not in (PICTURE, VECTOR) or shape[0] is None:
             raise BlockedError(f"the value of {name!r} has no channels (its shape is {shape})")
         return shape[0]
 
     def is_picture(self, name: str) -> bool:
         """Whether a layer's value is (channels, height, width)."""
-        return len(self.shapes[name]) == _PICTURE
+        return len(self.shapes[name]) == PICTURE
 
     def checked(self, name: str, channels: Iterable[int]) -> Channels:
         """The channels of a layer, sorted, each once.
@@ -153,6 +108,54 @@ class Graph:
                 f"layer {name!r} has the channels 0 to {count - 1}, got {outside[0]}"
             )
         return np.array(found, dtype=np.int64)
+
+    def back(self, layer: str, channels: Channels, produce: Producer) -> None:
+        """Walk from channels to where they are made.
+
+        `produce` is called with each layer on the way and its channels, and returns those of the
+        values it reads that they come from.
+
+        Raises:
+            BlockedError: If somebody else reads one of these values.
+        """
+        wanted = {layer: channels}
+        while wanted:
+            name, found = wanted.popitem()
+            sources = produce(self.layers[name], found)
+            for source in sources:
+                self.check_private(source, self.layers[name])
+            wanted.update(sources)
+
+    def ahead(self, layer: str, channels: Channels, consume: Consumer) -> None:
+        """Walk from channels to all who read them, in running order.
+
+        `consume` is called with each layer on the way and the channels of what it reads, and
+        returns those of its own value, None where the way ends.
+        """
+        dead = {layer: channels}
+        waiting = {reader.name for reader in self.readers[layer]}
+        while waiting:
+            # In running order, so that all a layer reads has been dealt with before it.
+            name = min(waiting, key=self.position.__getitem__)
+            waiting.remove(name)
+            here = self.layers[name]
+            passed = consume(here, {x: dead[x] for x in here.inputs if x in dead})
+            if passed is not None:
+                dead[name] = passed
+                waiting.update(reader.name for reader in self.readers[name])
+
+    def sources(self, layer: Layer, channels: Channels) -> Mapping[str, Channels]:
+        """The channels of what a layer reads that its own come from, where it makes none.
+
+        Raises:
+            BlockedError: If they are spread over others.
+        """
+        how = passing(layer)
+        if isinstance(how, Joined):
+            return self.split(layer, channels)
+        if isinstance(how, Merged):
+            self.check_same_channels(layer, layer.inputs)
+        return dict.fromkeys(layer.inputs, channels)
 
     def check_private(self, name: str, reader: Layer) -> None:
         """Make sure that nobody but `reader` sees the value of a layer.
@@ -196,15 +199,16 @@ class Graph:
         Raises:
             BlockedError: If they do not make up whole channels there.
         """
-        if layer.op == "concatenate":
+        how = passing(layer)
+        if isinstance(how, Joined):
             return self._joined(layer, channels)
-        if layer.op in MERGES:
-            return self._merged(layer, channels)
+        if isinstance(how, Merged):
+            return self._merged(layer, channels, absorbs=how.absorbs)
         (found,) = channels.values()
-        if layer.op not in RESHAPES:
+        if not isinstance(how, Moved):
             return found
         mask = self._mask(layer.inputs[0], found)
-        return whole_channels(layer.name, RESHAPES[layer.op](mask, layer.attributes))
+        return whole_channels(layer.name, how.places(mask, layer.attributes))
 
     def check_same_channels(self, layer: Layer, names: Iterable[str]) -> None:
         """Make sure that values have the same channels as the layer that merges them.
@@ -217,9 +221,9 @@ class Graph:
             if self.channel_count(name) != count:
                 raise BlockedError(f"{layer.name!r} spreads {name!r} over other channels")
 
-    def _merged(self, layer: Layer, channels: Mapping[str, Channels]) -> Channels:
+    def _merged(self, layer: Layer, channels: Mapping[str, Channels], *, absorbs: bool) -> Channels:
         self.check_same_channels(layer, channels)
-        if layer.op == "multiply":
+        if absorbs:
             return np.unique(np.concatenate(list(channels.values())))
         if set(channels) != set(layer.inputs) or not _all_equal(channels.values()):
             raise BlockedError(f"{layer.name!r} ({layer.op}) mixes them with other channels")
@@ -248,14 +252,13 @@ class Graph:
         return mask
 
 
-def keeps_zero(layer: Layer, channels: Channels) -> bool:
-    """Whether a layer works channel by channel and gives exactly zero where it reads only zeros."""
-    if layer.op == "activation":
-        return is_zero_preserving(layer.attributes["activation"])
-    if layer.op == "rescale":
-        offset = np.atleast_1d(np.asarray(layer.attributes["offset"], dtype=float))
-        return not np.any(offset if offset.size == 1 else offset[channels])
-    return layer.op in _ZERO_STAYS_ZERO
+def keeps_zero(layer: Layer, channels: Channels, arrays: Arrays = _NO_ARRAYS) -> bool:
+    """Whether a layer works channel by channel and gives exactly zero where it reads only zeros.
+
+    Its arrays are given where rounding does not matter.
+    """
+    how = passing(layer)
+    return isinstance(how, Kept) and how.keeps_zero(layer, channels, arrays)
 
 
 def _all_equal(channels: Iterable[Channels]) -> bool:

@@ -9,26 +9,24 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from goodnet.errors import InvalidInput
-from goodnet.formats.activations import is_zero_preserving
-from goodnet.formats.channels import MERGES, MOVES, BlockedError, Channels, Graph, keeps_zero
-
-if TYPE_CHECKING:
-    from goodnet.formats.shapes import Shape
-    from goodnet.formats.spec import Array, Layer, NetworkSpec
-
-__all__ = ["compact"]
-
-_PER_CHANNEL = {
-    "batch_norm": ("gamma", "beta", "mean", "variance"),
-    "prelu": ("alpha",),
-    "normalize": ("mean", "variance"),
-}
-_SOFTMAX = frozenset({"softmax", "log_softmax"})
+from goodnet.formats.channels import BlockedError, Graph, keeps_zero, passing
+from goodnet.formats.spec import NetworkSpec
+from goodnet.ops.activations import SOFTMAX, is_zero_preserving
+from goodnet.ops.op import (
+    Array,
+    Attributes,
+    Channels,
+    Joined,
+    Kept,
+    Layer,
+    Made,
+    Merged,
+    Moved,
+)
 
 
 def compact(spec: NetworkSpec, layer: str, channels: Iterable[int]) -> NetworkSpec:
@@ -58,8 +56,8 @@ def compact(spec: NetworkSpec, layer: str, channels: Iterable[int]) -> NetworkSp
         )
     removal = _Removal(graph)
     try:
-        removal.back(layer, found)
-        removal.ahead(layer, found)
+        graph.back(layer, found, removal.produce)
+        graph.ahead(layer, found, removal.consume)
     except BlockedError as error:
         raise InvalidInput(
             f"channels of layer {layer!r} cannot be removed, only silenced: {error}"
@@ -75,7 +73,7 @@ class _Removal:
         self._arrays = graph.spec.arrays
         # array -> axis -> what goes
         self._cuts: dict[str, dict[int, Channels]] = defaultdict(dict)
-        self._attributes: dict[str, dict[str, Any]] = {}
+        self._attributes: dict[str, Attributes] = {}
 
     def result(self) -> NetworkSpec:
         """The network with everything cut."""
@@ -89,66 +87,37 @@ class _Removal:
         )
         return replace(spec, layers=layers, arrays=arrays, source=None)
 
-    def back(self, layer: str, channels: Channels) -> None:
-        """Cut the channels where they are made, and on the way from there."""
-        wanted = {layer: channels}
-        while wanted:
-            name, found = wanted.popitem()
-            if found.size == self._graph.channel_count(name):
-                raise BlockedError(f"nothing would be left of {name!r}")
-            here = self._graph.layers[name]
-            sources = self._produce(here, found)
-            for source in sources:
-                self._graph.check_private(source, here)
-            wanted.update(sources)
-
-    def ahead(self, layer: str, channels: Channels) -> None:
-        """Cut the channels where they are read, and on the way there."""
-        dead = {layer: channels}
-        waiting = {reader.name for reader in self._graph.readers[layer]}
-        while waiting:
-            name = min(waiting, key=self._graph.position.__getitem__)
-            waiting.remove(name)
-            here = self._graph.layers[name]
-            found = {source: dead[source] for source in here.inputs if source in dead}
-            passed = self._consume(here, found)
-            if passed is not None:
-                dead[name] = passed
-                waiting.update(reader.name for reader in self._graph.readers[name])
-
-    def _produce(self, layer: Layer, channels: Channels) -> Mapping[str, Channels]:
+    def produce(self, layer: Layer, channels: Channels) -> Mapping[str, Channels]:
         """Cut what a layer makes; returns what goes from the values it reads."""
+        if channels.size == self._graph.channel_count(layer.name):
+            raise BlockedError(f"nothing would be left of {layer.name!r}")
         _check_separate(layer)
-        if layer.op == "dense" or (layer.op == "conv2d" and layer.attributes["groups"] == 1):
+        how = passing(layer)
+        if isinstance(how, Made):
+            if _groups(layer) > 1:
+                return {layer.inputs[0]: self._drop_groups(layer, channels)}
             self._drop(layer, ("weight", "bias"), channels)
             return {}
-        if layer.op == "conv2d":
-            return {layer.inputs[0]: self._drop_groups(layer, channels)}
-        if layer.op == "concatenate":
-            return self._graph.split(layer, channels)
-        if layer.op in MERGES:
-            self._graph.check_same_channels(layer, layer.inputs)
-            return dict.fromkeys(layer.inputs, channels)
-        if not (
-            layer.op in ("activation", "rescale", *_PER_CHANNEL) or keeps_zero(layer, channels)
-        ):
+        if not isinstance(how, Joined | Merged | Kept):
             raise BlockedError(f"{layer.name!r} ({layer.op}) makes them together with others")
         self._drop_between(layer, channels)
-        return {layer.inputs[0]: channels}
+        return self._graph.sources(layer, channels)
 
-    def _consume(self, layer: Layer, channels: Mapping[str, Channels]) -> Channels | None:
+    def consume(self, layer: Layer, channels: Mapping[str, Channels]) -> Channels | None:
         """Cut what a layer reads; returns what goes from its own value, None if that stays."""
-        found = next(iter(channels.values()))
-        if layer.op == "dense" or (layer.op == "conv2d" and layer.attributes["groups"] == 1):
+        found, how = next(iter(channels.values())), passing(layer)
+        if isinstance(how, Made) and _groups(layer) == 1:
             self._cuts[f"{layer.name}/weight"][1] = found
             return None
         if layer.name == self._graph.spec.output:
             raise BlockedError(f"{layer.name!r} brings them into the network's answer")
-        if layer.op == "conv2d":
+        if isinstance(how, Made):
             return self._pass_groups(layer, found)
-        if layer.op in MERGES:
+        if isinstance(how, Merged):
             self._check_merge(layer, channels)
-        elif layer.op not in MOVES and not self._keeps_zero(layer, found):
+        elif not isinstance(how, Moved | Joined) and not keeps_zero(
+            layer, found, self._graph.spec.parameters(layer.name)
+        ):
             raise BlockedError(f"{layer.name!r} ({layer.op}) does not leave zero at zero")
         passed = self._graph.carry(layer, channels)
         self._drop_between(layer, passed)
@@ -162,27 +131,16 @@ class _Removal:
         if not all(np.array_equal(first, other) for other in more):
             raise BlockedError(f"{layer.name!r} ({layer.op}) ties them to each other")
 
-    def _keeps_zero(self, layer: Layer, channels: Channels) -> bool:
-        if layer.op != "batch_norm":
-            return keeps_zero(layer, channels)
-        rows = {name: self._row(layer, name, channels) for name in _PER_CHANNEL["batch_norm"]}
-        deviation = np.sqrt(rows["variance"] + layer.attributes["epsilon"])
-        return not np.any(rows["beta"] - rows["gamma"] * rows["mean"] / deviation)
-
-    def _row(self, layer: Layer, parameter: str, channels: Channels) -> Array:
-        array = self._arrays.get(f"{layer.name}/{parameter}")
-        return np.full(channels.size, parameter == "gamma") if array is None else array[channels]
-
     def _multiplier(self, layer: Layer) -> int:
         """Output channels per input channel of a convolution that keeps these apart."""
         out, per_group, *_ = self._arrays[f"{layer.name}/weight"].shape
         if per_group > 1:
             raise BlockedError(f"{layer.name!r} takes them in groups with others")
-        return int(out) // int(layer.attributes["groups"])
+        return int(out) // _groups(layer)
 
     def _drop_groups(self, layer: Layer, channels: Channels) -> Channels:
         """Cut whole groups of a convolution with one input channel each; returns the groups."""
-        multiplier, groups = self._multiplier(layer), layer.attributes["groups"]
+        multiplier, groups = self._multiplier(layer), _groups(layer)
         gone = np.unique(channels // multiplier)
         if gone.size * multiplier != channels.size:
             raise BlockedError(f"{layer.name!r} makes them in groups with others")
@@ -203,18 +161,20 @@ class _Removal:
 
     def _drop_between(self, layer: Layer, channels: Channels) -> None:
         """Cut the numbers and attributes of a layer that works channel by channel."""
-        shape = self._graph.shapes[layer.name]
-        for parameter in _PER_CHANNEL.get(layer.op, ()):
-            array = self._arrays.get(f"{layer.name}/{parameter}")
-            if array is not None and _is_per_channel(layer, array.shape, shape):
-                self._drop(layer, (parameter,), channels)
-        if layer.op == "rescale":
-            self._attributes[layer.name] = {
-                name: _without(layer.attributes[name], channels) for name in ("scale", "offset")
-            }
-        if layer.op == "reshape":
+        how, shape = passing(layer), self._graph.shapes[layer.name]
+        if isinstance(how, Kept):
+            alike = [name for name in how.broadcast if self._is_per_channel(layer, name)]
+            self._drop(layer, (*how.rows, *alike), channels)
+            self._attributes[layer.name] = how.without(layer.attributes, channels)
+        elif isinstance(how, Moved):
             count = self._graph.channel_count(layer.name) - channels.size
-            self._attributes[layer.name] = {"shape": _resized(layer, shape, count)}
+            self._attributes[layer.name] = how.resized(layer.attributes, (count, *shape[1:]))
+
+    def _is_per_channel(self, layer: Layer, parameter: str) -> bool:
+        """Whether an array that broadcasts against a value has a number for each channel."""
+        shape = self._arrays[f"{layer.name}/{parameter}"].shape
+        value = self._graph.shapes[layer.name]
+        return len(shape) == len(value) and shape[0] == value[0]
 
     def _drop(self, layer: Layer, parameters: Iterable[str], channels: Channels) -> None:
         for parameter in parameters:
@@ -230,21 +190,9 @@ class _Removal:
 
 def _check_separate(layer: Layer) -> None:
     activation = layer.attributes.get("activation")
-    if activation is not None and activation.function in _SOFTMAX:
+    if activation is not None and activation.function in SOFTMAX:
         raise BlockedError(f"the {activation.function} of {layer.name!r} mixes them with others")
 
 
-def _is_per_channel(layer: Layer, shape: Shape, value: Shape) -> bool:
-    return layer.op == "batch_norm" or (len(shape) == len(value) and shape[0] == value[0])
-
-
-def _without(numbers: Any, channels: Channels) -> Any:
-    """Factors per channel without some; one factor for all stays."""
-    array = np.asarray(numbers, dtype=float)
-    return tuple(np.delete(array, channels).tolist()) if array.size > 1 else numbers
-
-
-def _resized(layer: Layer, shape: Shape, count: int) -> Shape:
-    """The target of a reshape, in the file's order, with another number of channels."""
-    sized = (count, *shape[1:])
-    return (*sized[1:], count) if len(sized) > 1 and layer.attributes["order"] == "hwc" else sized
+def _groups(layer: Layer) -> int:
+    return int(layer.attributes.get("groups", 1))

@@ -6,15 +6,11 @@ import errno
 import hashlib
 import os
 import stat
-from typing import TYPE_CHECKING, BinaryIO
+from pathlib import Path
+from typing import BinaryIO
 
 from goodnet.errors import FileError, GoodnetError, InvalidInput, UsageError
 from goodnet.formats import budgets
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-__all__ = ["open_regular", "sha256", "size"]
 
 _KINDS = (
     (stat.S_ISDIR, "a directory"),

@@ -11,17 +11,13 @@ import stat
 import struct
 import unicodedata
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from goodnet.errors import InvalidInput, OverBudget, UnsafeInput
 from goodnet.formats import budgets
 from goodnet.formats.safe_file import size
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-__all__ = ["SIGNATURE", "Member", "list_members", "read_member"]
 
 SIGNATURE = b"PK\x03\x04"
 

@@ -9,13 +9,11 @@ from goodnet.errors import UsageError
 from goodnet.files import atomic_path
 from goodnet.formats.build import extract
 from goodnet.formats.keras import edit, write
+from goodnet.formats.spec import NetworkSpec, Source
 from goodnet.network import ModuleSource
 
 if TYPE_CHECKING:
-    from goodnet.formats.spec import NetworkSpec, Source
     from goodnet.network import Network
-
-__all__ = ["file_suffix", "save_network", "save_spec"]
 
 _SAFETENSORS = ".safetensors"
 

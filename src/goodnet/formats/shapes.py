@@ -7,20 +7,17 @@ vector. None stands for a size that is left open.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 
 from goodnet.errors import InvalidInput, OverBudget
 from goodnet.formats import budgets
-from goodnet.formats.shape_rules import RULES, Parameters, Shape
+from goodnet.formats.spec import Layer, NetworkSpec
+from goodnet.ops import OPS
+from goodnet.ops.op import Given, Parameters, Shape
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from goodnet.formats.spec import Layer, NetworkSpec
-
-__all__ = ["Shape", "array_shape", "infer", "layer_shapes"]
+__all__ = ["Shape", "infer", "layer_shapes"]
 
 
 def infer(layer: Layer, inputs: Sequence[Shape], parameters: Parameters) -> Shape:
@@ -39,7 +36,7 @@ def infer(layer: Layer, inputs: Sequence[Shape], parameters: Parameters) -> Shap
         OverBudget: If the value would take more numbers per image than the budget allows.
     """
     try:
-        shape = RULES[layer.op](layer.attributes, tuple(inputs), parameters)
+        shape = OPS[layer.op].shape(Given(layer.attributes, tuple(inputs), parameters))
     except InvalidInput as error:
         raise InvalidInput(f"layer {layer.name!r}: {error}") from error
     _check_size(layer.name, shape)
@@ -58,27 +55,6 @@ def layer_shapes(spec: NetworkSpec) -> dict[str, Shape]:
         parameters = {name: np.shape(a) for name, a in spec.parameters(layer.name).items()}
         shapes[layer.name] = infer(layer, [shapes[name] for name in layer.inputs], parameters)
     return shapes
-
-
-def array_shape(shape: tuple[int, ...], layout: str) -> tuple[int, ...]:
-    """The shape an array of the file takes in the spec (see `formats.layouts`).
-
-    Example:
-        >>> array_shape((3, 3, 16, 32), "hwio")
-        (32, 16, 3, 3)
-    """
-    return _ARRAY_SHAPES[layout](shape)
-
-
-_ARRAY_SHAPES: dict[str, Callable[[tuple[int, ...]], tuple[int, ...]]] = {
-    "as-is": lambda s: s,
-    "hwio": lambda s: (s[3], s[2], s[0], s[1]),
-    "io": lambda s: (s[1], s[0]),
-    "io-1x1": lambda s: (s[1], s[0], 1, 1),
-    "hwim": lambda s: (s[2] * s[3], 1, s[0], s[1]),
-    "hwc": lambda s: (s[2], s[0], s[1]),
-    "channels": lambda s: (math.prod(s), 1, 1),
-}
 
 
 def _check_size(name: str, shape: Shape) -> None:

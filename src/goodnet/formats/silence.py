@@ -9,20 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from goodnet.errors import InvalidInput
-from goodnet.formats.activations import is_zero_preserving
-from goodnet.formats.channels import MERGES, MOVES, BlockedError, Channels, Graph, Mask, keeps_zero
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from goodnet.formats.spec import Array, Layer, NetworkSpec
-
-__all__ = ["default_layer", "prunable_layers", "silence", "silent_channels"]
+from goodnet.formats.channels import BlockedError, Graph, keeps_zero, passing
+from goodnet.formats.spec import NetworkSpec
+from goodnet.ops.activations import is_zero_preserving
+from goodnet.ops.op import Array, Channels, Joined, Kept, Layer, Made, Mask, Merged, Moved
 
 
 def silent_channels(spec: NetworkSpec, layer: str) -> list[int]:
@@ -45,7 +40,7 @@ def _sources(graph: Graph, layer: str) -> list[str]:
     waiting = [layer]
     while waiting:
         name = waiting.pop()
-        if name not in found and graph.layers[name].op not in ("conv2d", "dense"):
+        if name not in found and not isinstance(passing(graph.layers[name]), Made):
             waiting.extend(graph.layers[name].inputs)
         found.add(name)
     return sorted(found, key=graph.position.__getitem__)
@@ -57,23 +52,32 @@ def _silent(graph: Graph, layer: Layer, silent: Mapping[str, Mask]) -> Mask:
         count = graph.channel_count(layer.name)
     except BlockedError:
         return np.zeros(0, dtype=bool)
-    if layer.op in ("conv2d", "dense"):
-        quiet = is_zero_preserving(layer.attributes["activation"])
-        return _zero_rows(graph, layer, "weight", "bias") & quiet
-    if layer.op == "batch_norm":
-        if f"{layer.name}/gamma" in graph.spec.arrays:
-            return _zero_rows(graph, layer, "gamma", "beta")
-        return _zero_rows(graph, layer, "mean", "beta") & silent[layer.inputs[0]]
-    if layer.op in MERGES:
-        return _merged(layer, silent, count=count)
+    how, (arrays, reads) = passing(layer), _silencers(graph, layer)
+    if arrays:
+        quiet = isinstance(how, Kept) or is_zero_preserving(layer.attributes["activation"])
+        mask = _zero_rows(graph, layer, *arrays) & quiet
+        return mask & silent[layer.inputs[0]] if reads else mask
+    if isinstance(how, Merged):
+        return _merged(layer, silent, count=count, absorbs=how.absorbs)
     return _moved(graph, layer, silent, count=count)
 
 
-def _merged(layer: Layer, silent: Mapping[str, Mask], *, count: int) -> Mask:
+def _silencers(graph: Graph, layer: Layer) -> tuple[tuple[str, ...], bool]:
+    """The arrays whose zeros silence a layer, and whether zeros must be read, too."""
+    how = passing(layer)
+    if isinstance(how, Made):
+        return ("weight", "bias"), False
+    if not isinstance(how, Kept):
+        return (), True
+    scaled = how.scale and f"{layer.name}/{how.scale[0]}" in graph.spec.arrays
+    return (how.scale, False) if scaled else (how.shift, True)
+
+
+def _merged(layer: Layer, silent: Mapping[str, Mask], *, count: int, absorbs: bool) -> Mask:
     masks = [silent[name] for name in layer.inputs if silent[name].size == count]
-    mask = np.full(count, len(masks) == len(layer.inputs) and layer.op != "multiply")
+    mask = np.full(count, len(masks) == len(layer.inputs) and not absorbs)
     for other in masks:
-        mask = mask | other if layer.op == "multiply" else mask & other
+        mask = mask | other if absorbs else mask & other
     return mask
 
 
@@ -81,7 +85,7 @@ def _moved(graph: Graph, layer: Layer, silent: Mapping[str, Mask], *, count: int
     mask = np.zeros(count, dtype=bool)
     found = {name: np.flatnonzero(silent[name]) for name in layer.inputs}
     try:
-        for_all = layer.op in MOVES or all(keeps_zero(layer, x) for x in found.values())
+        for_all = _only_moves(layer) or all(keeps_zero(layer, x) for x in found.values())
         if found and for_all:
             mask[graph.carry(layer, found)] = True
     except BlockedError:
@@ -97,7 +101,6 @@ def _zero_rows(graph: Graph, layer: Layer, *parameters: str) -> Mask:
     return np.asarray(~table.any(axis=1), dtype=bool)
 
 
-_POOLS = frozenset({"max_pool2d", "avg_pool2d", "global_max_pool2d", "global_avg_pool2d"})
 _AFTER_CONVOLUTION = frozenset({"batch_norm", "activation", "prelu"})
 
 
@@ -149,7 +152,7 @@ def default_layer(spec: NetworkSpec) -> str:
     """
     graph = Graph(spec)
     names = [layer.name for layer in spec.layers if _is_prunable(graph, layer)]
-    pools = [name for name in names if graph.layers[name].op in _POOLS]
+    pools = [name for name in names if _pools(graph.layers[name])]
     stages = [_end_of_stage(graph, x.name) for x in spec.layers if x.op == "conv2d"]
     hidden = (x.name for x in spec.layers if x.op == "dense" and _can_be_silenced(graph, x.name))
     candidates = pools or [name for name in stages if name in names] or list(hidden)
@@ -162,8 +165,17 @@ def default_layer(spec: NetworkSpec) -> str:
 
 
 def _is_prunable(graph: Graph, layer: Layer) -> bool:
-    has_channels = graph.is_picture(layer.name) or layer.op in _POOLS
+    has_channels = graph.is_picture(layer.name) or _pools(layer)
     return has_channels and _can_be_silenced(graph, layer.name)
+
+
+def _pools(layer: Layer) -> bool:
+    how = passing(layer)
+    return isinstance(how, Kept) and how.pools
+
+
+def _only_moves(layer: Layer) -> bool:
+    return isinstance(passing(layer), Moved | Joined)
 
 
 def _can_be_silenced(graph: Graph, name: str) -> bool:
@@ -206,15 +218,13 @@ def _plan(graph: Graph, layer: str, channels: Channels) -> list[_Zeros]:
 def _back(graph: Graph, layer: str, channels: Channels) -> list[_Zeros]:
     """Make the channels zero where they are made."""
     plan: list[_Zeros] = []
-    wanted = {layer: channels}
-    while wanted:
-        name, found = wanted.popitem()
-        here = graph.layers[name]
+
+    def produce(here: Layer, found: Channels) -> Mapping[str, Channels]:
         zeros, sources = _produce(graph, here, found)
-        plan += zeros
-        for source in sources:
-            graph.check_private(source, here)
-        wanted.update(sources)
+        plan.extend(zeros)
+        return sources
+
+    graph.back(layer, channels, produce)
     return plan
 
 
@@ -222,22 +232,15 @@ def _produce(
     graph: Graph, layer: Layer, channels: Channels
 ) -> tuple[list[_Zeros], Mapping[str, Channels]]:
     """What makes channels of a layer zero: its own numbers, and channels of what it reads."""
-    if layer.op in ("conv2d", "dense"):
-        _check_activation(layer)
-        return _rows(graph, layer, channels, "weight", "bias"), {}
-    if layer.op == "batch_norm":
-        if f"{layer.name}/gamma" in graph.spec.arrays:
-            return _rows(graph, layer, channels, "gamma", "beta"), {}
-        return _rows(graph, layer, channels, "mean", "beta"), {layer.inputs[0]: channels}
-    if layer.op == "concatenate":
-        return [], graph.split(layer, channels)
-    if layer.op in MERGES:
-        graph.check_same_channels(layer, layer.inputs)
-        return [], dict.fromkeys(layer.inputs, channels)
+    how, (arrays, reads) = passing(layer), _silencers(graph, layer)
     if layer.op == "input":
         raise BlockedError("they come straight from the image")
-    _check_keeps_zero(layer, channels)
-    return [], {layer.inputs[0]: channels}
+    if isinstance(how, Made):
+        _check_activation(layer)
+    elif not arrays and not isinstance(how, Joined | Merged):
+        _check_keeps_zero(layer, channels)
+    sources = graph.sources(layer, channels) if reads else {}
+    return _rows(graph, layer, channels, *arrays), sources
 
 
 def _rows(graph: Graph, layer: Layer, channels: Channels, *parameters: str) -> list[_Zeros]:
@@ -248,19 +251,14 @@ def _rows(graph: Graph, layer: Layer, channels: Channels, *parameters: str) -> l
 def _ahead(graph: Graph, layer: str, channels: Channels) -> list[_Zeros]:
     """Make all layers that read the channels ignore them."""
     plan: list[_Zeros] = []
-    dead = {layer: channels}
-    waiting = {reader.name for reader in graph.readers[layer]}
-    while waiting:
-        # In running order, so that all a layer reads has been dealt with before it.
-        name = min(waiting, key=graph.position.__getitem__)
-        waiting.remove(name)
-        here = graph.layers[name]
-        found = {source: dead[source] for source in here.inputs if source in dead}
-        if here.op in ("conv2d", "dense"):
-            plan.append(_columns(graph, here, found[here.inputs[0]]))
-            continue
-        dead[name] = _pass_on(graph, here, found)
-        waiting.update(reader.name for reader in graph.readers[name])
+
+    def consume(here: Layer, found: Mapping[str, Channels]) -> Channels | None:
+        if not isinstance(passing(here), Made):
+            return _pass_on(graph, here, found)
+        plan.append(_columns(graph, here, found[here.inputs[0]]))
+        return None
+
+    graph.ahead(layer, channels, consume)
     return plan
 
 
@@ -268,14 +266,14 @@ def _pass_on(graph: Graph, layer: Layer, channels: Mapping[str, Channels]) -> Ch
     """The channels of a layer that would be zero if those it reads were."""
     if layer.name == graph.spec.output:
         raise BlockedError(f"{layer.name!r} brings them into the network's answer")
-    if layer.op not in MERGES and layer.op not in MOVES:
+    if not isinstance(passing(layer), Merged | Moved | Joined):
         _check_keeps_zero(layer, next(iter(channels.values())))
     return graph.carry(layer, channels)
 
 
 def _columns(graph: Graph, layer: Layer, channels: Channels) -> _Zeros:
     """The numbers with which a convolution or dense layer reads channels."""
-    if layer.op == "dense" or layer.attributes["groups"] == 1:
+    if layer.attributes.get("groups", 1) == 1:
         return _Zeros(f"{layer.name}/weight", (slice(None), channels))
     out, per_group, *_ = graph.spec.arrays[f"{layer.name}/weight"].shape
     rows = out // layer.attributes["groups"]

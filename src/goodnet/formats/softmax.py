@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from goodnet.formats.spec import NetworkSpec
-
-__all__ = ["without_softmax"]
-
-_ORDER_KEEPING = frozenset({"softmax", "log_softmax"})
+from goodnet.ops.activations import SOFTMAX
 
 
 def without_softmax(spec: NetworkSpec) -> NetworkSpec:
@@ -17,7 +14,7 @@ def without_softmax(spec: NetworkSpec) -> NetworkSpec:
     activation = last.attributes.get("activation")
     if last.op not in ("dense", "activation") or activation is None:
         return spec
-    if activation.function not in _ORDER_KEEPING:
+    if activation.function not in SOFTMAX:
         return spec
     bare = (
         replace(last, attributes={"activation": None})

@@ -4,14 +4,7 @@ Values of rank 4 are laid out as PyTorch lays them out, (batch, channels, height
 the file did; values of lower rank keep the file's order. Kernels are (out, in / groups, height,
 width) for convolutions and (out, in) for dense layers.
 
-Operations and their attributes (`ATTRIBUTES` below is the full table):
-
-* A fused activation is the attribute `activation` of `conv2d` and `dense`: what a layer's name
-  stands for is its value after the activation, as in Keras.
-* `padding` is "valid", "same" (as TensorFlow pads: the odd pixel goes to the bottom and right) or
-  (top, bottom, left, right): always so for `zero_pad2d` and `crop2d`, never for `avg_pool2d`.
-* `order` on `flatten`, `reshape` and `permute` says how the file orders the axes of a picture,
-  "hwc" or "chw": the layer acts as if the value lay in that order.
+The kinds of layers and their attributes are in `goodnet.ops`.
 """
 
 from __future__ import annotations
@@ -19,92 +12,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from goodnet.errors import InvalidInput
+from goodnet.ops import Layer
+from goodnet.ops.activations import Activation
+from goodnet.ops.op import Array
 
 if TYPE_CHECKING:
     from goodnet.network import ModuleSource
 
-__all__ = ["ATTRIBUTES", "Activation", "Array", "Layer", "NetworkSpec", "Origin", "Source"]
-
-Array = NDArray[Any]
-AttributeValue = Any
-
-# op -> the attributes it carries, each always present.
-ATTRIBUTES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "input": ("shape",),  # (channels, height, width) or (features,); None = any size
-        "conv2d": ("strides", "dilation", "groups", "padding", "activation"),  # weight, [bias]
-        "dense": ("activation",),  # weight, [bias]; acts on the last axis of rank 2 or 3
-        "batch_norm": ("epsilon",),  # [gamma], [beta], mean, variance; axis 1 of rank 2 and 4
-        "activation": ("activation",),
-        "prelu": (),  # alpha, shaped to broadcast against a value without its batch axis
-        "max_pool2d": ("pool", "strides", "padding"),
-        "avg_pool2d": ("pool", "strides", "padding"),  # padded pixels are not counted
-        "global_max_pool2d": ("keepdims",),
-        "global_avg_pool2d": ("keepdims",),
-        "global_max_pool1d": ("keepdims",),  # (batch, steps, features) -> (batch, features)
-        "global_avg_pool1d": ("keepdims",),
-        "flatten": ("order",),
-        "reshape": ("shape", "order"),  # shape without the batch axis, in the file's order, -1 once
-        "permute": ("dims", "order"),  # 1-based, in the file's order, as Keras counts
-        "add": (),
-        "subtract": (),
-        "multiply": (),
-        "average": (),
-        "maximum": (),
-        "minimum": (),
-        "concatenate": ("axis",),  # axis of the value as laid out here, 1 or more
-        "identity": (),
-        "zero_pad2d": ("padding",),
-        "crop2d": ("padding",),
-        "upsample2d": ("size", "interpolation"),  # "nearest" | "bilinear"
-        "rescale": ("scale", "offset"),  # floats, or one per channel
-        "normalize": ("invert",),  # mean, variance, shaped to broadcast without the batch axis
-        "opaque": ("module", "shape"),  # a part of the user's module, the shape of its value
-    }
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Activation:
-    """An elementwise function or a softmax.
-
-    Attributes:
-        function: One of the names in `goodnet.formats.activations`.
-        options: Its numbers by name, for instance `{"negative_slope": 0.3}`.
-    """
-
-    function: str
-    options: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """One layer: its name in the file, what it does, and the layers it reads."""
-
-    name: str
-    op: str
-    inputs: tuple[str, ...] = ()
-    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        known = ATTRIBUTES[self.op]
-        if set(known) != set(self.attributes):
-            raise InvalidInput(
-                f"layer {self.name!r} ({self.op}) needs the attributes {sorted(known)}, "
-                f"got {sorted(self.attributes)}"
-            )
+__all__ = ["Activation", "Array", "Layer", "NetworkSpec", "Origin", "Source"]
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where an array lies in its file, and how the file lays it out (see `formats.layouts`)."""
+    """Where an array lies in its file, and how the file lays it out (see `ops.layouts`)."""
 
     path: str
     layout: str

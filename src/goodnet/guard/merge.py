@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.errors import InvalidInput
-from goodnet.formats.activations import is_zero_preserving
 from goodnet.formats.shapes import layer_shapes
 from goodnet.formats.spec import Array, Layer, NetworkSpec
+from goodnet.ops.activations import is_zero_preserving
 
 __all__ = ["merge"]
 

@@ -7,17 +7,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
+
+import h5py
 
 from goodnet.errors import InvalidInput
 from goodnet.formats import budgets, safe_hdf5, safe_zip
-from goodnet.formats.keras.config.strict_json import parse_json
+from goodnet.formats.keras.configuration import parse_json
 from goodnet.formats.safe_file import open_regular, sha256
-
-if TYPE_CHECKING:
-    import h5py
-
-__all__ = ["Container", "open_container", "read_configuration"]
 
 _WHAT = "model file"
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"

@@ -10,7 +10,7 @@ import io
 import struct
 import zlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -18,16 +18,9 @@ import numpy as np
 from goodnet.errors import InvalidInput, UsageError
 from goodnet.files import atomic_path
 from goodnet.formats import budgets, safe_hdf5, safe_zip
-from goodnet.formats.layouts import to_file
 from goodnet.formats.safe_file import open_regular
-from goodnet.formats.shapes import array_shape
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from goodnet.formats.spec import Array, Origin, Source
-
-__all__ = ["replace_member", "rewrite"]
+from goodnet.formats.spec import Array, Origin, Source
+from goodnet.ops.layouts import array_shape, to_file
 
 # Where fields lie: PKWARE's APPNOTE, sections 4.3.7, 4.3.12 and 4.3.16.
 _LOCAL_SIZE, _ENTRY_SIZE, _END_SIZE = 30, 46, 22

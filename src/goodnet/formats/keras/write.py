@@ -8,26 +8,19 @@ from __future__ import annotations
 
 import io
 import json
-import re
 import zipfile
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
 from goodnet.errors import UsageError
 from goodnet.files import atomic_path
-from goodnet.formats.keras.writing.graph import keras_graph
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
-
-    from goodnet.formats.keras.writing.graph import KerasGraph, KerasLayer
-    from goodnet.formats.spec import Array, NetworkSpec
-
-__all__ = ["h5_config", "keras_config", "legacy_file", "weights_file", "write"]
+from goodnet.formats.keras.graph import KerasGraph, KerasLayer, keras_graph, snake_case
+from goodnet.formats.spec import Array, NetworkSpec
 
 # Keras 2 as it was last, which is what the spelling of the file follows.
 _LEGACY_VERSION = b"2.15.0"
@@ -60,7 +53,7 @@ def weights_file(graph: KerasGraph) -> bytes:
     with h5py.File(memory, "w") as file:
         file.create_group("vars").attrs["name"] = graph.name
         for layer in graph.layers:
-            kind = _snake_case(layer.step.class_name)
+            kind = snake_case(layer.step.class_name)
             path = f"layers/{kind}_{seen[kind]}" if seen[kind] else f"layers/{kind}"
             seen[kind] += 1
             group = file.create_group(f"{path}/vars")
@@ -88,17 +81,6 @@ def _write_names(group: h5py.Group, attribute: str, names: Sequence[str]) -> Non
     step = _HEADER_BYTES // encoded.itemsize
     for index, start in enumerate(range(0, len(encoded), step)):
         group.attrs[f"{attribute}{index}"] = encoded[start : start + step]
-
-
-def _snake_case(class_name: str) -> str:
-    """As Keras turns a class into the name of a group.
-
-    Example:
-        >>> _snake_case("MaxPooling2D"), _snake_case("ReLU")
-        ('max_pooling2d', 're_lu')
-    """
-    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", class_name)
-    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
 Json = dict[str, Any]

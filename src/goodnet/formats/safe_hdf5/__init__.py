@@ -1,9 +1,13 @@
 """HDF5 without its doors: no links out of the file, no foreign storage, no plugins, no bombs."""
 
 from goodnet.formats.safe_hdf5.attributes import names, text
-from goodnet.formats.safe_hdf5.dataset import check_dataset, declared_bytes, read_dataset
+from goodnet.formats.safe_hdf5.dataset import (
+    check_dataset,
+    datasets,
+    declared_bytes,
+    read_dataset,
+)
 from goodnet.formats.safe_hdf5.opening import SIGNATURE, open_hdf5
-from goodnet.formats.safe_hdf5.walk import datasets
 
 __all__ = [
     "SIGNATURE",

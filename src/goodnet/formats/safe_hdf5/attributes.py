@@ -18,8 +18,6 @@ from goodnet.errors import InvalidInput, OverBudget
 from goodnet.formats import budgets
 from goodnet.formats.safe_hdf5.heap import REFERENCE, heap_text
 
-__all__ = ["attribute_bytes", "names", "text"]
-
 _ATTRIBUTE, _CONTINUATION = 0x0C, 0x10
 _MAX_BLOCKS = 1000
 # Version 1: version, messages, references, bytes of the first block; then type, size, flags.

@@ -1,23 +1,25 @@
-"""Check one data set before a byte of it is read: where it is stored, its type, its size."""
+"""Find every data set of a file, and check one before a byte of it is read.
+
+No link that leaves the file is followed; what is checked is where a data set is stored, its type
+and its size.
+"""
 
 from __future__ import annotations
 
 import math
 import zlib
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
 from h5py import h5d, h5z
+from numpy.typing import NDArray
 
 from goodnet.errors import InvalidInput, OverBudget, UnsafeInput
 from goodnet.formats import budgets
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-__all__ = ["check_dataset", "check_storage", "declared_bytes", "read_dataset"]
-
+_LINKS = {h5py.h5l.TYPE_SOFT: "a soft link", h5py.h5l.TYPE_EXTERNAL: "a link to another file"}
+_MAX_NAME_BYTES = 1024
 _FILTERS = {h5z.FILTER_DEFLATE, h5z.FILTER_SHUFFLE, h5z.FILTER_FLETCHER32, h5z.FILTER_LZF}
 _PACKERS = {h5z.FILTER_DEFLATE, h5z.FILTER_LZF}
 _TYPES = frozenset({"b1", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8"})
@@ -30,6 +32,45 @@ class _Chunk(NamedTuple):
     offset: tuple[int, ...]
     stored: int
     filters_skipped: int
+
+
+def datasets(group: h5py.Group) -> dict[str, h5py.Dataset]:
+    """All data sets below a group, by path relative to it, in alphabetical order.
+
+    Only hard links are followed, each group once. No numbers are read: call `check_dataset` or
+    `read_dataset` before using one.
+
+    Args:
+        group: An open file or a group of it.
+
+    Returns:
+        Path, such as "conv_1/kernel:0", to data set.
+
+    Raises:
+        UnsafeInput: At a soft or external link, or a data set that is virtual, stored in another
+            file, or packed with a filter other than deflate, shuffle, fletcher32 or lzf.
+        OverBudget: If there are more than 100,000 links.
+        InvalidInput: If a name is too long or not text in UTF-8.
+    """
+    found: dict[str, h5py.Dataset] = {}
+    seen = {_address(group)}
+    waiting = [("", group)]
+    links = 0
+    while waiting:
+        prefix, parent = waiting.pop()
+        links += len(parent)
+        if links > budgets.MAX_LINKS:
+            raise OverBudget(f"an HDF5 file may hold at most {budgets.MAX_LINKS} objects, got more")
+        for name in parent:
+            path = prefix + _checked(name)
+            child = _open(parent, name, path)
+            if isinstance(child, h5py.Dataset):
+                check_storage(child, name=path)
+                found[path] = child
+            elif isinstance(child, h5py.Group) and _address(child) not in seen:
+                seen.add(_address(child))
+                waiting.append((path + "/", child))
+    return dict(sorted(found.items()))
 
 
 def check_storage(dataset: h5py.Dataset, *, name: str) -> None:
@@ -188,3 +229,27 @@ def _check_unpacked(dataset: h5py.Dataset, chunk: _Chunk, *, name: str, limit: i
             f"a chunk of data set {name!r} unpacks to more than the {budgets.readable(limit)} "
             "it declares"
         )
+
+
+def _checked(name: str | bytes) -> str:
+    """The name, if it is one; h5py gives those that are not text in UTF-8 as bytes."""
+    if not isinstance(name, str):
+        raise InvalidInput(f"a name in the HDF5 file is not text in UTF-8: {name[:80]!r}")
+    if len(name.encode()) > _MAX_NAME_BYTES:
+        raise InvalidInput(f"a name in the HDF5 file is too long: {name[:80]!r}...")
+    return name
+
+
+def _open(parent: h5py.Group, name: str, path: str) -> object:
+    link = parent.id.links.get_info(name.encode()).type
+    if link != h5py.h5l.TYPE_HARD:
+        kind = _LINKS.get(link, "a link of an unknown kind")
+        raise UnsafeInput(
+            f"{path!r} is {kind}, which could pull in other data; only files that hold "
+            "all of their data themselves are read"
+        )
+    return parent[name]
+
+
+def _address(group: h5py.Group) -> int:
+    return int(h5py.h5o.get_info(group.id).addr)

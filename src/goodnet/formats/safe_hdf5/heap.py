@@ -9,15 +9,11 @@ from __future__ import annotations
 
 import os
 import struct
-from typing import TYPE_CHECKING, BinaryIO
+from collections.abc import Iterator
+from typing import BinaryIO
 
 from goodnet.errors import InvalidInput, OverBudget
 from goodnet.formats import budgets
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-__all__ = ["REFERENCE", "check_heaps", "heap_text"]
 
 # Length of the string, address of its collection, number of the object in it.
 REFERENCE = struct.Struct("<IQI")

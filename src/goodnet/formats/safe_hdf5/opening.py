@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import io
 import threading
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from types import TracebackType
+from typing import BinaryIO
 
 import h5py
 from h5py import h5pl
@@ -18,12 +20,6 @@ from goodnet.errors import GoodnetError, InvalidInput, UnsafeInput
 from goodnet.formats import budgets
 from goodnet.formats.safe_file import open_regular, size
 from goodnet.formats.safe_hdf5.heap import check_heaps
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import TracebackType
-
-__all__ = ["SIGNATURE", "open_hdf5", "plugins_off"]
 
 _lock = threading.Lock()
 _users = 0

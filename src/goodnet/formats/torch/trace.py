@@ -15,8 +15,6 @@ from torch import Tensor, fx, nn
 
 from goodnet.errors import InvalidInput
 
-__all__ = ["Region", "Trace", "trace"]
-
 # Sizes of two batches: what differs between them depends on the batch.
 _BATCHES = (2, 3)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
@@ -11,15 +13,16 @@ from torch import Tensor, fx, nn
 from goodnet.errors import InvalidInput
 from goodnet.formats.build import build
 from goodnet.formats.spec import Array, Layer, NetworkSpec
-from goodnet.formats.torch.functions import of_function
-from goodnet.formats.torch.modules import Parameter, Step, of_module
 from goodnet.formats.torch.trace import Trace, trace
 from goodnet.network import ModuleSource, Network
-
-__all__ = ["wrap"]
+from goodnet.ops import OPS
+from goodnet.ops.torch import Call, Operation, Parameter, Rule, resolved
 
 # Of the largest output: what two ways of computing the same may differ by in single precision.
 _TOLERANCE = 1e-3
+
+# What calls name, as the kinds of layers say it in `Op.from_torch`.
+Rules = Mapping[Any, Rule]
 
 
 def wrap(module: nn.Module, input_shape: Sequence[int]) -> Network:
@@ -51,16 +54,16 @@ def wrap(module: nn.Module, input_shape: Sequence[int]) -> Network:
 
 
 def _described(traced: Trace, original: nn.Module, input_shape: tuple[int, ...]) -> NetworkSpec:
-    steps = _steps(traced)
+    operations = _operations(traced)
     names = {traced.images: "images"}
     layers = [Layer("images", "input", (), {"shape": input_shape})]
     parameters: dict[str, Parameter] = {}
-    for node, step in steps.items():
+    for node, made in operations.items():
         name = names[node] = _free(_wish(node), set(names.values()))
         layers.append(
-            Layer(name, step.op, tuple(names[x] for x in step.inputs), dict(step.attributes))
+            Layer(name, made.op, tuple(names[x] for x in made.inputs), dict(made.attributes))
         )
-        parameters |= {f"{name}/{key}": found for key, found in step.parameters.items()}
+        parameters |= {f"{name}/{key}": found for key, found in made.parameters.items()}
     origins = {key: found.key.removeprefix(traced.prefix) for key, found in parameters.items()}
     return NetworkSpec(
         tuple(layers),
@@ -71,40 +74,44 @@ def _described(traced: Trace, original: nn.Module, input_shape: tuple[int, ...])
     )
 
 
-def _steps(traced: Trace) -> dict[fx.Node, Step]:
+def _operations(traced: Trace) -> dict[fx.Node, Operation]:
     """The calls whose values lead to the answer as operations, in running order."""
-    found: dict[fx.Node, Step] = {}
+    rules = {resolved(name): rule for op in OPS.values() for name, rule in op.from_torch.items()}
+    found: dict[fx.Node, Operation] = {}
     waiting = [traced.output]
     while waiting:
         node = waiting.pop()
         if node not in found and node.op != "placeholder":
-            found[node] = _step(traced, node)
+            known = _of_module if node.op == "call_module" else _of_function
+            found[node] = known(traced, node, rules) or _opaque(traced, node)
             waiting += found[node].inputs
     return {node: found[node] for node in traced.graph.nodes if node in found}
 
 
-def _step(traced: Trace, node: fx.Node) -> Step:
-    """A call as an operation; one that is not known as an `opaque` one with all it needs."""
-    known = _of_module(traced, node) if node.op == "call_module" else of_function(traced, node)
-    if known is not None:
-        return known
+def _of_module(traced: Trace, node: fx.Node, rules: Rules) -> Operation | None:
+    """A call of a module as an operation of a known kind; None where there is none."""
+    call, module = Call(traced, node, node.args), traced.module(node)
+    rule = rules.get(type(module))
+    if rule is None or node.kwargs or len(node.args) != 1 or not call.is_value(0):
+        return None
+    return rule(replace(call, module=module, path=str(node.target)))
+
+
+def _of_function(traced: Trace, node: fx.Node, rules: Rules) -> Operation | None:
+    """A call of a function or method, likewise."""
+    rule = rules.get(node.target if node.op == "call_function" else f".{node.target}")
+    return rule(Call(traced, node, node.args, node.kwargs)) if rule else None
+
+
+def _opaque(traced: Trace, node: fx.Node) -> Operation:
+    """A call as an opaque operation, with all it needs."""
     region, inputs = traced.region(node)
     parameters = {
         key: Parameter(tensor, key)
         for key, tensor in region.state_dict(keep_vars=True).items()
         if tensor.is_floating_point()
     }
-    return Step("opaque", inputs, {"module": region, "shape": traced.shape(node)}, parameters)
-
-
-def _of_module(traced: Trace, node: fx.Node) -> Step | None:
-    module = traced.module(node)
-    if module is None or node.kwargs or len(node.args) != 1:
-        return None
-    (source,) = node.args
-    if not isinstance(source, fx.Node) or not traced.is_value(source):
-        return None
-    return of_module(traced, module, node, source=source)
+    return Operation("opaque", inputs, {"module": region, "shape": traced.shape(node)}, parameters)
 
 
 def _wish(node: fx.Node) -> str:

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from goodnet.errors import InvalidInput
 from goodnet.formats import budgets
-from goodnet.formats.keras.config.axes import Axes
-from goodnet.formats.keras.config.fields import Fields
-from goodnet.formats.keras.config.flat import Step, flatten
-from goodnet.formats.keras.config.layers import ORDERED, read_layer
-from goodnet.formats.keras.config.model import Model, read_model
-from goodnet.formats.keras.config.reading import Applied, Reading, Weight
-from goodnet.formats.keras.config.screen import screen
-from goodnet.formats.shapes import Shape, array_shape, infer
-from goodnet.formats.spec import Array, Layer
-
-__all__ = ["Architecture", "read_architecture"]
+from goodnet.formats.keras.configuration import screen
+from goodnet.formats.keras.model import Model, Step, flatten, read_model
+from goodnet.formats.shapes import infer
+from goodnet.ops import OPS
+from goodnet.ops.keras import Applied, Fields, Reading, Weight
+from goodnet.ops.layouts import Axes, array_shape
+from goodnet.ops.op import Array, Layer, Shape
 
 _FLOAT32_BYTES = 4
 
@@ -120,9 +116,22 @@ def _add(found: _Found, step: Step, axes: Axes, *, keras_major: int) -> None:
     found.constants.update(reading.constants)
 
 
+def keras_layers() -> dict[str, Callable[[Applied], Reading]]:
+    """How the layers that are read are said in the words of the spec, by their class in Keras."""
+    return {kind: read for op in OPS.values() for kind, read in op.from_keras.items()}
+
+
 def _read(applied: Applied) -> Reading:
+    read = next(
+        (x.from_keras[applied.kind] for x in OPS.values() if applied.kind in x.from_keras), None
+    )
+    if read is None:
+        raise InvalidInput(
+            f"layer {applied.name!r} is a {applied.kind}, which is not read; the layers that are "
+            f"read: InputLayer, {', '.join(sorted(keras_layers()))}"
+        )
     try:
-        return read_layer(applied)
+        return read(applied)
     except InvalidInput as error:
         if repr(applied.name) in str(error):
             raise
@@ -166,10 +175,13 @@ def _parameter_shapes(reading: Reading) -> dict[str, dict[str, Shape]]:
 
 def _order(steps: Sequence[Step]) -> Literal["hwc", "chw"]:
     """Whether pictures are channels_last or channels_first; a file must not mix them."""
+    known = keras_layers()
     found = {
         str(step.config.get("data_format") or "channels_last"): step.name
         for step in steps
-        if step.kind in ORDERED
+        if step.kind.endswith("2D")
+        and step.kind in known
+        and not step.kind.startswith("SpatialDropout")
     }
     unknown = set(found) - {"channels_last", "channels_first"}
     if unknown or len(found) > 1:

@@ -5,30 +5,31 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import h5py
 import numpy as np
 
 from goodnet.errors import InvalidInput
 from goodnet.formats import safe_hdf5
-from goodnet.formats.keras.weights.expected import Slot, expected_groups
-from goodnet.formats.keras.weights.legacy import match_legacy
-from goodnet.formats.keras.weights.stored import Stored, StoredGroup, raise_mismatches
-from goodnet.formats.layouts import to_spec
+from goodnet.formats.keras.architecture import Architecture
+from goodnet.formats.keras.container import Container
+from goodnet.formats.keras.graph import snake_case
+from goodnet.formats.keras.matching import (
+    Slot,
+    Stored,
+    StoredGroup,
+    expected_groups,
+    match_legacy,
+    raise_mismatches,
+)
+from goodnet.formats.keras.model import Member, Model, Path
 from goodnet.formats.spec import Array, Origin
-
-if TYPE_CHECKING:
-    from goodnet.formats.keras.config.architecture import Architecture
-    from goodnet.formats.keras.config.model import Member, Model
-    from goodnet.formats.keras.config.reading import Weight
-    from goodnet.formats.keras.container import Container
-
-__all__ = ["CONTAINERS", "match_native", "read_weights"]
+from goodnet.ops.keras import Weight
+from goodnet.ops.layouts import to_spec
 
 CONTAINERS = ("layers", "_layer_checkpoint_dependencies")
 
-Path = tuple[str, ...]
 Tree = dict[str, Any]
 
 
@@ -105,7 +106,7 @@ def _by_class(
     for name, member in model.members.items():
         path = (*prefix, name)
         if any(other[: len(path)] == path for other in weights):
-            found.setdefault(_snake_case(member.kind), []).append(member)
+            found.setdefault(snake_case(member.kind), []).append(member)
     return found
 
 
@@ -131,12 +132,6 @@ def _leaves(tree: Tree) -> list[str]:
         else:
             found.append(node)
     return sorted(found)
-
-
-def _snake_case(name: str) -> str:
-    """As Keras turns the name of a class into that of a group."""
-    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
 _FLOATS = {"f2": "float16", "f4": "float32", "f8": "float64"}

@@ -1,4 +1,6 @@
-"""Match the weights of legacy HDF5 files (`model.h5`), which carry names and an order.
+"""Which weight of a file belongs to which of an architecture: what is expected, and what is stored.
+
+Legacy HDF5 files (`model.h5`) carry names and an order.
 
 Keras itself goes by the order and ignores names. Both are used here: where they agree there is no
 doubt, where only one fits it is taken, and where both fit but disagree the file is refused.
@@ -6,21 +8,136 @@ doubt, where only one fits it is taken, and where both fit but disagree the file
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from goodnet.errors import UnsafeInput
-from goodnet.formats.keras.weights.stored import Stored, StoredGroup, raise_mismatches
-
-if TYPE_CHECKING:
-    from goodnet.formats.keras.weights.expected import ExpectedGroup, Slot
-
-__all__ = ["BY_NAME", "BY_ORDER", "match_legacy"]
+from goodnet.errors import InvalidInput, UnsafeInput
+from goodnet.formats.keras.model import Model, Path
+from goodnet.ops.keras import Weight
 
 BY_NAME = "weights matched by name: the file lists them in an unusual order"
 BY_ORDER = "weights taken in Keras' order: the file lists them under other names"
+_SHOWN = 5
 
-Pairs = list[tuple["Slot", Stored]]
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A place for one weight.
+
+    Attributes:
+        layer: Name of the layer it belongs to.
+        weight: What it must be.
+        first: Whether Keras stores it before others: it is trained, and so is all around it.
+    """
+
+    layer: str
+    weight: Weight
+    first: bool
+
+    def __str__(self) -> str:
+        return f"{self.layer}/{self.weight.names[0]}"
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedGroup:
+    """The weights of one layer of the outermost model; a model inside counts as one layer.
+
+    Attributes:
+        name: The layer's name.
+        slots: Its weights, layer by layer.
+    """
+
+    name: str
+    slots: tuple[Slot, ...]
+
+    def orders(self) -> Iterator[tuple[Slot, ...]]:
+        """The orders in which Keras may have stored the slots, likeliest first.
+
+        What is trained comes before what is not. Old versions did not count a frozen model as one
+        whose layers are frozen.
+        """
+        yield (*(s for s in self.slots if s.first), *(s for s in self.slots if not s.first))
+        yield (
+            *(s for s in self.slots if s.weight.trained),
+            *(s for s in self.slots if not s.weight.trained),
+        )
+
+
+def expected_groups(
+    model: Model, weights: Mapping[Path, tuple[Weight, ...]]
+) -> list[ExpectedGroup]:
+    """The groups of the outermost model that have any weights, in Keras' order."""
+    groups: dict[str, list[Slot]] = {}
+    for path, slot in _slots(model, (), weights, trainable=True):
+        groups.setdefault(path[0], []).append(slot)
+    return [ExpectedGroup(name, tuple(slots)) for name, slots in groups.items()]
+
+
+def _slots(
+    model: Model, prefix: Path, weights: Mapping[Path, tuple[Weight, ...]], *, trainable: bool
+) -> Iterator[tuple[Path, Slot]]:
+    for name, member in model.members.items():
+        path, left = (*prefix, name), trainable and member.trainable
+        if member.model is not None:
+            yield from _slots(member.model, path, weights, trainable=left)
+        for weight in weights.get(path, ()):
+            yield path, Slot(name, weight, left and weight.trained)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A weight in the file.
+
+    Attributes:
+        path: Of the data set in the file.
+        name: As its group lists it: "conv_1/kernel:0".
+        shape: As it is stored.
+    """
+
+    path: str
+    name: str
+    shape: tuple[int, ...]
+
+    @property
+    def parameter(self) -> str:
+        """The last part of its name, without what TensorFlow appends: "kernel"."""
+        return self.name.rsplit("/", 1)[-1].split(":")[0]
+
+    @property
+    def layer(self) -> str:
+        """The part of its name before the last: "conv_1"."""
+        return "/".join(self.name.split("/")[-2:-1])
+
+
+@dataclass(frozen=True, slots=True)
+class StoredGroup:
+    """The weights of one layer in the file.
+
+    Attributes:
+        name: Of the layer.
+        weights: In the order of the file.
+        ordered: Whether that order means anything.
+    """
+
+    name: str
+    weights: tuple[Stored, ...]
+    ordered: bool = True
+
+
+def raise_mismatches(problems: Sequence[str]) -> None:
+    """Refuse weights that do not fit their architecture, showing the first five problems.
+
+    Raises:
+        InvalidInput: If there are any problems.
+    """
+    if problems:
+        more = f" and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+        raise InvalidInput(
+            f"the weights do not fit the architecture: {'; '.join(problems[:_SHOWN])}{more}"
+        )
+
+
+Pairs = list[tuple[Slot, Stored]]
 
 
 def match_legacy(

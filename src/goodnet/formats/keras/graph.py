@@ -1,0 +1,304 @@
+"""The graph of a Keras model: how a file says which values a layer reads, and the layers' order.
+
+Keras numbers layers from the output backwards: by depth (the longest way to the output), and
+within a depth by a depth-first walk. A file's own list mostly has the same order, but only this one
+counts: Keras finds the arrays of a layer by its place in `model.layers`, which it computes from the
+graph when it loads a file. So a network to be written is put in this order, too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from goodnet.errors import InvalidInput
+from goodnet.formats.shapes import layer_shapes
+from goodnet.formats.spec import Layer, NetworkSpec
+from goodnet.ops import OPS
+from goodnet.ops.keras import Dialect, Part, Step
+from goodnet.ops.op import Shape
+
+# A layer and which of its calls: a layer may be applied more than once.
+Node = tuple[str, int]
+
+# A layer of this name would fall together with a group that Keras writes itself.
+_RESERVED = "top_level_model_weights"
+_LONGEST = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The value a layer gave at one of its calls."""
+
+    layer: str
+    call: int
+
+
+def read_calls(name: str, nodes: object) -> tuple[tuple[Reference, ...], ...]:
+    """The values a layer reads, for each time it is applied.
+
+    Args:
+        name: The layer, for messages.
+        nodes: Its `inbound_nodes`: lists (Keras 2), or objects with args and kwargs (Keras 3).
+
+    Raises:
+        InvalidInput: If they are malformed, or the call has arguments that change what it computes.
+    """
+    if not isinstance(nodes, list):
+        raise InvalidInput(f"layer {name!r}: expected inbound_nodes to be a list")
+    if nodes and isinstance(nodes[0], list) and nodes[0] and isinstance(nodes[0][0], str):
+        nodes = [[node] for node in nodes]
+    return tuple(_read_call(name, node) for node in nodes)
+
+
+def read_single(value: object, what: str) -> Reference:
+    """The one entry of `input_layers` or `output_layers`.
+
+    Raises:
+        InvalidInput: If there are several, or it is malformed.
+    """
+    if isinstance(value, dict) and len(value) == 1:
+        value = next(iter(value.values()))
+    while isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, list | dict) and len(value) > 1 and not _is_reference(value):
+        raise InvalidInput(f"expected a network with one {what}, got {len(value)}")
+    return _reference(value, what)
+
+
+def _read_call(name: str, node: object) -> tuple[Reference, ...]:
+    if isinstance(node, dict):
+        arguments = node.get("args")
+        _check_options(name, node.get("kwargs"))
+        inputs = [_history(name, tensor) for tensor in _flat(arguments)]
+    elif isinstance(node, list):
+        inputs = [_reference(entry, f"input of layer {name!r}") for entry in node]
+        for entry in node:
+            _check_options(name, entry[3] if len(entry) > 3 else None)
+    else:
+        raise InvalidInput(f"layer {name!r}: expected a call to be a list or an object")
+    if not inputs:
+        raise InvalidInput(f"layer {name!r} is applied to nothing")
+    return tuple(inputs)
+
+
+def _flat(arguments: object) -> list[object]:
+    """One value, or one list of values: Keras passes several inputs as a single list."""
+    if isinstance(arguments, list) and len(arguments) == 1 and isinstance(arguments[0], list):
+        return list(arguments[0])
+    return list(arguments) if isinstance(arguments, list) else [arguments]
+
+
+def _history(name: str, tensor: object) -> Reference:
+    config = tensor.get("config") if isinstance(tensor, dict) else None
+    history = config.get("keras_history") if isinstance(config, dict) else None
+    if history is None:
+        raise InvalidInput(
+            f"layer {name!r} is applied to {tensor!r:.80}, which is not the value of a layer"
+        )
+    return _reference(history, f"input of layer {name!r}")
+
+
+def _is_reference(value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) in (3, 4)
+        and isinstance(value[0], str)
+        and all(isinstance(number, int) for number in value[1:3])
+    )
+
+
+def _reference(value: object, what: str) -> Reference:
+    if not isinstance(value, list) or not _is_reference(value):
+        raise InvalidInput(f"expected [layer, call, output] as {what}, got {value!r:.80}")
+    if value[2] != 0:
+        raise InvalidInput(f"{what} is output {value[2]} of layer {value[0]!r}; layers have one")
+    return Reference(value[0], value[1])
+
+
+def _check_options(name: str, options: object) -> None:
+    for key, value in (options if isinstance(options, Mapping) else {}).items():
+        if key == "training" and value:
+            raise InvalidInput(
+                f"layer {name!r} is applied with training={value!r}, so it acts as in training"
+            )
+        if not _is_neutral(key, value):
+            raise InvalidInput(
+                f"layer {name!r} is applied with {key}={value!r:.80}, which is not read"
+            )
+
+
+def _is_neutral(key: str, value: Any) -> bool:
+    return value is None or key in ("training", "name")
+
+
+def keras_order(parents: Mapping[Node, Sequence[Node]], output: Node) -> list[Node]:
+    """Sort the calls a model's output depends on.
+
+    Args:
+        parents: For each call, the calls whose values it reads.
+        output: The call whose value is the model's output.
+
+    Returns:
+        The calls in Keras' order, every call after all it reads; others are left out.
+
+    Raises:
+        InvalidInput: If the calls form a cycle.
+    """
+    finished, first_seen = _walk(parents, output)
+    depths: dict[Node, int] = {}
+    layer_depths: dict[str, int] = {}
+    for node in reversed(finished):
+        depth = max(depths.get(node, 0), layer_depths.get(node[0], 0))
+        depths[node] = layer_depths[node[0]] = depth
+        for parent in parents[node]:
+            depths[parent] = max(depths.get(parent, 0), depth + 1)
+    return sorted(finished, key=lambda node: (-depths[node], first_seen[node[0]], node[1]))
+
+
+def _walk(
+    parents: Mapping[Node, Sequence[Node]], output: Node
+) -> tuple[list[Node], dict[str, int]]:
+    """Depth first: calls in the order they are finished, and layers by when they are first seen."""
+    finished: dict[Node, None] = {}
+    first_seen = {output[0]: 0}
+    path: dict[Node, Iterator[Node]] = {output: iter(parents[output])}
+    while path:
+        node = next(reversed(path))
+        parent = next((p for p in path[node] if p not in finished), None)
+        if parent is None:
+            finished[node] = None
+            del path[node]
+        elif parent in path:
+            raise InvalidInput(f"layer {parent[0]!r} reads its own value in a cycle")
+        else:
+            first_seen.setdefault(parent[0], len(first_seen))
+            path[parent] = iter(parents[parent])
+    return list(finished), first_seen
+
+
+@dataclass(frozen=True, slots=True)
+class KerasLayer:
+    """A Keras layer with its name and the names of the layers it reads."""
+
+    name: str
+    step: Step
+    inputs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KerasGraph:
+    """All layers that lead to the output, in Keras' own order.
+
+    Attributes:
+        name: The model's name.
+        layers: The layers; the first is the only InputLayer.
+        output: Name of the layer that answers.
+    """
+
+    name: str
+    layers: tuple[KerasLayer, ...]
+    output: str
+
+
+def keras_graph(spec: NetworkSpec, dialect: Dialect) -> KerasGraph:
+    """Translate a spec; layers that do not lead to the output are left out.
+
+    Raises:
+        InvalidInput: If the spec does not fit together, or a layer cannot be said in Keras.
+    """
+    shapes = layer_shapes(spec)
+    names = _Names(layer.name for layer in spec.layers)
+    layers = [
+        keras_layer
+        for layer in spec.layers
+        for keras_layer in _chain(layer, _part(spec, layer, shapes, dialect=dialect), names)
+    ]
+    output = names[spec.output]
+    return KerasGraph(valid_name(spec.name), tuple(_in_keras_order(layers, output)), output)
+
+
+def valid_name(name: str) -> str:
+    """The name with what Keras or TensorFlow does not take in a name replaced; not too long.
+
+    Example:
+        >>> valid_name("block 1/conv"), valid_name("_x")
+        ('block_1_conv', 'layer_x')
+    """
+    name = re.sub(r"[^A-Za-z0-9_.-]", "_", name[:_LONGEST])
+    return name if re.match(r"[A-Za-z0-9]", name) else f"layer{name}"
+
+
+def snake_case(class_name: str) -> str:
+    """As Keras turns a class into the name of a group.
+
+    Example:
+        >>> snake_case("MaxPooling2D"), snake_case("ReLU")
+        ('max_pooling2d', 're_lu')
+    """
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", class_name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+class _Names:
+    """Keras names of the layers of a spec, and new ones for layers in between."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._used = {_RESERVED}
+        self._given: dict[str, str] = {}
+        # A name that is fine as it is stays, whoever else would become the same.
+        for name in sorted(names, key=lambda name: name != valid_name(name)):
+            self._given[name] = self.new(name)
+
+    def __getitem__(self, name: str) -> str:
+        return self._given[name]
+
+    def new(self, wish: str) -> str:
+        """A valid name that nobody has."""
+        base = name = valid_name(wish)
+        count = 1
+        while name in self._used:
+            count += 1
+            name = f"{base}_{count}"
+        self._used.add(name)
+        return name
+
+
+def _part(spec: NetworkSpec, layer: Layer, shapes: dict[str, Shape], *, dialect: Dialect) -> Part:
+    return Part(
+        layer,
+        arrays=spec.parameters(layer.name),
+        inputs=tuple(shapes[name] for name in layer.inputs),
+        shape=shapes[layer.name],
+        dialect=dialect,
+    )
+
+
+def _chain(layer: Layer, part: Part, names: _Names) -> Iterator[KerasLayer]:
+    steps = _steps(part)
+    inputs = tuple(names[name] for name in layer.inputs)
+    for step in steps[:-1]:
+        name = names.new(f"{layer.name}_{step.class_name.lower()}")
+        yield KerasLayer(name, step, inputs)
+        inputs = (name,)
+    yield KerasLayer(names[layer.name], steps[-1], inputs)
+
+
+def _steps(part: Part) -> list[Step]:
+    """The Keras layers, one after another, that compute one layer of a spec."""
+    steps = OPS[part.layer.op].to_keras
+    if steps is None:
+        raise InvalidInput(
+            f"layer {part.layer.name!r} is a part of a PyTorch module that no built-in Keras layer "
+            "computes; write the network as .safetensors, or use its `module`"
+        )
+    return steps(part)
+
+
+def _in_keras_order(layers: list[KerasLayer], output: str) -> Iterator[KerasLayer]:
+    by_name = {layer.name: layer for layer in layers}
+    parents = {(layer.name, 0): [(name, 0) for name in layer.inputs] for layer in layers}
+    for name, _ in keras_order(parents, (output, 0)):
+        yield by_name[name]

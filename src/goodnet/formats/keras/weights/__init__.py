@@ -1,1 +1,0 @@
-"""Which array of a Keras file belongs to which weight of its layers."""

@@ -1,0 +1,409 @@
+"""Activations: what the functions compute, whether zero stays zero, their Keras and PyTorch names.
+
+The names are Keras' own. A new function is one entry of `FUNCTIONS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from goodnet.errors import InvalidInput
+from goodnet.ops.keras import HWC, Applied, Dialect, Fields, Part, Reading, Step
+from goodnet.ops.op import Given, Kept, Op, Shape, identity, register
+from goodnet.ops.torch import Call, Operation, Rule, as_module, resolved
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from goodnet.ops.layouts import Axes
+
+Options = Mapping[str, float]
+Compute = Callable[["Tensor"], "Tensor"]
+
+SOFTMAX = frozenset({"softmax", "log_softmax"})
+_INFINITE = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """An elementwise function or a softmax.
+
+    Attributes:
+        function: One of the names in `FUNCTIONS`.
+        options: Its numbers by name, for instance `{"negative_slope": 0.3}`.
+    """
+
+    function: str
+    options: Options = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Function:
+    """A function, all of whose options are numbers.
+
+    Attributes:
+        compute: From all options, the torch function.
+        options: Its options with their defaults.
+        moves_zero: Whether it is not 0 at 0.
+        to_keras: From all options, the layers of Keras that compute it where no plain name does.
+        torch: What stands for it in PyTorch, as `Op.from_torch` has it; the module first.
+        torch_options: What the module takes, in order.
+        read: From a call of the module, the options, None if it computes something else; if not
+            given, the module has them under the same names.
+    """
+
+    compute: Callable[[Options], Compute]
+    options: Options = field(default_factory=dict)
+    moves_zero: bool = False
+    to_keras: Callable[[Options], list[Step]] | None = None
+    torch: tuple[str, ...] = ()
+    torch_options: tuple[str, ...] = ()
+    read: Callable[[Call], Options | None] | None = None
+
+
+def is_zero_preserving(activation: Activation | None) -> bool:
+    """Whether the function gives exactly 0 at 0, channel by channel."""
+    if activation is None or activation.function != "relu":
+        return activation is None or not FUNCTIONS[activation.function].moves_zero
+    options = all_options(activation)
+    return options["threshold"] <= 0.0 or options["negative_slope"] == 0.0
+
+
+def activation_function(activation: Activation | None) -> Compute:
+    """The torch function of an activation; None is the identity."""
+    if activation is None:
+        return identity
+    return FUNCTIONS[activation.function].compute(all_options(activation))
+
+
+def fused_function(activation: Activation | None) -> Compute:
+    """The torch function of an activation that writes over its input, which nobody else reads."""
+    import torch
+
+    function = activation_function(activation)
+    # Nobody else reads what comes before a fused activation: writing over it saves the memory,
+    # which costs more than the function itself.
+    return torch.relu_ if function is torch.relu else function
+
+
+def all_options(activation: Activation) -> Options:
+    """Its options, those that it does not name at their defaults."""
+    return {**FUNCTIONS[activation.function].options, **activation.options}
+
+
+def _torch(name: str, *options: str, **fixed: float) -> Callable[[Options], Compute]:
+    """A function of torch by name, given those of the options that it takes."""
+    return lambda o: partial(resolved(name), **{key: o[key] for key in options}, **fixed)
+
+
+def _relu(options: Options) -> Compute:
+    import torch
+
+    top, slope = options["max_value"], options["negative_slope"]
+    threshold = options["threshold"]
+    if slope == 0.0 and threshold == 0.0:
+        return torch.relu if top == _INFINITE else partial(torch.clamp, min=0.0, max=top)
+
+    def function(value: Tensor) -> Tensor:
+        above = torch.where(value >= threshold, value, torch.zeros_like(value)).clamp(max=top)
+        return torch.where(value < threshold, slope * (value - threshold), above)
+
+    return function
+
+
+def _hard_sigmoid(options: Options) -> Compute:
+    slope = options["slope"]
+    return lambda value: (value * slope + 0.5).clamp(0.0, 1.0)
+
+
+def _gelu(options: Options) -> Compute:
+    return partial(resolved("F.gelu"), approximate="tanh" if options["approximate"] else "none")
+
+
+def _softmax(name: str) -> Callable[[Options], Compute]:
+    return lambda o: partial(resolved(name), dim=int(o["axis"]))
+
+
+# Keras, reading.
+
+_LAYERS = ("ReLU", "LeakyReLU", "ELU", "Softmax")
+_ALIASES = {"swish": "silu", "hard_swish": "hard_silu", "softmax_v2": "softmax"}
+_OLD_HARD_SIGMOID_SLOPE = 0.2
+
+
+def read_activation(applied: Applied) -> Activation | None:
+    """The `activation` setting of a layer of a Keras file; None for the identity.
+
+    Raises:
+        InvalidInput: If it is not one of the known functions.
+    """
+    fields, value = applied.fields, applied.fields.get("activation", default="linear")
+    if isinstance(value, dict) and value.get("class_name") in _LAYERS:
+        inner = value.get("config")
+        settings = Fields(fields.name, inner if isinstance(inner, dict) else {})
+        return _read_layer(value["class_name"], settings, applied.axes, rank=applied.rank)
+    name = _ALIASES.get(value, value) if isinstance(value, str) else ""
+    if name not in FUNCTIONS:
+        raise fields.error("activation", f"one of {', '.join(sorted(FUNCTIONS))}")
+    if name == "linear":
+        return None
+    if name in SOFTMAX:
+        return _activation(name, axis=applied.axes.to_spec(-1, applied.rank))
+    if name == "hard_sigmoid" and applied.keras_major < 3:
+        return _activation(name, slope=_OLD_HARD_SIGMOID_SLOPE)
+    return Activation(name)
+
+
+def _read_layer(kind: str, fields: Fields, axes: Axes, *, rank: int) -> Activation:
+    """The function of one of the layers in `_LAYERS`."""
+    if kind == "Softmax":
+        axis = fields.integers("axis") or (-1,)
+        if len(axis) != 1:
+            raise fields.error("axis", "one axis")
+        return _activation("softmax", axis=axes.to_spec(axis[0], rank))
+    if kind == "LeakyReLU":
+        slope = fields.number("negative_slope", "alpha", default=0.3)
+        return _activation("leaky_relu", negative_slope=slope)
+    if kind == "ELU":
+        return _activation("elu", alpha=fields.number("alpha", default=1.0))
+    return _activation(
+        "relu",
+        max_value=fields.number("max_value", default=_INFINITE),
+        negative_slope=fields.number("negative_slope", default=0.0),
+        threshold=fields.number("threshold", default=0.0),
+    )
+
+
+def _activation(function: str, **options: float) -> Activation:
+    """Leave out what is the default anyway, so that equal functions compare equal."""
+    defaults = FUNCTIONS[function].options
+    changed = {key: float(v) for key, v in options.items() if float(v) != defaults[key]}
+    return Activation(function, changed)
+
+
+def _read_setting(applied: Applied) -> Reading:
+    return applied.read_as(
+        "activation", activation=read_activation(applied) or Activation("linear")
+    )
+
+
+def _read_own_layer(applied: Applied) -> Reading:
+    function = _read_layer(applied.kind, applied.fields, applied.axes, rank=applied.rank)
+    return applied.read_as("activation", activation=function)
+
+
+# Keras, writing.
+
+# Keras 2 knows no such name, or means another slope by it.
+_KERAS_3_ONLY = frozenset({"hard_sigmoid", "relu6"})
+
+
+def activated(part: Part, step: Step) -> list[Step]:
+    """A Keras layer with the activation of its part: fused where Keras has a plain name for it."""
+    activation, rank = part["activation"], len(part.shape)
+    name = _plain_name(activation, rank, part.dialect)
+    step = Step(step.class_name, {**step.config, "activation": name or "linear"}, step.weights)
+    return [step] if name else [step, *_to_keras(part)]
+
+
+def _plain_name(activation: Activation | None, rank: int, dialect: Dialect) -> str | None:
+    """The string Keras takes as `activation=`, or None where a layer of its own is needed."""
+    if activation is None:
+        return "linear"
+    name, options = activation.function, all_options(activation)
+    if name in SOFTMAX:
+        return name if HWC.to_file(int(options["axis"]), rank) == rank else None
+    if name == "leaky_relu" or (dialect == "h5" and name in _KERAS_3_ONLY):
+        return None
+    return name if options == FUNCTIONS[name].options else None
+
+
+def _to_keras(part: Part) -> list[Step]:
+    activation, rank = part["activation"], len(part.shape)
+    name = _plain_name(activation, rank, part.dialect)
+    if name is not None:
+        return [Step("Activation", {"activation": name})]
+    options = all_options(activation)
+    if activation.function == "softmax":
+        return [Step("Softmax", {"axis": HWC.to_file(int(options["axis"]), rank)})]
+    steps = FUNCTIONS[activation.function].to_keras
+    if steps is None:
+        raise InvalidInput(
+            f"no built-in Keras layer computes the activation {activation.function} with "
+            f"{dict(options)}"
+        )
+    return steps(options)
+
+
+def _relu_step(*, top: float | None = None, slope: float = 0.0, threshold: float = 0.0) -> Step:
+    top = None if top == _INFINITE else top
+    return Step("ReLU", {"max_value": top, "negative_slope": slope, "threshold": threshold})
+
+
+def _scaled(scale: float, offset: float = 0.0) -> Step:
+    return Step("Rescaling", {"scale": scale, "offset": offset})
+
+
+def _relu_steps(o: Options) -> list[Step]:
+    return [_relu_step(top=o["max_value"], slope=o["negative_slope"], threshold=o["threshold"])]
+
+
+def _celu_steps(o: Options) -> list[Step]:
+    # celu(x, a) = a * celu(x / a, 1)
+    return [
+        _scaled(1 / o["alpha"]),
+        Step("Activation", {"activation": "celu"}),
+        _scaled(o["alpha"]),
+    ]
+
+
+# PyTorch, reading.
+
+
+def _default(**numbers: float) -> Callable[[Call], Options | None]:
+    """No options, of a module that has just these."""
+    return lambda call: (
+        {} if all(getattr(call.module, k) == x for k, x in numbers.items()) else None
+    )
+
+
+def _axis(call: Call) -> Options | None:
+    dim, rank = call.module.dim, len(call.reads) + 1
+    axis = 1 if dim is None else dim % rank
+    return {"axis": float(axis)} if axis else None
+
+
+def _rules(name: str, function: Function) -> dict[str, Rule]:
+    def rule(call: Call) -> Operation | None:
+        read, own = function.read, function.torch_options
+        found = read(call) if read else {option: getattr(call.module, option) for option in own}
+        if found is None:
+            return None
+        return call.operation("activation", activation=Activation(name, found))
+
+    if not function.torch:
+        return {}
+    return as_module(rule, *function.torch, options=function.torch_options)
+
+
+FUNCTIONS: Mapping[str, Function] = MappingProxyType(
+    {
+        "linear": Function(lambda _: identity),
+        "relu": Function(
+            _relu,
+            {"max_value": _INFINITE, "negative_slope": 0.0, "threshold": 0.0},
+            to_keras=_relu_steps,
+            torch=("nn.ReLU", "F.relu", "torch.relu", "torch.relu_", ".relu", ".relu_"),
+        ),
+        "relu6": Function(
+            _torch("torch.clamp", min=0.0, max=6.0),
+            to_keras=lambda _: [_relu_step(top=6.0)],
+            torch=("nn.ReLU6", "F.relu6"),
+        ),
+        "leaky_relu": Function(
+            _torch("F.leaky_relu", "negative_slope"),
+            {"negative_slope": 0.2},
+            to_keras=lambda o: [_relu_step(slope=o["negative_slope"])],
+            torch=("nn.LeakyReLU", "F.leaky_relu"),
+            torch_options=("negative_slope",),
+        ),
+        "elu": Function(
+            _torch("F.elu", "alpha"),
+            {"alpha": 1.0},
+            to_keras=lambda o: [Step("ELU", {"alpha": o["alpha"]})],
+            torch=("nn.ELU", "F.elu"),
+            torch_options=("alpha",),
+        ),
+        "celu": Function(
+            _torch("F.celu", "alpha"),
+            {"alpha": 1.0},
+            to_keras=_celu_steps,
+            torch=("nn.CELU", "F.celu"),
+            torch_options=("alpha",),
+        ),
+        "selu": Function(_torch("torch.selu"), torch=("nn.SELU", "F.selu")),
+        "sigmoid": Function(
+            _torch("torch.sigmoid"),
+            moves_zero=True,
+            torch=("nn.Sigmoid", "F.sigmoid", "torch.sigmoid", ".sigmoid", ".sigmoid_"),
+        ),
+        # Keras 3: relu6(x + 3) / 6, a slope of 1/6; Keras 2 and before: a slope of 0.2
+        "hard_sigmoid": Function(
+            _hard_sigmoid,
+            {"slope": 1 / 6},
+            moves_zero=True,
+            to_keras=lambda o: [_scaled(o["slope"], 0.5), _relu_step(top=1.0)],
+            torch=("nn.Hardsigmoid", "F.hardsigmoid"),
+        ),
+        "log_sigmoid": Function(
+            _torch("F.logsigmoid"), moves_zero=True, torch=("nn.LogSigmoid", "F.logsigmoid")
+        ),
+        "tanh": Function(
+            _torch("torch.tanh"), torch=("nn.Tanh", "F.tanh", "torch.tanh", ".tanh", ".tanh_")
+        ),
+        "hard_tanh": Function(
+            _torch("F.hardtanh"),
+            torch=("nn.Hardtanh", "F.hardtanh"),
+            torch_options=("min_val", "max_val"),
+            read=_default(min_val=-1.0, max_val=1.0),
+        ),
+        "tanh_shrink": Function(_torch("F.tanhshrink"), torch=("nn.Tanhshrink", "F.tanhshrink")),
+        "softplus": Function(
+            _torch("F.softplus", threshold=30.0),
+            moves_zero=True,
+            torch=("nn.Softplus", "F.softplus"),
+            torch_options=("beta", "threshold"),
+            read=_default(beta=1, threshold=20),
+        ),
+        "softsign": Function(_torch("F.softsign"), torch=("nn.Softsign", "F.softsign")),
+        "silu": Function(_torch("F.silu"), torch=("nn.SiLU", "F.silu")),
+        "hard_silu": Function(_torch("F.hardswish"), torch=("nn.Hardswish", "F.hardswish")),
+        "mish": Function(_torch("F.mish"), torch=("nn.Mish", "F.mish")),
+        "gelu": Function(
+            _gelu,
+            {"approximate": 0.0},
+            torch=("nn.GELU", "F.gelu"),
+            torch_options=("approximate",),
+            read=lambda call: {"approximate": float(call.module.approximate == "tanh")},
+        ),
+        "exponential": Function(_torch("torch.exp"), moves_zero=True),
+        # axis of the value as laid out in the spec
+        **{
+            name: Function(
+                _softmax(f"torch.{name}"),
+                {"axis": 1.0},
+                moves_zero=True,
+                torch=(module, f"F.{name}", f"torch.{name}", f".{name}"),
+                torch_options=("dim",),
+                read=_axis,
+            )
+            for name, module in (("softmax", "nn.Softmax"), ("log_softmax", "nn.LogSoftmax"))
+        },
+    }
+)
+
+
+def _shape(given: Given) -> Shape:
+    shape = given.value
+    axis = given["activation"].options.get("axis", 1)
+    if not 1 <= axis <= len(shape):
+        raise InvalidInput(f"there is no axis {axis} in a value of shape {shape}")
+    return shape
+
+
+register(
+    Op(
+        name="activation",
+        attributes=("activation",),
+        shape=_shape,
+        compute=lambda attributes: activation_function(attributes["activation"]),
+        channels=Kept(lambda layer, *_: is_zero_preserving(layer.attributes["activation"])),
+        from_keras={"Activation": _read_setting, **dict.fromkeys(_LAYERS, _read_own_layer)},
+        to_keras=_to_keras,
+        from_torch={key: rule for item in FUNCTIONS.items() for key, rule in _rules(*item).items()},
+    )
+)

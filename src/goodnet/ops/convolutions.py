@@ -1,0 +1,266 @@
+"""Layers that make channels of all they read, by a kernel: convolutions and dense layers.
+
+A fused activation is their attribute `activation`: what the layer's name stands for is its value
+after the activation, as in Keras. Kernels are (out, in / groups, height, width) for convolutions
+and (out, in) for dense layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from goodnet.errors import InvalidInput
+from goodnet.ops.activations import activated, fused_function, read_activation
+from goodnet.ops.keras import Applied, Part, Reading, Step, Weight
+from goodnet.ops.layouts import to_file
+from goodnet.ops.op import PICTURE, Attributes, Given, Layer, Made, Op, Shape, register
+from goodnet.ops.padding import BORDER, pad_sides, same_sides
+from goodnet.ops.torch import Call, Operation, pair, sides
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_PIXELWISE = {"strides": (1, 1), "dilation": (1, 1), "groups": 1, "padding": "valid"}
+
+
+def _weight(given: Given, rank: int) -> Shape:
+    shape = given.parameters.get("weight", ())
+    if len(shape) != rank:
+        raise InvalidInput(f"expected a weight of {rank} axes, got the shape {shape}")
+    given.check_vectors(("bias",), shape[0])
+    return shape
+
+
+def _conv_shape(given: Given) -> Shape:
+    channels, size = given.picture
+    out, per_group, *kernel = _weight(given, 4)
+    groups = given["groups"]
+    if channels != groups * (per_group or 0) or (out or 0) % groups:
+        raise InvalidInput(
+            f"a weight of shape {given.parameters['weight']} in {groups} groups does not fit "
+            f"{channels} channels"
+        )
+    return (out, *given.windows(size, tuple(kernel)))
+
+
+def _dense_shape(given: Given) -> Shape:
+    *rest, features = given.value
+    out, into = _weight(given, 2)
+    if features != into:
+        raise InvalidInput(f"a weight for {into} features does not fit {features} features")
+    return (*rest, out)
+
+
+def _convolve(attributes: Attributes) -> Callable[..., Tensor]:
+    import torch
+
+    strides, dilation = attributes["strides"], attributes["dilation"]
+    padding, groups = attributes["padding"], attributes["groups"]
+    activation = fused_function(attributes["activation"])
+
+    def function(own: Any, value: Tensor) -> Tensor:
+        pads = (0, 0, 0, 0)
+        if padding == "same":
+            pads = same_sides(value, own.weight.shape[2:], strides, dilation)
+        elif padding != "valid":
+            pads = padding
+        value, left = pad_sides(value, pads)
+        return activation(
+            torch.conv2d(value, own.weight, own.bias, strides, left, dilation, groups)
+        )
+
+    return function
+
+
+def _multiply(attributes: Attributes) -> Callable[..., Tensor]:
+    from torch.nn import functional as F  # noqa: N812
+
+    activation = fused_function(attributes["activation"])
+    return lambda own, value: activation(F.linear(value, own.weight, own.bias))
+
+
+def _read_conv2d(applied: Applied) -> Reading:
+    channels, fields = applied.channels(), applied.fields
+    filters = fields.integer("filters")
+    groups = fields.integer("groups", default=1)
+    if channels % groups or filters % groups:
+        raise fields.error("groups", f"a divisor of {channels} channels and {filters} filters")
+    shape = (*fields.pair("kernel_size"), channels // groups, filters)
+    kernel = applied.weight("weight", shape, "kernel", layout="hwio")
+    return _read_kernel(applied, kernel, filters, groups=groups)
+
+
+def _read_depthwise(applied: Applied) -> Reading:
+    """Every channel has kernels of its own."""
+    channels = applied.channels()
+    multiplier = applied.fields.integer("depth_multiplier", default=1)
+    shape = (*applied.fields.pair("kernel_size"), channels, multiplier)
+    kernel = applied.weight("weight", shape, "kernel", "depthwise_kernel", layout="hwim")
+    return _read_kernel(applied, kernel, channels * multiplier, groups=channels)
+
+
+def _read_kernel(applied: Applied, kernel: Weight, out: int, *, groups: int) -> Reading:
+    return applied.read_as(
+        "conv2d",
+        [kernel, *_bias(applied, out)],
+        groups=groups,
+        activation=read_activation(applied),
+        **_read_windows(applied),
+    )
+
+
+def _read_separable(applied: Applied) -> Reading:
+    """A depthwise convolution, then one over single pixels."""
+    channels, fields = applied.channels(), applied.fields
+    filters = fields.integer("filters")
+    multiplier = fields.integer("depth_multiplier", default=1)
+    first = f"{applied.name}/depthwise"
+    shapes = (
+        (*fields.pair("kernel_size"), channels, multiplier),
+        (1, 1, channels * multiplier, filters),
+    )
+    apart = {"groups": channels, "activation": None, **_read_windows(applied)}
+    pointwise = {**_PIXELWISE, "activation": read_activation(applied)}
+    return Reading(
+        (
+            Layer(first, "conv2d", applied.inputs, apart),
+            Layer(applied.name, "conv2d", (first,), pointwise),
+        ),
+        (
+            Weight(f"{first}/weight", ("depthwise_kernel",), shapes[0], "hwim"),
+            applied.weight("weight", shapes[1], "pointwise_kernel", layout="hwio"),
+            *_bias(applied, filters),
+        ),
+    )
+
+
+def _read_dense(applied: Applied) -> Reading:
+    """On a picture it is a convolution over single pixels."""
+    units, shape = applied.fields.integer("units"), applied.axes.shape_to_file(applied.shape)
+    features = shape[-1] if shape else None
+    if features is None:
+        raise InvalidInput(
+            f"layer {applied.name!r} (Dense) needs a known number of features, got the shape "
+            f"{applied.shape}"
+        )
+    on_picture = applied.rank == PICTURE
+    if on_picture and not applied.axes.is_hwc(applied.rank):
+        raise InvalidInput(
+            f"layer {applied.name!r} (Dense) acts on the width of a channels_first picture, which "
+            "is not read"
+        )
+    layout = "io-1x1" if on_picture else "io"
+    kernel = applied.weight("weight", (features, units), "kernel", layout=layout)
+    return applied.read_as(
+        "conv2d" if on_picture else "dense",
+        [kernel, *_bias(applied, units)],
+        activation=read_activation(applied),
+        **(_PIXELWISE if on_picture else {}),
+    )
+
+
+def _bias(applied: Applied, length: int) -> list[Weight]:
+    if not applied.fields.flag("use_bias", default=True):
+        return []
+    return [applied.weight("bias", (length,))]
+
+
+def _read_windows(applied: Applied) -> dict[str, Any]:
+    fields = applied.fields
+    return {
+        "strides": fields.pair("strides"),
+        "dilation": fields.pair("dilation_rate"),
+        "padding": BORDER.read(applied),
+    }
+
+
+def _conv_to_keras(part: Part) -> list[Step]:
+    """A convolution, or a depthwise one where each channel is a group of its own."""
+    weight, padding, before = part.arrays["weight"], part["padding"], list[Step]()
+    if not isinstance(padding, str):
+        top, bottom, left, right = padding
+        before = [Step("ZeroPadding2D", {"padding": [[top, bottom], [left, right]]})]
+        padding = "valid"
+    config = {
+        "kernel_size": list(weight.shape[2:]),
+        "strides": list(part["strides"]),
+        "dilation_rate": list(part["dilation"]),
+        "padding": padding,
+        "use_bias": "bias" in part.arrays,
+    }
+    if part["groups"] > 1 and weight.shape[1] == 1:
+        return [*before, *activated(part, _depthwise(part, config))]
+    config["filters"] = weight.shape[0]
+    if part["groups"] > 1:
+        config["groups"] = part["groups"]
+    kernel = ("kernel", to_file(weight, "hwio"))
+    return [*before, *activated(part, Step("Conv2D", config, (kernel, *part.named("bias"))))]
+
+
+def _depthwise(part: Part, config: dict[str, Any]) -> Step:
+    out, _, height, width = part.arrays["weight"].shape
+    multiplier = out // part["groups"]
+    kernel = to_file(part.arrays["weight"], "hwim", (height, width, part["groups"], multiplier))
+    weights = (("depthwise_kernel", kernel), *part.named("bias"))
+    return Step("DepthwiseConv2D", {**config, "depth_multiplier": multiplier}, weights)
+
+
+def _dense_to_keras(part: Part) -> list[Step]:
+    weight = part.arrays["weight"]
+    config = {"units": weight.shape[0], "use_bias": "bias" in part.arrays}
+    weights = (("kernel", to_file(weight, "io")), *part.named("bias"))
+    return activated(part, Step("Dense", config, weights))
+
+
+def _of_conv2d(call: Call) -> Operation | None:
+    conv = call.module
+    if conv.padding_mode != "zeros" or len(call.reads) != PICTURE:
+        return None
+    found = call.operation(
+        "conv2d",
+        strides=pair(conv.stride),
+        dilation=pair(conv.dilation),
+        groups=conv.groups,
+        padding=conv.padding if isinstance(conv.padding, str) else sides(pair(conv.padding)),
+        activation=None,
+    )
+    return call.with_parameters(found, weight="weight", bias="bias")
+
+
+def _of_linear(call: Call) -> Operation | None:
+    if len(call.reads) > 2:
+        return None
+    found = call.operation("dense", activation=None)
+    return call.with_parameters(found, weight="weight", bias="bias")
+
+
+register(
+    Op(
+        name="conv2d",
+        attributes=("strides", "dilation", "groups", "padding", "activation"),
+        parameters=("weight", "bias"),
+        shape=_conv_shape,
+        compute=_convolve,
+        channels=Made(),
+        from_keras={
+            "Conv2D": _read_conv2d,
+            "DepthwiseConv2D": _read_depthwise,
+            "SeparableConv2D": _read_separable,
+        },
+        to_keras=_conv_to_keras,
+        from_torch={"nn.Conv2d": _of_conv2d},
+    ),
+    # Acts on the last axis of a value of one or two axes.
+    Op(
+        name="dense",
+        attributes=("activation",),
+        parameters=("weight", "bias"),
+        shape=_dense_shape,
+        compute=_multiply,
+        channels=Made(),
+        from_keras={"Dense": _read_dense},
+        to_keras=_dense_to_keras,
+        from_torch={"nn.Linear": _of_linear},
+    ),
+)

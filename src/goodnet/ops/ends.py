@@ -1,0 +1,74 @@
+"""Layers that compute nothing of their own: the images, what passes a value on, opaque parts."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING
+
+from goodnet.ops.keras import HWC, Part, Step, reading
+from goodnet.ops.op import Attributes, Given, Kept, Op, Shape, identity, register, same_shape
+from goodnet.ops.torch import Call, Operation
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_DROPOUTS = (
+    "ActivityRegularization",
+    "AlphaDropout",
+    "Dropout",
+    "GaussianDropout",
+    "GaussianNoise",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+)
+_TORCH_DROPOUTS = ("nn.Dropout", "nn.Dropout1d", "nn.Dropout2d", "nn.AlphaDropout")
+_TORCH_DROPS = ("F.dropout", "F.dropout2d", "F.alpha_dropout")
+
+
+def _declared(given: Given) -> Shape:
+    return tuple(given["shape"])
+
+
+def _module(attributes: Attributes) -> nn.Module:
+    module: nn.Module = copy.deepcopy(attributes["module"])
+    return module.cpu().float().requires_grad_()
+
+
+def _input_to_keras(part: Part) -> list[Step]:
+    key = "batch_input_shape" if part.dialect == "h5" else "batch_shape"
+    return [Step("InputLayer", {key: [None, *HWC.shape_to_file(part.shape)]})]
+
+
+def _same(call: Call) -> Operation | None:
+    return call.operation("identity") if call.is_value(0) else None
+
+
+def _dropped(call: Call) -> Operation | None:
+    given = call.bound(["p", "training"])
+    return None if given is None or given.get("training", True) else _same(call)
+
+
+register(
+    # (channels, height, width) or (features,); None = any size
+    Op(
+        name="input",
+        attributes=("shape",),
+        shape=_declared,
+        compute=lambda _: identity,
+        to_keras=_input_to_keras,
+    ),
+    Op(
+        name="identity",
+        shape=same_shape,
+        compute=lambda _: identity,
+        channels=Kept(),
+        from_keras=dict.fromkeys(_DROPOUTS, reading("identity")),
+        to_keras=lambda _: [Step("Activation", {"activation": "linear"})],
+        from_torch={
+            **dict.fromkeys(("nn.Identity", *_TORCH_DROPOUTS, ".contiguous", ".clone"), _same),
+            **dict.fromkeys(_TORCH_DROPS, _dropped),
+        },
+    ),
+    # a part of the user's module, the shape of its value
+    Op(name="opaque", attributes=("module", "shape"), shape=_declared, compute=_module),
+)

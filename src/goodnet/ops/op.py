@@ -1,0 +1,284 @@
+"""What a kind of layer has to say of itself, and the kinds that are known.
+
+A kind is one `Op`: the shape it gives, what it computes, how channels pass through it, and how
+Keras and PyTorch spell it. A new kind is a module of this package that registers it and is imported
+in `goodnet.ops`.
+
+Shapes leave out the batch axis: (channels, height, width) for a picture, (features,) for a vector,
+None for a size that is left open.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goodnet.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from goodnet.ops.keras import Applied, Part, Reading, Step
+    from goodnet.ops.torch import Call, Operation
+
+Array = NDArray[Any]
+Arrays = Mapping[str, Array]
+Channels = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+Shape = tuple[int | None, ...]
+Shapes = tuple[Shape, ...]
+Attributes = Mapping[str, Any]
+Parameters = Mapping[str, Shape]
+
+PICTURE, VECTOR = 3, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer: its name in the file, what it does, and the layers it reads."""
+
+    name: str
+    op: str
+    inputs: tuple[str, ...] = ()
+    attributes: Attributes = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        known = OPS[self.op].attributes
+        if set(known) != set(self.attributes):
+            raise InvalidInput(
+                f"layer {self.name!r} ({self.op}) needs the attributes {sorted(known)}, "
+                f"got {sorted(self.attributes)}"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """What decides the shape of a layer's value.
+
+    Attributes:
+        attributes: Of the layer.
+        inputs: Shapes of the values it reads.
+        parameters: Shapes of its arrays, by name.
+    """
+
+    attributes: Attributes
+    inputs: Shapes
+    parameters: Parameters
+
+    def __getitem__(self, attribute: str) -> Any:
+        return self.attributes[attribute]
+
+    @property
+    def value(self) -> Shape:
+        """The shape of the only value that is read.
+
+        Raises:
+            InvalidInput: If there are more or none.
+        """
+        if len(self.inputs) != 1:
+            raise InvalidInput(f"expected one input, got {len(self.inputs)}")
+        return self.inputs[0]
+
+    @property
+    def picture(self) -> tuple[int | None, Shape]:
+        """Channels and size of the only value that is read, a picture.
+
+        Raises:
+            InvalidInput: If it is something else.
+        """
+        shape = self.value
+        if len(shape) != PICTURE:
+            raise InvalidInput(
+                f"expected a picture (channels, height, width), got the shape {shape}"
+            )
+        return shape[0], shape[1:]
+
+    def windows(self, size: Shape, kernel: Shape) -> Shape:
+        """How often windows fit along height and width, by their strides, dilation and padding.
+
+        Raises:
+            InvalidInput: If not even one does.
+        """
+        padding, dilation = self["padding"], self.attributes.get("dilation", (1, 1))
+        if not isinstance(padding, str):
+            added = (padding[0] + padding[1], padding[2] + padding[3])
+            size = tuple(x if x is None else x + more for x, more in zip(size, added, strict=True))
+        steps = zip(size, kernel, self["strides"], dilation, strict=True)
+        return tuple(
+            length if length is None else _fitting(length, *step, same=padding == "same")
+            for length, *step in steps
+        )
+
+    def check_vectors(self, names: tuple[str, ...], length: int | None) -> None:
+        """Make sure that arrays have one number for each channel.
+
+        Raises:
+            InvalidInput: If one does not.
+        """
+        for name in names:
+            if self.parameters.get(name, (length,)) != (length,):
+                raise InvalidInput(
+                    f"expected {name} of shape ({length},), got {self.parameters[name]}"
+                )
+
+
+def _fitting(size: int, window: int, stride: int, dilation: int, *, same: bool) -> int:
+    if same:
+        return -(-size // stride)
+    count = (size - (window - 1) * dilation - 1) // stride + 1
+    if count < 1:
+        raise InvalidInput(f"a window of {window} does not fit into {size} pixels")
+    return count
+
+
+class Mixed:
+    """Nothing is known of how channels pass."""
+
+
+class Made:
+    """Every channel is made of all that is read: rows of `weight`, plus `bias`, its columns read.
+
+    With the attribute `groups` above 1, of all channels of its group.
+    """
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """Every channel depends on the same channel of the one value that is read.
+
+    Attributes:
+        keeps_zero: Whether channels are exactly zero where zeros are read. It is given the layer,
+            the channels, and its arrays where rounding does not matter, else none.
+        rows: Arrays with one number for each channel.
+        broadcast: Arrays that broadcast against the value.
+        scale: Arrays whose zeros make channels zero whatever is read, if the layer has the first.
+        shift: Arrays whose zeros make channels zero where zeros are read.
+        without: The attributes that change when channels go.
+        pools: Whether it ends a stage of a network, where channels are pruned by default.
+    """
+
+    keeps_zero: Callable[[Layer, Channels, Arrays], bool] = lambda *_: True
+    rows: tuple[str, ...] = ()
+    broadcast: tuple[str, ...] = ()
+    scale: tuple[str, ...] = ()
+    shift: tuple[str, ...] = ()
+    without: Callable[[Attributes, Channels], Attributes] = lambda *_: {}
+    pools: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Moved:
+    """The numbers of a value in other places.
+
+    Attributes:
+        places: Where those go that are marked in what is read.
+        resized: The attributes that change when the value's shape becomes another.
+    """
+
+    places: Callable[[Mask, Attributes], Mask]
+    resized: Callable[[Attributes, Shape], Attributes] = lambda *_: {}
+
+
+@dataclass(frozen=True, eq=False)
+class Merged:
+    """Every channel depends on the same channel of several values.
+
+    Attributes:
+        absorbs: Whether a zero in one of them is enough for a zero.
+    """
+
+    absorbs: bool = False
+
+
+class Joined:
+    """Several values behind one another, along the attribute `axis`."""
+
+
+Passing = Mixed | Made | Kept | Moved | Merged | Joined
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Op:
+    """A kind of layer.
+
+    Attributes:
+        name: As layers of a description have it.
+        attributes: What a layer of this kind carries, each always there.
+        parameters: The arrays that training changes; a layer may lack some.
+        buffers: Those that it does not.
+        shape: The shape of its value.
+        compute: From the attributes, the torch function of the values; of a layer with arrays, of
+            the layer's module and the values.
+        constants: From the attributes, arrays that the module has, too.
+        channels: How channels pass through.
+        from_keras: For each class of Keras that becomes such a layer, how it is read.
+        to_keras: The built-in layers of Keras that compute it; None where none do.
+        from_torch: For each module ("nn.ReLU"), function ("F.relu") or method (".relu") of PyTorch
+            that becomes such a layer, how it is read.
+    """
+
+    name: str
+    shape: Callable[[Given], Shape]
+    compute: Callable[[Attributes], Callable[..., Tensor]]
+    attributes: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()
+    buffers: tuple[str, ...] = ()
+    constants: Callable[[Attributes], Arrays] = lambda _: {}
+    channels: Passing = field(default_factory=Mixed)
+    from_keras: Mapping[str, Callable[[Applied], Reading]] = field(default_factory=dict)
+    to_keras: Callable[[Part], list[Step]] | None = None
+    from_torch: Mapping[str, Callable[[Call], Operation | None]] = field(default_factory=dict)
+
+
+OPS: dict[str, Op] = {}
+
+
+def register(*ops: Op) -> None:
+    """Make kinds of layers known to all that reads, changes, builds and writes networks."""
+    OPS.update({op.name: op for op in ops})
+
+
+def identity(value: Tensor) -> Tensor:
+    """The value as it is."""
+    return value
+
+
+def same_shape(given: Given) -> Shape:
+    """The shape of what is read, against which all arrays must broadcast."""
+    shape = given.value
+    for name, array in given.parameters.items():
+        if broadcast(shape, array) != shape:
+            raise InvalidInput(f"{name} of shape {array} does not fit a value of shape {shape}")
+    return shape
+
+
+def broadcast(left: Shape, right: Shape) -> Shape:
+    """NumPy's rule on shapes; an open size fits any other.
+
+    Raises:
+        InvalidInput: If they do not fit together.
+    """
+    rank = max(len(left), len(right))
+    pairs = zip((1,) * (rank - len(left)) + left, (1,) * (rank - len(right)) + right, strict=True)
+    return tuple(_meet(a, b, shapes=(left, right)) for a, b in pairs)
+
+
+def _meet(a: int | None, b: int | None, *, shapes: tuple[Shape, Shape]) -> int | None:
+    if a == b or b == 1:
+        return a
+    if a == 1 or a is None:
+        return b
+    if b is None:
+        return a
+    raise InvalidInput(f"the shapes {shapes[0]} and {shapes[1]} do not fit together")
+
+
+def product(shape: Shape) -> int | None:
+    """Numbers in a value; None where a size is open."""
+    known = [size for size in shape if size is not None]
+    return math.prod(known) if len(known) == len(shape) else None

@@ -1,0 +1,179 @@
+"""Borders of pictures: padding, cropping and enlarging, and the borders that windows need.
+
+The attribute `padding` is "valid", "same" (as TensorFlow pads: the odd pixel goes to the bottom and
+right) or (top, bottom, left, right); it is always the last for the layers of this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from goodnet.errors import InvalidInput
+from goodnet.ops.keras import Applied, Fields, Option, reading, setting, writing
+from goodnet.ops.op import PICTURE, Attributes, Given, Kept, Op, Shape, register
+from goodnet.ops.torch import Call, Operation, as_module
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Sides = tuple[int, int, int, int]
+
+BORDER = Option("padding", lambda a: a.fields.choice("padding", ("valid", "same"), default="valid"))
+_INTERPOLATIONS = ("nearest", "bilinear")
+
+
+def same_sides(
+    value: Tensor,
+    kernel: Sequence[int],
+    strides: Sequence[int],
+    dilation: Sequence[int] = (1, 1),
+) -> Sides:
+    """What "same" pads at the top, bottom, left and right."""
+    total = [
+        max((-(-size // stride) - 1) * stride + (k - 1) * step + 1 - size, 0)
+        for size, k, stride, step in zip(value.shape[2:], kernel, strides, dilation, strict=True)
+    ]
+    top, left = total[0] // 2, total[1] // 2
+    return top, total[0] - top, left, total[1] - left
+
+
+def pad(value: Tensor, sides: Sides, fill: float = 0.0) -> Tensor:
+    """Pad a picture."""
+    from torch.nn import functional as F  # noqa: N812
+
+    top, bottom, left, right = sides
+    return F.pad(value, (left, right, top, bottom), value=fill)
+
+
+def pad_sides(value: Tensor, sides: Sides) -> tuple[Tensor, tuple[int, int]]:
+    """Pad with zeros; what is alike on both sides is left to the layer that reads the result."""
+    top, bottom, left, right = sides
+    if top == bottom and left == right:
+        return value, (top, left)
+    return pad(value, sides), (0, 0)
+
+
+def _grow(sign: int) -> Callable[[Given], Shape]:
+    def rule(given: Given) -> Shape:
+        channels, (height, width) = given.picture
+        top, bottom, left, right = given["padding"]
+        size = (
+            None if height is None else height + sign * (top + bottom),
+            None if width is None else width + sign * (left + right),
+        )
+        if any(length is not None and length < 1 for length in size):
+            raise InvalidInput(f"nothing is left of a picture of shape {given.value}")
+        return (channels, *size)
+
+    return rule
+
+
+def _upsample_shape(given: Given) -> Shape:
+    channels, size = given.picture
+    factors = zip(size, given["size"], strict=True)
+    return (channels, *(None if length is None else length * factor for length, factor in factors))
+
+
+def _crop(attributes: Attributes) -> Callable[[Tensor], Tensor]:
+    top, bottom, left, right = attributes["padding"]
+    return lambda value: value[:, :, top : value.shape[2] - bottom, left : value.shape[3] - right]
+
+
+def _upsample(attributes: Attributes) -> Callable[[Tensor], Tensor]:
+    from torch.nn import functional as F  # noqa: N812
+
+    size, mode = tuple(map(float, attributes["size"])), attributes["interpolation"]
+    align = False if mode == "bilinear" else None
+    return partial(F.interpolate, scale_factor=size, mode=mode, align_corners=align)
+
+
+def _sides(key: str, *, default: int) -> dict[str, Option]:
+    """One number, one for each axis, or one for each side."""
+
+    def read(applied: Applied) -> Sides:
+        value = applied.fields.get(key, default=default)
+        pairs = value if isinstance(value, list) and len(value) == 2 else [value, value]
+        sides = [x for pair in pairs for x in (pair if isinstance(pair, list) else [pair, pair])]
+        if len(sides) != 4 or not all(type(side) is int and 0 <= side < 2**31 for side in sides):
+            raise applied.fields.error(key, "whole numbers of 0 or more: one, two, or two pairs")
+        return sides[0], sides[1], sides[2], sides[3]
+
+    return {"padding": Option(key, read, lambda x: [[x[0], x[1]], [x[2], x[3]]])}
+
+
+_PADDING, _CROPPING = _sides("padding", default=1), _sides("cropping", default=0)
+_UPSAMPLING = {
+    "size": setting("size", Fields.pair, default=(2, 2)),
+    "interpolation": setting(
+        "interpolation", Fields.choice, choices=_INTERPOLATIONS, default="nearest"
+    ),
+}
+
+
+def _of_zero_pad(call: Call) -> Operation | None:
+    left, right, top, bottom = call.module.padding
+    found = call.operation("zero_pad2d", padding=(top, bottom, left, right))
+    return found if len(call.reads) == PICTURE else None
+
+
+def _of_pad(call: Call) -> Operation | None:
+    given = call.bound(["pad", "mode", "value"])
+    if given is None or not call.is_value(0) or given.get("mode", "constant") != "constant":
+        return None
+    pad = given["pad"]
+    if given.get("value") or len(pad) != 4 or min(pad) < 0:
+        return None
+    left, right, top, bottom = pad
+    return call.operation("zero_pad2d", padding=(top, bottom, left, right))
+
+
+def _of_upsample(call: Call) -> Operation | None:
+    module = call.module
+    size = [after / before for before, after in zip(call.reads[1:], call.gives[1:], strict=True)]
+    whole = all(factor == int(factor) for factor in size)
+    if module.mode not in _INTERPOLATIONS or module.align_corners or not whole:
+        return None
+    factors = tuple(int(factor) for factor in size)
+    found = call.operation("upsample2d", size=factors, interpolation=module.mode)
+    return found if len(call.reads) == PICTURE else None
+
+
+register(
+    Op(
+        name="zero_pad2d",
+        attributes=("padding",),
+        shape=_grow(1),
+        compute=lambda attributes: partial(pad, sides=attributes["padding"]),
+        channels=Kept(),
+        from_keras={"ZeroPadding2D": reading("zero_pad2d", _PADDING, picture=True)},
+        to_keras=writing("ZeroPadding2D", _PADDING),
+        from_torch={"nn.ZeroPad2d": _of_zero_pad, "F.pad": _of_pad},
+    ),
+    Op(
+        name="crop2d",
+        attributes=("padding",),
+        shape=_grow(-1),
+        compute=_crop,
+        channels=Kept(),
+        from_keras={"Cropping2D": reading("crop2d", _CROPPING, picture=True)},
+        to_keras=writing("Cropping2D", _CROPPING),
+    ),
+    # interpolation: "nearest" or "bilinear"
+    Op(
+        name="upsample2d",
+        attributes=("size", "interpolation"),
+        shape=_upsample_shape,
+        compute=_upsample,
+        channels=Kept(),
+        from_keras={"UpSampling2D": reading("upsample2d", _UPSAMPLING, picture=True)},
+        to_keras=writing("UpSampling2D", _UPSAMPLING),
+        from_torch=as_module(
+            _of_upsample,
+            "nn.Upsample",
+            "F.interpolate",
+            options=("size", "scale_factor", "mode", "align_corners"),
+        ),
+    ),
+)

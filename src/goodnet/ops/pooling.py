@@ -1,0 +1,226 @@
+"""Pooling: over windows of a picture, over a whole picture, over the steps of a sequence.
+
+The attribute `padding` is as `ops.padding` says, never four sides for `avg_pool2d`, whose padded
+pixels are not counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from goodnet.errors import InvalidInput
+from goodnet.ops.keras import Applied, Fields, Option, Part, Step, reading, setting, writing
+from goodnet.ops.op import PICTURE, Attributes, Given, Kept, Op, Shape, register
+from goodnet.ops.padding import BORDER, pad, pad_sides, same_sides
+from goodnet.ops.torch import Call, Operation, Rule, as_module, pair, resolved, sides
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_TORCH_WINDOW = ("kernel_size", "stride", "padding")
+
+
+def _pool_shape(given: Given) -> Shape:
+    channels, size = given.picture
+    return (channels, *given.windows(size, given["pool"]))
+
+
+def _global_shape(given: Given) -> Shape:
+    channels, _ = given.picture
+    return (channels, 1, 1) if given["keepdims"] else (channels,)
+
+
+def _steps_shape(given: Given) -> Shape:
+    shape = given.value
+    if len(shape) != 2:
+        raise InvalidInput(f"expected a value of shape (steps, features), got {shape}")
+    return (1, shape[1]) if given["keepdims"] else (shape[1],)
+
+
+def _max_pool(attributes: Attributes) -> Callable[[Tensor], Tensor]:
+    from torch.nn import functional as F  # noqa: N812
+
+    size, strides, padding = attributes["pool"], attributes["strides"], attributes["padding"]
+
+    def function(value: Tensor) -> Tensor:
+        if padding != "valid":
+            border = same_sides(value, size, strides) if padding == "same" else padding
+            value = pad(value, border, fill=float("-inf"))
+        return F.max_pool2d(value, size, strides)
+
+    return function
+
+
+def _avg_pool(attributes: Attributes) -> Callable[[Tensor], Tensor]:
+    import torch
+    from torch.nn import functional as F  # noqa: N812
+
+    size, strides, padding = attributes["pool"], attributes["strides"], attributes["padding"]
+
+    def function(value: Tensor) -> Tensor:
+        if padding != "same":
+            return F.avg_pool2d(value, size, strides)
+        border = same_sides(value, size, strides)
+        padded, left = pad_sides(value, border)
+        ones, _ = pad_sides(torch.ones_like(value[:1, :1]), border)
+        share = F.avg_pool2d(ones, size, strides, left)
+        return F.avg_pool2d(padded, size, strides, left) / share
+
+    return function
+
+
+def _over(reduce: str, *axes: int) -> Callable[[Attributes], Callable[[Tensor], Tensor]]:
+    return lambda attributes: partial(
+        resolved(reduce), dim=axes, keepdim=bool(attributes["keepdims"])
+    )
+
+
+_SIZE = {"default": (2, 2)}
+_POOL = {
+    "pool": setting("pool_size", Fields.pair, **_SIZE),
+    "strides": Option(
+        "strides", lambda a: a.fields.pair("strides", default=a.fields.pair("pool_size", **_SIZE))
+    ),
+    "padding": BORDER,
+}
+
+
+def _read_keepdims(applied: Applied) -> bool:
+    fields, steps = applied.fields, applied.kind.endswith("1D")
+    if steps and fields.get("data_format", default="channels_last") != "channels_last":
+        raise fields.error("data_format", "'channels_last'")
+    return fields.flag("keepdims", default=False)
+
+
+# Keras before 2.6 does not know the option.
+_KEEPDIMS = {"keepdims": Option("keepdims", _read_keepdims, lambda keepdims: keepdims or None)}
+
+
+def _write_pool(class_name: str) -> Callable[[Part], list[Step]]:
+    def write(part: Part) -> list[Step]:
+        if not isinstance(part["padding"], str):
+            raise InvalidInput(
+                f"layer {part.layer.name!r} pools over a border that no built-in Keras layer gives "
+                "it; write the network as .safetensors, or use its `module`"
+            )
+        return writing(class_name, _POOL)(part)
+
+    return write
+
+
+def _of_max_pool(call: Call) -> Operation | None:
+    pool = call.module
+    if pool.ceil_mode or pool.return_indices or pair(pool.dilation) != (1, 1):
+        return None
+    return _pooled(call, "max_pool2d", sides(pair(pool.padding)))
+
+
+def _of_avg_pool(call: Call) -> Operation | None:
+    pool = call.module
+    if pool.ceil_mode or pool.divisor_override or pair(pool.padding) != (0, 0):
+        return None
+    return _pooled(call, "avg_pool2d", "valid")
+
+
+def _pooled(call: Call, op: str, padding: Any) -> Operation | None:
+    size = pair(call.module.kernel_size)
+    strides = pair(call.module.stride or call.module.kernel_size)
+    found = call.operation(op, pool=size, strides=strides, padding=padding)
+    return found if len(call.reads) == PICTURE else None
+
+
+def _adaptive(kind: str) -> dict[str, Rule]:
+    def rule(call: Call) -> Operation | None:
+        if len(call.reads) != PICTURE:
+            return None
+        size, left = call.reads[1:], call.gives[1:]
+        if left == (1, 1):
+            return call.operation(f"global_{kind}_pool2d", keepdims=True)
+        if left == size:
+            return call.operation("identity")
+        if any(whole % part for whole, part in zip(size, left, strict=True)):
+            return None
+        pool = tuple(whole // part for whole, part in zip(size, left, strict=True))
+        return call.operation(f"{kind}_pool2d", pool=pool, strides=pool, padding="valid")
+
+    module, function = f"nn.Adaptive{kind.title()}Pool2d", f"F.adaptive_{kind}_pool2d"
+    return as_module(rule, module, function, options=("output_size",))
+
+
+def _of_mean(call: Call) -> Operation | None:
+    given = call.bound(["dim", "keepdim"])
+    if given is None or not call.is_value(0) or given.get("dim") is None:
+        return None
+    rank = len(call.reads) + 1
+    dims = given["dim"] if isinstance(given["dim"], (tuple, list)) else [given["dim"]]
+    axes = sorted(dim % rank for dim in dims)
+    op = {(4, 2, 3): "global_avg_pool2d", (3, 1): "global_avg_pool1d"}.get((rank, *axes))
+    return call.operation(op, keepdims=bool(given.get("keepdim"))) if op else None
+
+
+_GLOBAL = (("max", "torch.amax", "GlobalMaxPooling"), ("avg", "torch.mean", "GlobalAveragePooling"))
+_OF_GLOBAL = {
+    "max": _adaptive("max"),
+    "avg": {**_adaptive("avg"), "torch.mean": _of_mean, ".mean": _of_mean},
+}
+
+register(
+    Op(
+        name="max_pool2d",
+        attributes=("pool", "strides", "padding"),
+        shape=_pool_shape,
+        compute=_max_pool,
+        channels=Kept(pools=True),
+        from_keras={"MaxPooling2D": reading("max_pool2d", _POOL, picture=True)},
+        to_keras=_write_pool("MaxPooling2D"),
+        from_torch=as_module(
+            _of_max_pool,
+            "nn.MaxPool2d",
+            "F.max_pool2d",
+            "torch.max_pool2d",
+            options=(*_TORCH_WINDOW, "dilation", "ceil_mode"),
+        ),
+    ),
+    Op(
+        name="avg_pool2d",
+        attributes=("pool", "strides", "padding"),
+        shape=_pool_shape,
+        compute=_avg_pool,
+        channels=Kept(pools=True),
+        from_keras={"AveragePooling2D": reading("avg_pool2d", _POOL, picture=True)},
+        to_keras=_write_pool("AveragePooling2D"),
+        from_torch=as_module(
+            _of_avg_pool,
+            "nn.AvgPool2d",
+            "F.avg_pool2d",
+            options=(*_TORCH_WINDOW, "ceil_mode", "count_include_pad", "divisor_override"),
+        ),
+    ),
+    *(
+        Op(
+            name=f"global_{kind}_pool2d",
+            attributes=("keepdims",),
+            shape=_global_shape,
+            compute=_over(reduce, 2, 3),
+            channels=Kept(pools=True),
+            from_keras={f"{keras}2D": reading(f"global_{kind}_pool2d", _KEEPDIMS, picture=True)},
+            to_keras=writing(f"{keras}2D", _KEEPDIMS),
+            from_torch=_OF_GLOBAL[kind],
+        )
+        for kind, reduce, keras in _GLOBAL
+    ),
+    # (batch, steps, features) -> (batch, features)
+    *(
+        Op(
+            name=f"global_{kind}_pool1d",
+            attributes=("keepdims",),
+            shape=_steps_shape,
+            compute=_over(reduce, 1),
+            from_keras={f"{keras}1D": reading(f"global_{kind}_pool1d", _KEEPDIMS)},
+            to_keras=writing(f"{keras}1D", _KEEPDIMS),
+        )
+        for kind, reduce, keras in _GLOBAL
+    ),
+)

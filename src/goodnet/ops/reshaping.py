@@ -1,0 +1,205 @@
+"""The numbers of a value in other places: flatten, reshape and permute.
+
+The attribute `order` says how the file orders the axes of a picture, "hwc" or "chw": the layer acts
+as if the value lay in that order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from goodnet.errors import InvalidInput
+from goodnet.ops.keras import Applied, Fields, Option, Part, Step, reading, setting, writing
+from goodnet.ops.layouts import Axes
+from goodnet.ops.op import PICTURE, Attributes, Given, Mask, Moved, Op, Shape, product, register
+from goodnet.ops.torch import Call, Operation
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def _flatten_shape(given: Given) -> Shape:
+    return (product(given.value),)
+
+
+def _reshape_shape(given: Given) -> Shape:
+    target, total = tuple(given["shape"]), product(given.value)
+    fixed = math.prod(size for size in target if size != -1)
+    open_sizes = target.count(-1)
+    fits = total is None or (total % fixed == 0 if open_sizes and fixed else total == fixed)
+    if open_sizes > 1 or not fits:
+        raise InvalidInput(f"a value of shape {given.value} cannot be reshaped to {target}")
+    rest = None if total is None or not fixed else total // fixed
+    shape = tuple(rest if size == -1 else size for size in target)
+    return Axes(given["order"]).shape_to_spec(shape)
+
+
+def _permute_shape(given: Given) -> Shape:
+    axes, dims = Axes(given["order"]), tuple(given["dims"])
+    shape = axes.shape_to_file(given.value)
+    if sorted(dims) != list(range(1, len(shape) + 1)):
+        raise InvalidInput(f"the axes {dims} do not permute a value of shape {given.value}")
+    return axes.shape_to_spec(tuple(shape[dim - 1] for dim in dims))
+
+
+# From a value with its batch axis in the file's order, its attributes, and a way to permute axes.
+_Arrange = Callable[[Any, Attributes, Callable[..., Any]], Any]
+
+
+def _flat(value: Any, _: Attributes, __: Callable[..., Any]) -> Any:
+    return value.reshape(value.shape[0], math.prod(value.shape[1:]))
+
+
+def _reshaped(value: Any, attributes: Attributes, _: Callable[..., Any]) -> Any:
+    return value.reshape(value.shape[0], *attributes["shape"])
+
+
+def _permuted(value: Any, attributes: Attributes, permute: Callable[..., Any]) -> Any:
+    return permute(value, (0, *attributes["dims"]))
+
+
+def _arranged(
+    arrange: _Arrange, value: Any, attributes: Attributes, permute: Callable[..., Any]
+) -> Any:
+    """Bring a value to the file's order, arrange its numbers, and bring a picture back."""
+    hwc = attributes["order"] == "hwc"
+    if hwc and value.ndim == PICTURE + 1:
+        value = permute(value, (0, 2, 3, 1))
+    value = arrange(value, attributes, permute)
+    return permute(value, (0, 3, 1, 2)) if hwc and value.ndim == PICTURE + 1 else value
+
+
+def _compute(arrange: _Arrange) -> Callable[[Attributes], Callable[[Tensor], Tensor]]:
+    def compute(attributes: Attributes) -> Callable[[Tensor], Tensor]:
+        import torch
+
+        return lambda value: _arranged(arrange, value, attributes, torch.permute)
+
+    return compute
+
+
+def _places(arrange: _Arrange) -> Callable[[Mask, Attributes], Mask]:
+    return lambda mask, attributes: _arranged(arrange, mask[None], attributes, np.transpose)[0]
+
+
+def _resized(attributes: Attributes, shape: Shape) -> Attributes:
+    return {"shape": Axes(attributes["order"]).shape_to_file(shape)}
+
+
+def _read_order(applied: Applied) -> str:
+    """With channels_first it puts the channels last before it flattens."""
+    last = applied.fields.get("data_format", default="channels_last") == "channels_last"
+    order = applied.axes.order
+    if not last and applied.rank > 1 and (order == "hwc" or applied.rank != PICTURE):
+        raise InvalidInput(
+            f"layer {applied.name!r} (Flatten) is channels_first on a value that is not, which is "
+            "not read"
+        )
+    return order if last else "hwc"
+
+
+def _read_target(applied: Applied) -> tuple[int, ...]:
+    shape = applied.fields.integers("target_shape")
+    if any(size < 1 and size != -1 for size in shape):
+        raise applied.fields.error("target_shape", "sizes of 1 or more, or -1 once")
+    return shape
+
+
+_FLATTEN = {"order": Option("", _read_order)}
+_ORDER = {"order": Option("", lambda applied: applied.axes.order)}
+_RESHAPE = {"shape": Option("target_shape", _read_target), **_ORDER}
+_PERMUTE = {"dims": setting("dims", Fields.integers), **_ORDER}
+
+
+def _write(class_name: str, options: Mapping[str, Option]) -> Callable[[Part], list[Step]]:
+    """Between permutations that bring pictures to the order "chw" and back, where it acts so."""
+
+    def write(part: Part) -> list[Step]:
+        steps = writing(class_name, options)(part)
+        if part["order"] == "hwc":
+            return steps
+        before = [Step("Permute", {"dims": [3, 1, 2]})] if len(part.inputs[0]) == PICTURE else []
+        after = [Step("Permute", {"dims": [2, 3, 1]})] if len(part.shape) == PICTURE else []
+        return [*before, *steps, *after]
+
+    return write
+
+
+def _of_shape(call: Call) -> Operation | None:
+    """The numbers of a value in their order, in another shape."""
+    if not call.is_value(0):
+        return None
+    if len(call.gives) == 1:
+        return call.operation("flatten", order="chw")
+    return call.operation("reshape", shape=call.gives, order="chw")
+
+
+def _of_permute(call: Call) -> Operation | None:
+    given = call.args[1:]
+    dims = given[0] if len(given) == 1 and isinstance(given[0], (tuple, list)) else given
+    rank = len(call.reads) + 1 if call.is_value(0) else 0
+    if call.kwargs or not all(isinstance(dim, int) for dim in dims) or len(dims) != rank:
+        return None
+    return _permutation(call, [dim % rank for dim in dims])
+
+
+def _of_transpose(call: Call) -> Operation | None:
+    if call.kwargs or not call.is_value(0) or not all(isinstance(x, int) for x in call.args[1:]):
+        return None
+    order = [*range(len(call.reads) + 1)]
+    first, second = (place % len(order) for place in call.args[1:])
+    order[first], order[second] = order[second], order[first]
+    return _permutation(call, order)
+
+
+def _permutation(call: Call, order: Sequence[int]) -> Operation | None:
+    return call.operation("permute", dims=tuple(order[1:]), order="chw") if order[0] == 0 else None
+
+
+_SHAPES = ("flatten", "reshape", "squeeze", "unsqueeze")
+_OF_SHAPE = (
+    *("nn.Flatten", "nn.Unflatten", ".view"),
+    *(f"torch.{name}" for name in _SHAPES),
+    *(f".{name}" for name in _SHAPES),
+)
+
+register(
+    Op(
+        name="flatten",
+        attributes=("order",),
+        shape=_flatten_shape,
+        compute=_compute(_flat),
+        channels=Moved(_places(_flat)),
+        from_keras={"Flatten": reading("flatten", _FLATTEN)},
+        to_keras=_write("Flatten", _FLATTEN),
+        from_torch=dict.fromkeys(_OF_SHAPE, _of_shape),
+    ),
+    # shape without the batch axis, in the file's order, -1 once
+    Op(
+        name="reshape",
+        attributes=("shape", "order"),
+        shape=_reshape_shape,
+        compute=_compute(_reshaped),
+        channels=Moved(_places(_reshaped), _resized),
+        from_keras={"Reshape": reading("reshape", _RESHAPE)},
+        to_keras=_write("Reshape", _RESHAPE),
+    ),
+    # dims counted from 1 as Keras does, in the file's order
+    Op(
+        name="permute",
+        attributes=("dims", "order"),
+        shape=_permute_shape,
+        compute=_compute(_permuted),
+        channels=Moved(_places(_permuted)),
+        from_keras={"Permute": reading("permute", _PERMUTE)},
+        to_keras=_write("Permute", _PERMUTE),
+        from_torch={
+            **dict.fromkeys(("torch.permute", ".permute"), _of_permute),
+            **dict.fromkeys(("torch.transpose", ".transpose"), _of_transpose),
+        },
+    ),
+)
