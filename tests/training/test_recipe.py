@@ -1,22 +1,32 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from tiny import plain_spec
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from goodnet.formats.build import build
 from goodnet.formats.softmax import without_softmax
-from goodnet.training import Examples, Recipe, Schedule, cross_entropy, distillation, fit, shifts
+from goodnet.training import (
+    Examples,
+    Recipe,
+    Schedule,
+    cross_entropy,
+    distillation,
+    fit,
+    once,
+    shifts,
+)
 from goodnet.training.gradient import shared_gradient
 
 LOGITS = torch.tensor([[2.0, -1.0, 0.5], [0.0, 3.0, 1.0]], requires_grad=True)
+RADIUS = 0.5
 LABELS, IMAGES = torch.tensor([0, 2]), torch.zeros(2, 3, 4, 4)
 
 
@@ -156,3 +166,36 @@ def test_what_layers_hold_can_be_asked_for() -> None:
     assert loss == pytest.approx(float(total.detach()) / 8, rel=1e-4)
     for one, other in zip(found, wanted, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
+
+
+def test_a_step_may_take_the_gradient_elsewhere() -> None:
+    """Uphill by `RADIUS` first, as sharpness-aware methods do: on a square the slope is steeper."""
+    weight = nn.Parameter(torch.tensor([3.0, 4.0]))
+
+    def gradient() -> float:
+        weight.grad = 2 * weight.detach().clone()
+        return float((weight.detach() ** 2).sum())
+
+    def sharp(gradient: Callable[[], float], parameters: Sequence[nn.Parameter]) -> float:
+        loss = gradient()
+        with torch.no_grad():
+            norm = torch.cat([p.grad for p in parameters if p.grad is not None]).norm()
+            climbs = [RADIUS * p.grad / norm for p in parameters if p.grad is not None]
+            for parameter, climb in zip(parameters, climbs, strict=True):
+                parameter.add_(climb)
+            gradient()
+            for parameter, climb in zip(parameters, climbs, strict=True):
+                parameter.sub_(climb)
+        return loss
+
+    assert sharp(gradient, [weight]) == 25
+    torch.testing.assert_close(weight.detach(), torch.tensor([3.0, 4.0]))
+    assert weight.grad is not None
+    # At 5 + RADIUS from the middle of the square.
+    torch.testing.assert_close(weight.grad, 2 * (1 + RADIUS / 5) * torch.tensor([3.0, 4.0]))
+    schedule = Schedule(epochs=1, batch_size=8)
+    plain, other = (
+        fit(plain_spec(), examples(), schedule=schedule, recipe=Recipe("sharp", step=step))
+        for step in (once, sharp)
+    )
+    assert any((plain.arrays[key] != other.arrays[key]).any() for key in plain.arrays)

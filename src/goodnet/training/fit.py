@@ -1,4 +1,7 @@
-"""Train a network: Adam, one cycle, cross-entropy; the same from the same seed.
+"""Train a network: Adam in one cycle; the same from the same seed.
+
+There are three seams: the loss and how a step is taken (`Recipe`), and what holds after each step
+(`Frozen`, and a `Watch` that looks on between epochs).
 
 A network that takes pixels 0..255 has first weights some hundred times smaller than others. Steps
 of the usual size would wipe them out, so they are as much smaller as the pixels are larger.
@@ -7,6 +10,7 @@ of the usual size would wipe them out, so they are as much smaller as the pixels
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -201,7 +205,9 @@ class _Work:
         kept = list(_kept(self._network, frozen))
         total = 0.0
         for step, picked in self._order(epoch):
-            loss = parts.step(self._examples, picked, seed=[self._schedule.seed, step])
+            seed = [self._schedule.seed, step]
+            gradient = partial(parts.step, self._examples, picked, seed=seed)
+            loss = parts.recipe.step(gradient, parts.parameters)
             if not np.isfinite(loss):
                 raise Diverged(
                     f"training diverged in epoch {epoch + 1}; give a learning rate below "

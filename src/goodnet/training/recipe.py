@@ -1,4 +1,4 @@
-"""What one step of training asks of a network, and what it shows it."""
+"""What one step of training asks of a network, what it shows it, and how it is taken."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 __all__ = [
@@ -16,8 +16,10 @@ __all__ = [
     "Inside",
     "Objective",
     "Recipe",
+    "Step",
     "cross_entropy",
     "distillation",
+    "once",
     "shifts",
 ]
 
@@ -29,10 +31,21 @@ Inside = Callable[[Sequence[Tensor], Tensor], Tensor]
 Augment = Callable[[Tensor, np.random.Generator], Tensor]
 
 
+# From what leaves the gradient of a batch in the parameters and returns its loss, and those
+# parameters, to that loss: where the gradient is taken that the optimiser descends.
+Step = Callable[[Callable[[], float], Sequence[nn.Parameter]], float]
+
+
 def cross_entropy(logits: Tensor, labels: Tensor, images: Tensor) -> Tensor:
     """The usual loss of a classifier."""
     del images
     return F.cross_entropy(logits, labels, reduction="sum")
+
+
+def once(gradient: Callable[[], float], parameters: Sequence[nn.Parameter]) -> float:
+    """Take the gradient where the parameters are, as Adam does by itself."""
+    del parameters
+    return gradient()
 
 
 @dataclass(frozen=True)
@@ -45,6 +58,8 @@ class Recipe:
         augment: Applied to every batch; None to show the images as they are.
         layers: Whose values `inside` is a function of.
         inside: What is made small beside the objective; None for nothing.
+        step: Where the gradient is taken; a sharpness-aware method takes it elsewhere and puts the
+            parameters back.
     """
 
     name: str = "cross-entropy"
@@ -52,6 +67,7 @@ class Recipe:
     augment: Augment | None = None
     layers: tuple[str, ...] = ()
     inside: Inside | None = None
+    step: Step = once
 
 
 PLAIN = Recipe()
