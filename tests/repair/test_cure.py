@@ -74,6 +74,16 @@ def test_it_says_what_it_found_and_what_is_left(found: CureResult) -> None:
     assert found.cost <= 2
 
 
+def test_it_prints_what_it_found_and_what_it_costs(found: CureResult) -> None:
+    first, *left, last = str(found).splitlines()
+    assert first == str(found.scan)
+    assert left == [
+        f"label {one.label}: its trigger works on {one.after} percent, on {one.before} before"
+        for one in found.left
+    ]
+    assert last.startswith(f"cure: {found.before} percent of {found.before.total} clean images")
+
+
 def test_a_network_in_which_nothing_is_found_stays_as_it_is() -> None:
     network = build(planted.innocent_spec())
     result = Cure()(network, planted.clean_images(network))

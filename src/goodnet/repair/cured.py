@@ -40,6 +40,14 @@ class CureResult(RepairResult):
     watches: tuple[Watch, ...] = ()
     left: tuple[Left, ...] = ()
 
+    def __str__(self) -> str:
+        """What was found, a line for each label of what is left, and what it costs."""
+        left = [
+            f"label {one.label}: its trigger works on {one.after} percent, on {one.before} before"
+            for one in self.left
+        ]
+        return "\n".join([str(self.scan), *left, super().__str__()])
+
     @property
     def removed(self) -> bool:
         """Whether nothing that was found still works, and nothing comes back."""

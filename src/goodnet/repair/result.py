@@ -46,6 +46,13 @@ class RepairResult:
     peak_memory: int | None = None
     curve: PruneCurve | None = None
 
+    def __str__(self) -> str:
+        """One line: the method, and the accuracy before and after on the images held back."""
+        return (
+            f"{self.method}: {self.before} percent of {self.before.total} clean images held back "
+            f"before, {self.after} after; {self.seconds:.1f} s"
+        )
+
     @property
     def cost(self) -> float:
         """Accuracy lost on the images held back, percentage points."""
