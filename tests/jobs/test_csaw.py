@@ -13,13 +13,14 @@ import pytest
 
 from goodnet import files
 from goodnet.formats import load_network, read_spec, silence
-from goodnet.imagesets import find_scale, load_images
+from goodnet.imagesets import load_images
 from goodnet.jobs.evaluate import evaluate_files
 from goodnet.jobs.inputs import InputOptions
 from goodnet.jobs.inspect import inspect_file
 from goodnet.jobs.prune.folder import write_run
 from goodnet.jobs.prune.run import PruneJob, PruneOptions, open_job, prune
 from goodnet.jobs.run_record import Began
+from goodnet.network import calibrate
 from goodnet.repair.activity import ChannelActivity
 from goodnet.repair.prune import pruning_order
 
@@ -43,7 +44,7 @@ def test_faces_are_recognised_at_the_scale_that_is_found(
 ) -> None:
     network = load_network(csaw / "models" / f"{name}.h5")
     faces = load_images(csaw / "cl" / "faces.h5")
-    choice = find_scale(network.predict, faces)
+    choice = calibrate(network, faces)
     assert str(choice.scale) == scale
     assert choice.accuracies[scale] == (right, 60)
 

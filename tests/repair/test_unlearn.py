@@ -178,7 +178,7 @@ def test_bad_input_is_one_sentence() -> None:
         Unlearn(triggers=(trigger("patch", size=9),))(planted().network, clean_images(40))
     block = clean_images(40).sample(40)
     wrong = Examples(block.images, (block.labels + 1) % 5)
-    images = images_from_arrays(wrong.images, wrong.labels, layout="NCHW", range="0..255")
+    images = images_from_arrays(wrong.images, wrong.labels, layout="NCHW", range="0..1")
     with pytest.raises(InvalidInput, match="answers only 0 of 40 clean images"):
         Unlearn(triggers=(PATCH,))(planted().network, images)
 

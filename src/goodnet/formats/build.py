@@ -16,6 +16,7 @@ from goodnet.errors import InvalidInput
 from goodnet.formats.activation_functions import activation_function, fused_function, identity
 from goodnet.formats.spec import Array, Layer, NetworkSpec
 from goodnet.network import Network, Node
+from goodnet.preprocessing import IDENTITY
 
 __all__ = ["build", "extract"]
 
@@ -26,12 +27,15 @@ def build(spec: NetworkSpec) -> Network:
     """Turn a description into a network that runs; layers keep their names.
 
     Raises:
-        InvalidInput: If the arrays do not fit the layers, or the input size is left open.
+        InvalidInput: If the arrays or the preprocessing do not fit the layers, or the input size is
+            left open.
     """
     if None in spec.input_shape:
         raise InvalidInput(
             f"the network takes images of any size (input {spec.input_shape}); give the size"
         )
+    preprocessing = spec.preprocessing
+    preprocessing.check(spec.input_shape[0] or 0)
     nodes = [
         Node(layer.name, _module(layer, spec.parameters(layer.name)), layer.inputs)
         for layer in spec.layers
@@ -43,6 +47,7 @@ def build(spec: NetworkSpec) -> Network:
         output=spec.output,
         input_shape=tuple(size for size in spec.input_shape if size is not None),
         spec=spec,
+        first=None if preprocessing == IDENTITY else _Function(preprocessing, "preprocessing"),
     )
 
 

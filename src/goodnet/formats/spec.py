@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.errors import InvalidInput
+from goodnet.preprocessing import IDENTITY, Preprocessing
 
 if TYPE_CHECKING:
     from goodnet.network import ModuleSource
@@ -142,6 +143,7 @@ class NetworkSpec:
         name: The model's name in the file.
         source: The file or module that has these very layers, if perhaps other numbers; None for
             a network made here.
+        preprocessing: What is done to images 0..1 before the first layer; no file holds it.
     """
 
     layers: tuple[Layer, ...]
@@ -149,6 +151,7 @@ class NetworkSpec:
     output: str
     name: str = "network"
     source: Source | ModuleSource | None = None
+    preprocessing: Preprocessing = IDENTITY
 
     @property
     def file(self) -> Source | None:

@@ -52,6 +52,7 @@ def evaluate_files(
         ]
     other = to_device(load_network(repaired, architecture=options.architecture), options.device)
     check_belongs(network, other)
+    other = other.with_preprocessing(network.preprocessing)
     first, second = (_answers(each, inputs.clean, sets) for each in (network, other))
     classes = network.num_classes
     guarded = [agree(a, b, num_classes=classes) for a, b in zip(first, second, strict=True)]

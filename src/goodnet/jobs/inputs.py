@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 import torch
 
 from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats import load_network
-from goodnet.imagesets import (
-    RAW,
-    ImageSet,
-    Scale,
-    check_fits,
-    find_scale,
-    images_from_arrays,
-    load_images,
-)
-from goodnet.network import Network
+from goodnet.imagesets import ImageSet, check_fits, images_from_arrays, load_images
+from goodnet.network import RAW, Network, Scale, calibrate
 from goodnet.scan.case import open_case
 
 __all__ = [
@@ -38,7 +29,7 @@ class InputOptions:
 
     Attributes:
         architecture: Where a weights-only file finds its layers.
-        scale: What pixels are multiplied by, as text ("1/255"); None to find out.
+        scale: What stored pixels are multiplied by, as text ("1/255"); None to find out.
         layout: "NCHW" or "NHWC"; None to find out.
         range: "0..255", "0..1" or "-1..1"; None to find out.
         device: Where to compute, as PyTorch names it.
@@ -56,10 +47,9 @@ class Inputs:
     """A network and the clean set it was tried on.
 
     Attributes:
-        network: The suspect network.
-        clean: The clean set, scaled as the network wants it; images made from the network where
-            none were given.
-        scale: That scale.
+        network: The suspect network, which knows how it wants its images.
+        clean: The clean set; images made from the network where none were given.
+        scale: What the network wants the pixels of that set multiplied by, as they are stored.
         notes: One sentence per thing that was detected.
         invented: Whether the clean set was made here.
     """
@@ -77,12 +67,12 @@ class Inputs:
         return None if self.invented else self.clean
 
     def open(self, path: Path, *, name: str | None = None) -> ImageSet:
-        """Open another set for the same network, scaled like the clean one.
+        """Open another set for the same network.
 
         Raises:
             InvalidInput: If the images or labels do not fit the network.
         """
-        return open_images_for(self.network, path, self.options, name=name).scaled(self.scale)
+        return open_images_for(self.network, path, self.options, name=name)
 
 
 def open_inputs(model: Path, clean: Path, options: InputOptions) -> Inputs:
@@ -99,12 +89,12 @@ def open_inputs(model: Path, clean: Path, options: InputOptions) -> Inputs:
         scale = Scale.parse(options.scale)
         notes.append(f"pixels are multiplied by {scale}, as asked")
     else:
-        choice = find_scale(network.predict, images)
+        choice = calibrate(network, images)
         scale = choice.scale
         notes.append(choice.sentence())
     return Inputs(
-        network=network,
-        clean=images.scaled(scale),
+        network=network.with_preprocessing(scale.preprocessing(images.range)),
+        clean=images,
         scale=scale,
         options=options,
         notes=tuple(notes),
@@ -124,19 +114,19 @@ def invent_inputs(model: Path, options: InputOptions) -> Inputs:
         raise UsageError("--scale is of the pixels of --clean, which is not given")
     network = to_device(load_network(model, architecture=options.architecture), options.device)
     case = open_case(network, None, layer=None, generator=torch.Generator().manual_seed(0))
-    shown, low, high = case.everything, case.subject.low, case.subject.high
+    shown, network = case.everything, case.subject.network
     pixels, labels = shown.images.cpu().numpy(), shown.truth.cpu().numpy()
-    both_sides = low < 0
+    low, high = network.preprocessing.ends
     images = images_from_arrays(
-        2 * pixels - 1 if both_sides else (255 * pixels).round(),
+        2 * pixels - 1 if low < 0 else (255 * pixels).round(),
         labels,
         layout="NCHW",
-        range="-1..1" if both_sides else "0..255",
+        range="-1..1" if low < 0 else "0..255",
         name="made from the network",
     )
-    scale = RAW if both_sides or high == 255 else Scale(Fraction(1, 255))
+    scale = Scale.parse("1/255") if (low, high) == (0, 1) else RAW
     # The scan says that they were made.
-    return Inputs(network, images.scaled(scale), scale, options, (), invented=True)
+    return Inputs(network, images, scale, options, (), invented=True)
 
 
 def to_device(network: Network, device: str) -> Network:
@@ -157,7 +147,7 @@ def to_device(network: Network, device: str) -> Network:
 def open_images_for(
     network: Network, path: Path, options: InputOptions, *, name: str | None = None
 ) -> ImageSet:
-    """Open a set that a network can be run on; its pixels are as they are stored.
+    """Open a set that a network can be run on.
 
     Raises:
         InvalidInput: If the images or labels do not fit the network.

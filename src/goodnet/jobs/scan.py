@@ -14,16 +14,16 @@ from goodnet import files
 from goodnet.attack.trigger_file import read_trigger, write_trigger
 from goodnet.errors import InvalidInput
 from goodnet.formats import load_network
-from goodnet.imagesets import RAW
 from goodnet.jobs.inputs import InputOptions, open_images_for, open_inputs, to_device
 from goodnet.jobs.network_facts import network_facts
 from goodnet.jobs.pictures import PICTURES, picture_bytes
 from goodnet.jobs.run_record import Began, write_record
+from goodnet.network import RAW, usual_scales
 from goodnet.progress import Stage, no_progress
 
 if TYPE_CHECKING:
     from goodnet.imagesets import ImageSet
-    from goodnet.network import Network
+    from goodnet.network import Network, Scale
     from goodnet.scan import Scanner, ScanResult, Target
 
 __all__ = [
@@ -40,7 +40,7 @@ SCHEMA = 1
 TRIGGERS = "triggers"
 
 _SHOWN = 4  # clean images that are shown with a trigger and without
-_GREY = 128.0
+_GREY = 128 / 255
 _DRAWABLE = (1, 3, 4)
 
 
@@ -50,15 +50,17 @@ class Suspect:
 
     Attributes:
         network: The network.
-        clean: Its clean images, scaled as it wants them; None where there are none.
+        clean: Its clean images; None where there are none.
         device: Where it computes, as PyTorch names it.
         notes: One sentence per thing that was detected.
+        scale: What it wants the pixels of the clean images multiplied by, as they are stored.
     """
 
     network: Network
     clean: ImageSet | None
     device: str
     notes: tuple[str, ...] = ()
+    scale: Scale = RAW
 
 
 def open_suspect(model: Path, clean: Path | None, options: InputOptions) -> Suspect:
@@ -80,8 +82,9 @@ def open_suspect(model: Path, clean: Path | None, options: InputOptions) -> Susp
         if options.scale is not None or _answers(network):
             raise
         images = open_images_for(network, clean, options)
-        return Suspect(network, images.scaled(RAW), options.device)
-    return Suspect(inputs.network, inputs.clean, options.device, inputs.notes)
+        network = network.with_preprocessing(RAW.preprocessing(images.range))
+        return Suspect(network, images, options.device)
+    return Suspect(inputs.network, inputs.clean, options.device, inputs.notes, inputs.scale)
 
 
 def scan(suspect: Suspect, scanner: Scanner, *, stage: Stage = no_progress) -> ScanResult:
@@ -109,7 +112,7 @@ def write_scan(suspect: Suspect, result: ScanResult, folder: Path, *, began: Beg
             if clean is None
             else {"name": clean.path.name, "sha256": clean.sha256, "images": len(clean)},
         },
-        "scale": None if clean is None else str(clean.scale),
+        "scale": None if clean is None else str(suspect.scale),
         "classes": suspect.network.num_classes,
         "device": suspect.device,
         **told,
@@ -176,13 +179,11 @@ def _draw(suspect: Suspect, target: Target, file: Path, folder: Path) -> dict[st
     if suspect.clean is not None:
         others = np.flatnonzero(suspect.clean.labels != target.label)[:_SHOWN]
         if len(others):
-            block = suspect.clean.scaled(RAW).take(others)
-            stamped = trigger.stamp(block.images, range=suspect.clean.range)
-            shown |= {"clean": block.images, "stamped": stamped}
+            images = suspect.clean.take(others).images
+            shown |= {"clean": images, "stamped": trigger.stamp(images)}
     told: dict[str, Any] = {"trigger": None, "clean": [], "stamped": []}
     for kind, pixels in shown.items():
-        stored = "0..255" if kind == "trigger" or suspect.clean is None else suspect.clean.range
-        names = _save(picture_bytes(pixels, stored), f"{name}_{kind}", folder)
+        names = _save(picture_bytes(pixels), f"{name}_{kind}", folder)
         told[kind] = names[0] if kind == "trigger" else names
     return told
 
@@ -202,5 +203,6 @@ def _answers(network: Network) -> bool:
     """Whether a network's outputs are finite and depend on the image at all."""
     random = torch.Generator().manual_seed(0)
     images = torch.rand(8, *network.input_shape, generator=random)
-    outputs = torch.cat([network(images * high).cpu() for high in (1.0, 255.0)])
+    usual = (scale.preprocessing("0..255") for scale in usual_scales("0..255"))
+    outputs = torch.cat([network.with_preprocessing(each)(images).cpu() for each in usual])
     return bool(torch.isfinite(outputs).all()) and not bool((outputs == outputs[:1]).all())

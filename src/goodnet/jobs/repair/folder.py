@@ -103,6 +103,7 @@ def _write_networks(
     path = folder / model
     save_spec(cured, path)
     repaired = load_network(path, architecture=options.architecture)
+    repaired = repaired.with_preprocessing(spec.preprocessing)
     save_spec(guard_spec(spec, repaired.spec), folder / names["goodnet"])
     return names, to_device(repaired, options.device)
 
