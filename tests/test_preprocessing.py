@@ -54,7 +54,7 @@ ALL = {
 def test_it_is_what_it_says(name: str) -> None:
     given = images()
     found = ALL[name](given)
-    torch.testing.assert_close(found.double(), by_hand(ALL[name], given), rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(found.double(), by_hand(ALL[name], given), rtol=1e-6, atol=1e-5)
     assert found.dtype == torch.float32
 
 
@@ -102,8 +102,8 @@ def test_gradients_pass_through_it() -> None:
 def test_the_features_of_a_linear_network_are_no_layer() -> None:
     module = nn.Linear(12, 3)
     network = gn.wrap(module, (12,), preprocessing=Preprocessing(255))
-    assert (network.layers, network.features_layer) == (("module",), None)
-    assert network.last_linear == "module"
+    assert (network.layers, network.features_layer) == (("linear",), None)
+    assert network.last_linear == "linear"
 
 
 def test_a_changed_network_keeps_it() -> None:

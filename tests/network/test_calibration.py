@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats.torch import wrap
-from goodnet.imagesets import ImageSet, images_from_arrays
+from goodnet.imagesets import ImageSet, images_from_arrays, load_images
 from goodnet.network import RAW, Calibration, Network, Scale, calibrate, calibration
 from goodnet.preprocessing import IDENTITY, Preprocessing
 
@@ -154,10 +156,10 @@ def test_too_little_to_tell_is_refused(count: int, classes: int) -> None:
         calibrate(constant(0), images)
 
 
-def test_images_without_labels_cannot_tell() -> None:
-    images = images_from_arrays(np.full((9, 1, 6, 6), 200, np.uint8), np.full(9, -1))
+def test_images_without_labels_cannot_tell(tmp_path: Path) -> None:
+    Image.fromarray(np.full((6, 6), 200, np.uint8)).save(tmp_path / "x.png")
     with pytest.raises(InvalidInput, match=r"without labels the scale .* pass --scale raw or"):
-        calibrate(constant(0), images)
+        calibrate(constant(0), load_images(tmp_path / "x.png"))
 
 
 def test_at_most_as_many_images_as_asked_are_tried_in_bounded_blocks(
