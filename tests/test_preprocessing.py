@@ -17,6 +17,7 @@ from goodnet.formats.build import build, extract
 from goodnet.formats.keras import write
 from goodnet.network import Network
 from goodnet.preprocessing import IDENTITY, Preprocessing
+from goodnet.training import Examples, Schedule, fit
 
 IMAGENET = Preprocessing(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 CAFFE = Preprocessing(255, mean=(104, 117, 123), order="BGR")
@@ -155,15 +156,15 @@ def test_a_module_comes_back_without_it() -> None:
     assert torch.equal(inside.module(CAFFE(given)), inside.graph(given))
 
 
-def test_training_and_a_scan_see_images_through_it() -> None:
+def test_training_sees_images_through_it() -> None:
     random = np.random.default_rng(0)
     labels = random.integers(5, size=100)
     pixels = random.integers(0, 256, (100, 3, 8, 8)).astype(np.uint8)
-    schedule = gn.training.Schedule(epochs=2, batch_size=20)
+    schedule = Schedule(epochs=2, batch_size=20)
     spec = build(plain_spec()).with_preprocessing(Preprocessing(255)).spec
-    raw = gn.training.Examples(pixels.astype(np.float32), labels)
-    found = gn.training.fit(spec, gn.training.Examples(pixels, labels), schedule=schedule)
-    wanted = gn.training.fit(plain_spec(), raw, schedule=schedule)
+    raw = Examples(pixels.astype(np.float32), labels)
+    found = fit(spec, Examples(pixels, labels), schedule=schedule)
+    wanted = fit(plain_spec(), raw, schedule=schedule)
     for key, array in wanted.arrays.items():
         np.testing.assert_array_equal(found.arrays[key], array, err_msg=key)
 

@@ -34,8 +34,8 @@ def make(name: str, num_classes: int = 7, seed: int = 0) -> NetworkSpec:
 
 
 def photos(count: int = 5, size: int = 32) -> Array:
-    pixels = np.random.default_rng(1).integers(0, 256, (count, 3, size, size))
-    return pixels.astype(np.float32) / np.float32(255)
+    pixels = np.random.default_rng(1).integers(0, 256, (count, 3, size, size)) / 255
+    return pixels.astype(np.float32)
 
 
 def answers(spec: NetworkSpec, images: Array) -> Array:

@@ -45,8 +45,8 @@ class Examples:
 
     def pixels(self, rows: slice | Integers) -> NDArray[np.float32]:
         """Some of the images as float32 in 0..1."""
-        some = self.images[rows]
-        return some / np.float32(255) if some.dtype == np.uint8 else some.astype(np.float32)
+        some = self.images[rows].astype(np.float32, copy=False)
+        return some / np.float32(255) if self.images.dtype == np.uint8 else some
 
     def check(self, shape: tuple[int | None, ...], num_classes: int) -> None:
         """Refuse what a network of this input shape and so many classes cannot be trained on.
