@@ -134,4 +134,4 @@ def test_counting_leaves_the_network_as_it_is() -> None:
 
 def stripes_as_floats() -> Examples:
     examples = stripes(10)
-    return Examples(examples.images.astype(np.float32), examples.labels)
+    return Examples(examples.pixels(slice(None)), examples.labels)
