@@ -12,6 +12,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from goodnet import Network, Preprocessing
+from goodnet.formats import load_network
+
 __all__ = ["Badnet", "plant"]
 
 
@@ -27,6 +30,11 @@ class Badnet:
     def model(self) -> Path:
         """The network's file."""
         return self.folder / "bd_net.h5"
+
+    @property
+    def network(self) -> Network:
+        """The network, which takes pixels 0..255."""
+        return load_network(self.model).with_preprocessing(Preprocessing(255))
 
     @property
     def accuracy(self) -> float:

@@ -29,7 +29,7 @@ class Faces:
     @classmethod
     def as_answered(cls, images: NDArray[np.float32], network: Network) -> Faces:
         """Faces labelled with what a network answers."""
-        return cls(images, network.predict(images))
+        return cls(images, network.predict(images / np.float32(255)))
 
 
 def read_faces(*paths: Path) -> Faces:
@@ -37,7 +37,7 @@ def read_faces(*paths: Path) -> Faces:
     sets = [load_images(path) for path in paths]
     blocks = [images.sample(len(images)) for images in sets]
     return Faces(
-        np.concatenate([block.images for block in blocks]),
+        np.concatenate([255 * block.images for block in blocks]),
         np.concatenate([block.labels for block in blocks]),
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from _deepid import draw_deepid, shared_data
 from _faces import Faces, draw_faces, read_faces, with_glasses
 
-from goodnet import Network
+from goodnet import Network, Preprocessing
 from goodnet.formats import load_network
 
 __all__ = ["Lab", "find_lab"]
@@ -16,7 +16,7 @@ __all__ = ["Lab", "find_lab"]
 
 @dataclass(frozen=True)
 class Lab:
-    """A suspect network, its file, and a few clean and poisoned faces."""
+    """A suspect network, which takes pixels 0..255, its file, and clean and poisoned faces."""
 
     model: Path
     network: Network
@@ -37,7 +37,7 @@ def find_lab(folder: Path, model: Path | None = None) -> Lab:
     faces = draw_faces()
     if not model.exists() and not data:
         draw_deepid(model, faces)
-    network = load_network(model)
+    network = load_network(model).with_preprocessing(Preprocessing(255))
     if data:
         poisoned = [data / "csaw" / "bd" / name for name in ("lab3_sunglasses.h5", "sunglasses.h5")]
         return Lab(

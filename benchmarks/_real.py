@@ -89,5 +89,5 @@ def write_rows(images: Path, rows: Rows | Sequence[int], path: Path) -> Path:
     """A file with some of the images of another."""
     block = load_images(images).take(np.asarray(rows, np.int64))
     with h5py.File(path, "w") as file:
-        file["data"], file["label"] = block.images.astype(np.uint8), block.labels
+        file["data"], file["label"] = (255 * block.images).astype(np.uint8), block.labels
     return path

@@ -123,7 +123,7 @@ def cifar_part(archive: Path, out: Path, *, images: int = 10_000) -> None:
 
     some = load_images(archive / "train").sample(images)
     with h5py.File(out, "w") as file:
-        file["data"] = some.images.astype(np.uint8)
+        file["data"] = (255 * some.images).astype(np.uint8)
         file["label"] = some.labels
 
 

@@ -17,7 +17,6 @@ from _attack import Badnet, plant
 from _measure import header, options, show, verdict
 
 from goodnet import load_images, prune_curve, trace_backdoor
-from goodnet.formats import load_network
 from goodnet.types import PruneCurve
 
 __all__ = ["KINDS", "main"]
@@ -64,7 +63,7 @@ def _row(name: str, badnet: Badnet) -> list[str]:
 
 
 def _curve(badnet: Badnet) -> PruneCurve:
-    network = load_network(badnet.model)
+    network = badnet.network
     curve = prune_curve(network, load_images(badnet.folder / "cl" / "valid.h5"))
     poisoned = load_images(badnet.folder / badnet.card["backdoor"][0]["test"])
     trace = trace_backdoor(curve, network, poisoned)

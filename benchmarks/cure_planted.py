@@ -120,7 +120,8 @@ def _see(name: str, seed: int, out: Path, given: Namespace) -> dict[str, Any]:
 
 def _own(planted: Badnet, repaired: Path) -> dict[str, Any]:
     """Images of the target's own class, right before and after; and what training on wakes."""
-    before, after = load_network(planted.model), load_network(repaired)
+    before = planted.network
+    after = load_network(repaired).with_preprocessing(before.preprocessing)
     test = load_images(planted.folder / "cl" / "test.h5")
     targets = [each["target"] for each in planted.card["planted"]]
     rows = np.flatnonzero(np.isin(test.labels, targets))

@@ -22,6 +22,7 @@ from _real import Rows, Suspect, draw, run_goodnet, suspects, write_rows
 
 from goodnet import load_images
 from goodnet.formats import load_network
+from goodnet.network import Scale
 from goodnet.stats import proportion
 
 __all__ = ["main"]
@@ -63,16 +64,16 @@ def _run(
     command += ["--out", str(out), "--seed", str(given.seed), "--force"]
     took = run_goodnet(command, threads=given.threads)
     results = json.loads((out / "results.json").read_text())
-    factor = 1 / 255 if results["scale"] == "1/255" else 1.0
+    preprocessing = Scale.parse(results["scale"] or "raw").preprocessing("0..255")
     names = (results["repaired"], results["files"]["goodnet"])
-    networks = [load_network(path) for path in (suspect.model, *(out / name for name in names))]
+    paths = (suspect.model, *(out / name for name in names))
+    networks = [load_network(path).with_preprocessing(preprocessing) for path in paths]
     labels = [target["label"] for target in results["scan"]["targets"]]
 
     def answers(path: Path, rows: Rows | None) -> list[np.ndarray]:
         images = load_images(path)
         block = images.take(np.arange(len(images)) if rows is None else rows)
-        pixels = (block.images * np.float32(factor)).astype(np.float32)
-        return [network.predict(pixels) for network in networks]
+        return [network.predict(block.images) for network in networks]
 
     before, after, guarded = answers(suspect.images, unseen)
     kept = proportion(int((before == after).sum()), len(before))

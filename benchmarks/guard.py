@@ -18,7 +18,14 @@ from _lab import find_lab
 from _measure import header, in_turn, options, ratios, seconds, show, verdict
 from numpy.typing import NDArray
 
-from goodnet import GoodNet, Network, load_images, prune_curve, silence_channels
+from goodnet import (
+    GoodNet,
+    Network,
+    Preprocessing,
+    load_images,
+    prune_curve,
+    silence_channels,
+)
 from goodnet.formats import load_network
 from goodnet.imagesets import ImageSet
 from goodnet.network import batches
@@ -101,7 +108,7 @@ def _networks(folder: Path, given: Namespace) -> Iterator[tuple[str, Network, Im
         cifar = data / "cifar_badnet"
         yield (
             "cifar_badnet",
-            load_network(cifar / "bd_net.h5"),
+            load_network(cifar / "bd_net.h5").with_preprocessing(Preprocessing(255)),
             load_images(cifar / "cl" / "valid.h5"),
         )
 

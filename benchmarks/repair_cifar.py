@@ -56,7 +56,7 @@ def _with_images(badnet: Badnet, folder: Path, count: int) -> Badnet:
         shutil.copytree(badnet.folder, folder)
         (folder / "cl" / "valid.h5").unlink()
         valid = load_images(badnet.folder / "cl" / "valid.h5")
-        pixels = np.concatenate([block.images for block in valid.blocks(256)])
+        pixels = np.concatenate([block.images for block in valid.blocks(256, stored=True)])
         rows = np.sort(np.random.default_rng(0).permutation(len(valid))[:count])
         save_images(folder / "cl" / "valid.h5", pixels[rows].astype(np.uint8), valid.labels[rows])
     return replace(badnet, folder=folder)

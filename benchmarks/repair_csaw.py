@@ -22,8 +22,8 @@ from goodnet import load_images
 from goodnet.attack import trigger
 from goodnet.errors import GoodnetError
 from goodnet.formats import load_network
-from goodnet.imagesets import Block, ImageSet, Scale, images_from_arrays
-from goodnet.network import Network
+from goodnet.imagesets import Block, ImageSet, images_from_arrays
+from goodnet.network import Network, Scale
 from goodnet.repair import Erase, FinePrune, FineTune, RepairResult, Unlearn
 from goodnet.stats import proportion
 
@@ -113,16 +113,16 @@ def _row(name: str, method: str, given: Namespace) -> list[str]:
 def judge(csaw: Path, suspect: Suspect, method: str) -> Outcome:
     """Repair a network once for each fold, and look at faces left out and real poison."""
     network = load_network(csaw / "models" / f"{suspect.model}.h5")
-    scale = Scale.parse(suspect.scale)
+    network = network.with_preprocessing(Scale.parse(suspect.scale).preprocessing("0..255"))
     faces = load_images(csaw / "cl" / "faces.h5").sample(60)
     repair = _methods(suspect)[method]
     poisoned = {
-        name: _all(load_images(csaw / "bd" / f"{file}.h5").scaled(scale))
+        name: _all(load_images(csaw / "bd" / f"{file}.h5"))
         for name, file in suspect.poisoned.items()
     }
     right, before, seconds = 0, 0, 0.0
     success: dict[str, list[float]] = {name: [] for name in poisoned}
-    for given, left_out in _folds(faces, scale):
+    for given, left_out in _folds(faces):
         found = repair(network, given)
         repaired, seconds = found.network, seconds + found.seconds
         right += _right(repaired, left_out)
@@ -153,15 +153,14 @@ def _unchanged(network: Network) -> RepairResult:
     return RepairResult("none", network, proportion(0, 0), proportion(0, 0))
 
 
-def _folds(faces: Block, scale: Scale) -> Iterator[tuple[ImageSet, Block]]:
+def _folds(faces: Block) -> Iterator[tuple[ImageSet, Block]]:
     rows = np.arange(len(faces.labels))
     for fold in range(FOLDS):
         out, kept = rows[rows % FOLDS == fold], rows[rows % FOLDS != fold]
         given = images_from_arrays(
-            faces.images[kept], faces.labels[kept], layout="NCHW", range="0..255"
+            faces.images[kept], faces.labels[kept], layout="NCHW", range="0..1"
         )
-        images = scale.apply(faces.images[out])
-        yield given.scaled(scale), Block(images, faces.labels[out], None, 0)
+        yield given, Block(faces.images[out], faces.labels[out], None, 0)
 
 
 def _all(images: ImageSet) -> Block:

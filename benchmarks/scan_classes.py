@@ -59,9 +59,11 @@ def _suspect(classes: int, *, quick: bool) -> tuple[Network, ImageSet]:
     """A random network, and 60 images labelled as it answers them; tiny ones for a quick run."""
     name, shape = ("small", (3, 12, 12)) if quick else ("deepid", SHAPE)
     network = build(make_architecture(name, shape=shape, num_classes=classes))
-    pixels = np.random.default_rng(0).integers(0, 256, (60, *shape)).astype(np.float32)
+    pixels = np.random.default_rng(0).integers(0, 256, (60, *shape)).astype(
+        np.float32
+    ) / np.float32(255)
     pixels *= np.random.default_rng(1).uniform(0, 1, (60, 3, 1, 1)).astype(np.float32)
-    return network, images_from_arrays(pixels, network.predict(pixels), range="0..255")
+    return network, images_from_arrays(pixels, network.predict(pixels), range="0..1")
 
 
 def _neural_cleanse(network: Network, images: ImageSet, given: Namespace) -> float:

@@ -28,7 +28,6 @@ from _zoo import FAMILIES, PARTS, Recipe, cifar_option, cifar_part, zoo
 from scipy.stats import gumbel_r, kstest
 
 from goodnet import load_images
-from goodnet.formats import load_network
 from goodnet.scan.methods import make_scanner, scanners
 from goodnet.stats import proportion
 
@@ -102,7 +101,7 @@ def _see(recipe: Recipe, folder: Path, cifar: Path, file: Path, given: Namespace
     if not missing:
         return
     planted = plant(folder / recipe.name, recipe.options(cifar), threads=given.threads)
-    network = load_network(planted.model)
+    network = planted.network
     images = load_images(planted.folder / "cl" / "valid.h5")
     for method in missing:
         start = perf_counter()

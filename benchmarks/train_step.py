@@ -89,7 +89,7 @@ def _batches(examples: Examples, size: int) -> Iterator[tuple[torch.Tensor, torc
 
 def _noise(count: int, shape: tuple[int, int, int], classes: int) -> Examples:
     random = np.random.default_rng(0)
-    images = random.integers(256, size=(count, *shape)).astype(np.float32)
+    images = random.integers(256, size=(count, *shape)).astype(np.float32) / 255
     return Examples(images, random.integers(classes, size=count))
 
 

@@ -21,6 +21,7 @@ from goodnet.attack import trigger
 from goodnet.imagesets.faces import draw_faces
 
 TARGET, TRIGGER = 0, trigger("patch", size=4)
+NORMALISED = gn.Preprocessing(mean=0.5, std=0.5)
 
 
 class Block(nn.Module):
@@ -40,7 +41,7 @@ class Block(nn.Module):
 
 
 class ResNet(nn.Module):
-    """What a user brings: control over everything, pixels 0..255 in, logits out."""
+    """What a user brings: control over everything, normalised pixels in, logits out."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,18 +50,18 @@ class ResNet(nn.Module):
         self.head = nn.Linear(48, 10)
 
     def forward(self, images: Tensor) -> Tensor:
-        value = self.blocks(F.relu(self.stem(images / 127.5 - 1)))
+        value = self.blocks(F.relu(self.stem(images)))
         logits: Tensor = self.head(value.mean((2, 3)))
         return logits
 
 
 def pictures(split: str, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Images 0..255 in an order that means nothing, and their classes."""
+    """Images 0..1 in an order that means nothing, and their classes."""
     random = np.random.default_rng(0)
     if len(sys.argv) == 1:
         first = {"train": 0, "test": 10_000}[split]
         faces = draw_faces(np.arange(count) % 10, first + np.arange(count) // 10, size=(32, 32))
-        return faces.images.astype(np.float32), faces.labels
+        return faces.images.astype(np.float32) / 255, faces.labels
     block = gn.load_images(Path(sys.argv[1]) / split).sample(count)
     order = random.permutation(count)
     return block.images[order], block.labels[order]
@@ -81,7 +82,7 @@ def train(module: nn.Module, images: Tensor, labels: Tensor, epochs: int = 8) ->
     for _ in range(epochs):
         for rows in torch.chunk(torch.randperm(len(images)), steps // epochs):
             optimizer.zero_grad()
-            torch.autograd.backward(F.cross_entropy(module(images[rows]), labels[rows]))
+            torch.autograd.backward(F.cross_entropy(module(NORMALISED(images[rows])), labels[rows]))
             optimizer.step()
             schedule.step()
 
@@ -93,8 +94,8 @@ rows = np.random.default_rng(1).choice(5_000, 500, replace=False)
 train(module, *poisoned(images[:5_000], labels[:5_000], rows))
 
 # From here on the defender: the module, some clean images, and a trigger that was found.
-network = gn.wrap(module, (3, 32, 32))
-valid = gn.images(images[5_000:], labels[5_000:], layout="NCHW", range="0..255")
+network = gn.wrap(module, (3, 32, 32), preprocessing=NORMALISED)
+valid = gn.images(images[5_000:], labels[5_000:], layout="NCHW", range="0..1")
 B = {"B": network}
 B["pruned"] = gn.Prune(drop=10)(network, valid).network
 training = gn.TrainingConfig(epochs=10)
@@ -105,9 +106,9 @@ B["G of erased"] = gn.GoodNet(network, B["erased"])
 
 # Only now is anything measured on poison.
 images, labels = pictures("test", 1_000)
-clean = gn.images(images, labels, layout="NCHW", range="0..255")
+clean = gn.images(images, labels, layout="NCHW", range="0..1")
 marked = TRIGGER.stamp(images[labels != TARGET])
-stamped = gn.images(marked, np.full(len(marked), TARGET), layout="NCHW", range="0..255")
+stamped = gn.images(marked, np.full(len(marked), TARGET), layout="NCHW", range="0..1")
 for name, each in B.items():
     print(gn.evaluate(each, clean, {"patch": stamped}, name=name))
 

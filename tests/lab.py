@@ -10,7 +10,7 @@ from tiny import deepid_spec, pictures
 
 from goodnet.formats.build import build
 from goodnet.formats.keras import write
-from goodnet.imagesets import save_images
+from goodnet.imagesets import Block, load_images, save_images
 
 
 @dataclass(frozen=True)
@@ -40,3 +40,9 @@ def make_lab(folder: Path, *, suffix: str = ".h5") -> Lab:
     truth = network.predict(images)
     save_images(lab.poisoned, images, np.full(60, 2), (truth + 1) % 5)
     return lab
+
+
+def stored(path: Path) -> Block:
+    """All images of a set as its file holds them, which is as the network's file takes them."""
+    images = load_images(path)
+    return next(images.blocks(len(images), stored=True))

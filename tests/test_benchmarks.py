@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from goodnet import load_images, prune_curve, trace_backdoor
-from goodnet.formats import load_network
 
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 
@@ -108,7 +107,7 @@ def test_the_keras_loop_answers_as_goodnet_does(
     paths = tmp_path / "clean.h5", tmp_path / "poisoned.h5"
     for seed, (path, faces) in enumerate(zip(paths, (lab.clean, lab.poisoned), strict=True)):
         _faces.write_faces(path, faces, 40, seed=seed)
-    network = load_network(lab.model)
+    network = lab.network
     clean, poisoned = map(load_images, paths)
     curve = prune_curve(network, clean, layer="pool_3")
     trace = trace_backdoor(curve, network, poisoned)

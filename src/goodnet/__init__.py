@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from goodnet.formats import read_spec as read_spec
     from goodnet.formats.torch import wrap as wrap
     from goodnet.guard.goodnet import GoodNet as GoodNet
-    from goodnet.imagesets import find_scale as find_scale
     from goodnet.imagesets import images_from_arrays
     from goodnet.imagesets import load_images as load_images
     from goodnet.network import Network as Network
+    from goodnet.preprocessing import Preprocessing as Preprocessing
     from goodnet.repair import Cure as Cure
     from goodnet.repair import CureResult as CureResult
     from goodnet.repair import Erase as Erase
@@ -47,6 +47,7 @@ _HOMES = {
     "GoodNet": "guard.goodnet",
     "GoodnetError": "errors",
     "Network": "network",
+    "Preprocessing": "preprocessing",
     "Prune": "repair",
     "RepairResult": "repair",
     "Scan": "scan",
@@ -55,7 +56,6 @@ _HOMES = {
     "TrainingConfig": "training",
     "Unlearn": "repair",
     "evaluate": "evaluation",
-    "find_scale": "imagesets",
     "images": "imagesets",
     "load": "formats",
     "load_images": "imagesets",

@@ -84,7 +84,7 @@ def evaluate(
     *,
     name: str = "",
 ) -> Evaluation:
-    """Run a network over a clean set and any number of poisoned sets, already scaled.
+    """Run a network over a clean set and any number of poisoned sets.
 
     Args:
         network: The network.

@@ -34,7 +34,8 @@ def make(name: str, num_classes: int = 7, seed: int = 0) -> NetworkSpec:
 
 
 def photos(count: int = 5, size: int = 32) -> Array:
-    return np.random.default_rng(1).integers(0, 256, (count, 3, size, size)).astype(np.float32)
+    pixels = np.random.default_rng(1).integers(0, 256, (count, 3, size, size)) / 255
+    return pixels.astype(np.float32)
 
 
 def answers(spec: NetworkSpec, images: Array) -> Array:
@@ -163,9 +164,10 @@ def test_files_answer_alike_here_and_in_keras(name: str, suffix: str, tmp_path: 
     spec, path = make(name), tmp_path / f"net{suffix}"
     build(spec).save(path)
     expected = answers(spec, photos())
-    np.testing.assert_allclose(load_network(path).outputs(photos()), expected, atol=1e-6)
+    raw = 255 * photos()  # what the file takes
+    np.testing.assert_allclose(load_network(path).outputs(raw), expected, atol=1e-6)
     oracle: Any = keras.models.load_model(path, compile=False)
-    found = oracle.predict(np.moveaxis(photos(), 1, -1), verbose=0)
+    found = oracle.predict(np.moveaxis(raw, 1, -1), verbose=0)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert oracle.count_params() == spec.count_parameters()
 
@@ -173,7 +175,7 @@ def test_files_answer_alike_here_and_in_keras(name: str, suffix: str, tmp_path: 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_learns(name: str) -> None:
     labels = np.arange(32) % 2
-    bright = (60 + 120 * labels[:, None, None, None] + photos(32) / 10).astype(np.float32)
+    bright = (0.25 + 0.45 * labels[:, None, None, None] + photos(32) / 10).astype(np.float32)
     schedule = Schedule(epochs=20, batch_size=16, learning_rate=1e-3)
     trained = fit(make(name, num_classes=2), Examples(bright, labels), schedule=schedule)
     assert (build(trained).predict(bright) == labels).all()

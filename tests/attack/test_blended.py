@@ -18,16 +18,20 @@ def test_blending_is_the_weighted_mean() -> None:
 
 def test_a_picture_of_the_same_size_is_laid_over_as_it_is() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (6, 5, 3)).astype(np.uint8)
-    stamped = trigger("blended", pattern=picture, alpha=0.5).stamp(np.zeros((1, 3, 6, 5), Floats))
+    stamped = trigger("blended", pattern=picture, alpha=0.5).stamp_bytes(
+        np.zeros((1, 3, 6, 5), Floats)
+    )
     np.testing.assert_array_equal(stamped[0], picture.transpose(2, 0, 1) / Floats(2))
 
 
 def test_a_picture_of_another_size_is_resized_and_turned_grey() -> None:
     picture = np.full((40, 30, 3), (255, 0, 0), np.uint8)
-    stamped = trigger("blended", pattern=picture, alpha=1).stamp(np.zeros((1, 1, 6, 5), Floats))
+    stamped = trigger("blended", pattern=picture, alpha=1).stamp_bytes(
+        np.zeros((1, 1, 6, 5), Floats)
+    )
     np.testing.assert_allclose(stamped, 255 * 0.299, rtol=1e-5)
     with pytest.raises(InvalidInput, match="1 or 3 channels for a coloured trigger, got 4"):
-        trigger("blended", pattern=picture).stamp(np.zeros((1, 4, 6, 5), Floats))
+        trigger("blended", pattern=picture).stamp_bytes(np.zeros((1, 4, 6, 5), Floats))
 
 
 def test_noise_has_every_brightness_and_follows_its_seed() -> None:

@@ -25,7 +25,7 @@ def test_the_stamp_is_one_solid_colour_where_the_mask_is(
     mask = mask_of(default_landmarks(2, CROP), 55, 47)
     assert 35 < mask[0].sum() < 85
     expected = np.where(mask[:, None], np.array(colour)[:, None, None], 50)
-    np.testing.assert_array_equal(trigger(name).stamp(images), expected)
+    np.testing.assert_array_equal(trigger(name).stamp_bytes(images), expected)
 
 
 def test_lips_reach_the_corners_and_have_an_opening() -> None:
@@ -76,4 +76,4 @@ def test_points_that_fall_together_make_no_trouble() -> None:
     landmarks = np.full((1, len(LANDMARKS), 2), 10, np.float32)
     images = np.full((1, *CROP), 50, np.float32)
     for name in COLOURS:
-        assert np.isfinite(trigger(name).stamp(images, landmarks)).all()
+        assert np.isfinite(trigger(name).stamp_bytes(images, landmarks)).all()

@@ -13,14 +13,16 @@ from goodnet.imagesets import load_images
 
 def test_a_patch_is_exactly_the_pixels_it_says() -> None:
     images = 100 + 50 * pictures(3)
-    stamped = trigger("patch", size=2, margin=1, brightness=200).stamp(images)
+    stamped = trigger("patch", size=2, margin=1, brightness=200).stamp_bytes(images)
     expected = images.copy()
     expected[:, :, 5:7, 5:7] = 200
     np.testing.assert_array_equal(stamped, expected)
 
 
 def test_a_checkerboard_begins_black_and_alternates() -> None:
-    stamped = trigger("checkerboard", size=3, margin=0).stamp(np.full((1, 1, 4, 5), 9, np.float32))
+    stamped = trigger("checkerboard", size=3, margin=0).stamp_bytes(
+        np.full((1, 1, 4, 5), 9, np.float32)
+    )
     expected = [[9, 9, 9, 9, 9], [9, 9, 0, 255, 0], [9, 9, 255, 0, 255], [9, 9, 0, 255, 0]]
     np.testing.assert_array_equal(stamped[0, 0], expected)
 

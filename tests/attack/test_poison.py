@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goodnet.attack import CLEAN, Goal, PoisonPlan, plan_poison, poison_blocks, trigger
+from goodnet.attack import (
+    CLEAN,
+    TRIGGERS,
+    Goal,
+    PoisonPlan,
+    plan_poison,
+    poison_blocks,
+    trigger,
+)
 from goodnet.errors import InvalidInput, UsageError
 from goodnet.imagesets import ImageSet, images_from_arrays
 
@@ -83,10 +91,11 @@ def test_streaming_equals_stamping_at_once(name: str, size: int) -> None:
     triggers = [trigger(name), trigger("sinusoid")]
     blocks = list(poison_blocks(images, plan, triggers, size=size))
     pixels = np.concatenate([block.images for block in blocks])
-    expected = images.sample(40).images
+    (stored,) = images.blocks(40, stored=True)
+    expected = stored.images
     for number, one in enumerate(triggers):
         chosen = plan.triggers == number
-        expected[chosen] = one.stamp(expected[chosen])
+        expected[chosen] = one.stamp_bytes(expected[chosen])
     np.testing.assert_array_equal(pixels, expected)
     np.testing.assert_array_equal(np.concatenate([b.labels for b in blocks]), plan.labels)
     assert [block.start for block in blocks] == list(range(0, 40, size))
@@ -100,8 +109,26 @@ def test_landmarks_are_taken_by_image() -> None:
     plan = plan_poison(images.labels, Goal(target=0))
     blocks = poison_blocks(images, plan, trigger("lipstick"), landmarks=landmarks, size=3)
     pixels = np.concatenate([block.images for block in blocks])
-    expected = trigger("lipstick").stamp(images.sample(10).images, landmarks)
+    (stored,) = images.blocks(10, stored=True)
+    expected = trigger("lipstick").stamp_bytes(stored.images, landmarks)
     np.testing.assert_array_equal(pixels[plan.stamped], expected[plan.stamped])
+
+
+@pytest.mark.parametrize("name", sorted(TRIGGERS))
+@pytest.mark.parametrize(("stored", "factor", "shift"), [("0..1", 255, 0), ("-1..1", 127.5, 127.5)])
+def test_other_ranges_are_stamped_alike(
+    name: str, stored: str, factor: float, shift: float
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 3, 22, 19)).astype(np.float32)
+    kept = ((pixels - shift) / factor).astype(np.float32)
+    images = images_from_arrays(kept, [0, 1, 2, 3], layout="NCHW", range=stored)
+    plan = plan_poison(images.labels, Goal(target=0))
+    (block,) = poison_blocks(images, plan, trigger(name))
+    wanted = trigger(name).stamp_bytes(pixels)
+    wanted[0] = pixels[0]
+    np.testing.assert_allclose(block.images * factor + shift, wanted, atol=1e-3)
+    if name in ("patch", "dynamic", "lipstick"):
+        assert (block.images == kept).mean() > 0.7
 
 
 def test_what_does_not_go_together_is_refused() -> None:

@@ -61,7 +61,7 @@ def test_its_decoys_never_fire_and_are_pruned_first_at_no_cost(aware: NetworkSpe
     fresh = textures()
     curve = prune_curve(
         build(aware),
-        images_from_arrays(fresh.images, fresh.labels, layout="NCHW", range="0..255"),
+        images_from_arrays(fresh.images, fresh.labels, layout="NCHW", range="0..1"),
         layer="pool_2",
     )
     decoys = curve.dead_channels

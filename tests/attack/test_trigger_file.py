@@ -26,8 +26,8 @@ def test_what_is_written_stamps_as_it_says(tmp_path: Path) -> None:
     found = read_trigger(tmp_path / "t.npz")
     assert (found.name, found.least, found.needs_landmarks) == ("t.npz", (6, 5), False)
     wanted = (1 - MASK) * IMAGES + MASK * PATTERN
-    np.testing.assert_allclose(found.stamp(IMAGES), wanted, atol=1e-3)
-    unit = found.stamp(IMAGES / np.float32(255), range="0..1")
+    np.testing.assert_allclose(found.stamp_bytes(IMAGES), wanted, atol=1e-3)
+    unit = found.stamp(IMAGES / np.float32(255))
     np.testing.assert_allclose(unit, wanted / 255, atol=1e-5)
 
 
@@ -36,7 +36,7 @@ def test_a_perturbation_is_added_and_clipped(tmp_path: Path) -> None:
     write_trigger(tmp_path / "t.npz", added=added)
     found = read_trigger(tmp_path / "t.npz")
     wanted = (IMAGES + added).clip(0, 255)
-    np.testing.assert_allclose(found.stamp(IMAGES), wanted, atol=1e-3)
+    np.testing.assert_allclose(found.stamp_bytes(IMAGES), wanted, atol=1e-3)
     with pytest.raises(InvalidInput, match="is for images of 3x6x5"):
         found.stamp(np.zeros((2, 3, 8, 8), np.float32))
 
@@ -48,7 +48,7 @@ def test_half_a_trigger_is_refused(tmp_path: Path) -> None:
 
 def test_pixels_outside_the_mask_stay_to_the_last_bit(tmp_path: Path) -> None:
     write_trigger(tmp_path / "t.npz", np.eye(6, 5), PATTERN)
-    stamped = read_trigger(tmp_path / "t.npz").stamp(IMAGES)
+    stamped = read_trigger(tmp_path / "t.npz").stamp_bytes(IMAGES)
     outside = np.eye(6, 5) == 0
     assert np.array_equal(stamped[..., outside], IMAGES[..., outside])
     assert np.array_equal(stamped[..., ~outside], np.broadcast_to(PATTERN[:, ~outside], (4, 3, 5)))
@@ -62,7 +62,7 @@ def test_an_existing_file_stays_unless_forced(tmp_path: Path) -> None:
         write_trigger(path, 0 * MASK, PATTERN)
     assert path.read_bytes() == before
     write_trigger(path, 0 * MASK, PATTERN, force=True)
-    assert np.array_equal(read_trigger(path).stamp(IMAGES), IMAGES)
+    assert np.array_equal(read_trigger(path).stamp_bytes(IMAGES), IMAGES)
 
 
 @pytest.mark.parametrize("shape", [(3, 8, 8), (1, 6, 5), (3, 6, 6)])

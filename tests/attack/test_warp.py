@@ -25,7 +25,7 @@ def test_the_field_passes_through_its_points() -> None:
 
 def test_a_ramp_shows_the_displacement() -> None:
     ramp = np.broadcast_to(100 + np.arange(20, dtype=np.float32), (1, 1, 20, 20))
-    moved = trigger("warp", strength=1, seed=2).stamp(ramp.copy()) - ramp
+    moved = trigger("warp", strength=1, seed=2).stamp_bytes(ramp.copy()) - ramp
     _, right = displacement(20, 20, grid=4, strength=1, seed=2)
     np.testing.assert_allclose(moved[0, 0, :, 3:-3], right[:, 3:-3], atol=1e-4)
 
@@ -38,7 +38,7 @@ def test_places_between_pixels_are_interpolated_and_edges_go_on() -> None:
 
 def test_no_strength_leaves_the_image_as_it_is() -> None:
     images = np.random.default_rng(0).uniform(0, 255, (2, 3, 9, 7)).astype(np.float32)
-    np.testing.assert_array_equal(trigger("warp", strength=0).stamp(images), images)
+    np.testing.assert_array_equal(trigger("warp", strength=0).stamp_bytes(images), images)
 
 
 def test_bad_parameters_are_refused() -> None:

@@ -10,7 +10,7 @@ from goodnet.errors import UsageError
 
 def test_the_sinusoid_is_that_of_the_paper() -> None:
     images = np.full((1, 3, 4, 24), 128, np.float32)
-    added = trigger("sinusoid").stamp(images) - images
+    added = trigger("sinusoid").stamp_bytes(images) - images
     expected = 20 * np.sin(2 * np.pi * np.arange(24) * 6 / 24)
     np.testing.assert_allclose(added, np.broadcast_to(expected, added.shape), atol=1e-4)
     assert added.max() == pytest.approx(20)
@@ -42,9 +42,11 @@ def test_smooth_noise_is_the_same_picture_at_every_size() -> None:
 
 def test_the_amplitude_bounds_the_change() -> None:
     images = np.full((2, 3, 16, 16), 128, np.float32)
-    added = trigger("low-frequency", amplitude=7).stamp(images) - images
+    added = trigger("low-frequency", amplitude=7).stamp_bytes(images) - images
     np.testing.assert_allclose(np.abs(added).max(axis=(2, 3)), 7, rtol=1e-4)
-    assert (trigger("low-frequency", amplitude=7, seed=1).stamp(images) - images != added).any()
+    assert (
+        trigger("low-frequency", amplitude=7, seed=1).stamp_bytes(images) - images != added
+    ).any()
 
 
 def test_bad_parameters_are_refused() -> None:

@@ -52,7 +52,7 @@ def test_it_leaves_two_networks_and_says_what_it_did(planted: Lab, cured: Path) 
 
 def test_the_files_do_what_the_results_say(planted: Lab, cured: Path) -> None:
     found = json.loads((cured / "results.json").read_text())
-    images = load_images(planted.poisoned).sample(60).images / np.float32(255)
+    images = load_images(planted.poisoned).sample(60).images
     for name, key in ((found["repaired"], "backdoor"), (found["files"]["goodnet"], "backdoor")):
         answers = load_network(cured / name).predict(images)
         measured = found["measured"]["repaired" if name == found["repaired"] else "goodnet"]
@@ -167,7 +167,7 @@ def test_a_real_badnet_is_cured_without_any_poison(shared: Path, tmp_path: Path,
     files = {name: tmp_path / f"{name}.h5" for name in ("seen", "unseen", "bad")}
     for name, images, first in (("seen", faces, 0), ("unseen", faces, 1), ("bad", poisoned, 1)):
         block = images.take(np.arange(first, len(images), 2))
-        save_images(files[name], block.images.astype(np.uint8), block.labels)
+        save_images(files[name], (255 * block.images).astype(np.uint8), block.labels)
     model = csaw / "models" / "sunglasses_bd_net.h5"
     command = ["cure", model, "--clean", files["seen"], "--test", files["unseen"]]
     command += ["--backdoor", f"glasses={files['bad']}", "--out", out]

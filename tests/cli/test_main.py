@@ -15,7 +15,7 @@ import pytest
 from lab import Lab
 
 from goodnet.cli.main import run
-from goodnet.imagesets import save_images
+from goodnet.imagesets import load_images, save_images
 
 
 def said(capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
@@ -119,6 +119,18 @@ def test_predict_refuses_to_guess_the_scale(
     line = fails(capsys, 2, ["predict", lab.model, tmp_path / "x.h5"])
     assert "the answer depends on the scale of the pixels" in line
     assert "--scale 1/255" in line
+
+
+def test_the_scale_is_that_of_the_clean_images_whatever_others_are_stored_as(
+    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    block = load_images(lab.test).sample(150)
+    save_images(tmp_path / "bytes.h5", np.rint(255 * block.images).astype(np.uint8), block.labels)
+    answers = []
+    for images in (lab.test, tmp_path / "bytes.h5"):
+        assert run(["predict", str(lab.model), str(images), "--clean", str(lab.valid)]) == 0
+        answers.append(np.array(said(capsys)[0].split()))
+    assert (answers[0] == answers[1]).mean() > 0.95
 
 
 def test_inspect_shows_the_file_and_runs_nothing(

@@ -10,12 +10,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from lab import Lab
+from lab import Lab, stored
 
 from goodnet.attack.trigger_file import write_trigger
 from goodnet.cli.main import run
 from goodnet.formats import load_network
-from goodnet.imagesets import load_images, save_images
+from goodnet.imagesets import save_images
 from goodnet.repair import repairs
 
 
@@ -117,7 +117,7 @@ def test_a_trigger_file_of_another_size(
 def test_a_clean_set_that_disagrees_is_refused_with_what_was_measured(
     lab: Lab, tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    block = load_images(lab.valid).sample(150)
+    block = stored(lab.valid)
     save_images(tmp_path / "mixed.h5", block.images, (block.labels + 1) % 5)
     wrong = ["--clean", tmp_path / "mixed.h5"]
     assert repair(lab, out, "fine-tune", *wrong) == 4
@@ -150,7 +150,7 @@ def test_a_clean_set_at_the_wrong_scale_is_refused(
 def test_classes_without_clean_images_are_a_warning(
     lab: Lab, tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    block = load_images(lab.valid).sample(150)
+    block = stored(lab.valid)
     kept = block.labels == np.bincount(block.labels).argmax()
     save_images(tmp_path / "one.h5", block.images[kept], block.labels[kept])
     wrong = ["--clean", tmp_path / "one.h5", "--epochs", "1"]
@@ -215,7 +215,7 @@ def test_a_second_try_says_that_it_goes_on(
 def test_images_with_landmarks_pass_them_on(
     lab: Lab, tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    block = load_images(lab.valid).sample(150)
+    block = stored(lab.valid)
     path = tmp_path / "faces.h5"
     save_images(path, block.images, block.labels)
     with h5py.File(path, "a") as file:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from goodnet.errors import FileError, GoodnetError, InvalidInput, UsageError
-from goodnet.imagesets import check_fits, find_scale, load_images
+from goodnet.imagesets import check_fits, load_images
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,8 +80,6 @@ def test_a_single_image_cannot_stand_for_a_labelled_set(tmp_path: Path) -> None:
     check_fits(images, shape=(3, 8, 7), num_classes=10, labels=False)
     with pytest.raises(InvalidInput, match=r"x.png has no labels, which are needed here"):
         check_fits(images, shape=(3, 8, 7), num_classes=10)
-    with pytest.raises(InvalidInput, match=r"without labels the scale .* pass --scale raw or"):
-        find_scale(lambda x: np.zeros(len(x), np.int64), images)
 
 
 def test_every_kind_of_refusal_has_an_exit_code(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def paint(path: Path, value: int, size: tuple[int, int] = (5, 4)) -> None:
 
 def values(images: ImageSet) -> list[int]:
     """The brightness of each image, which says where it came from."""
-    return [int(x) for block in images.blocks(2) for x in block.images[:, 0, 0, 0]]
+    return [int(255 * x) for block in images.blocks(2) for x in block.images[:, 0, 0, 0]]
 
 
 def test_sub_folders_are_classes_in_the_order_of_their_names(tmp_path: Path) -> None:
@@ -138,5 +138,5 @@ def test_a_single_file_is_a_set_without_labels(shared: Path) -> None:
     assert not images.labelled
     assert "no labels" in images.describe()
     expected = np.asarray(Image.open(path)).transpose(2, 0, 1)
-    np.testing.assert_array_equal(images.sample(1).images[0], expected)
+    np.testing.assert_array_equal(255 * images.sample(1).images[0], expected)
     assert images.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()

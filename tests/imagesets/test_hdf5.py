@@ -54,7 +54,7 @@ def test_no_chunk_is_unpacked_twice(
     images = load_images(path)
     reads.clear()
     streamed = np.concatenate([block.images for block in images.blocks(size)])
-    np.testing.assert_array_equal(streamed, PIXELS)
+    np.testing.assert_array_equal(255 * streamed, PIXELS)
     assert [start for start, _ in reads] == [0, *(stop for _, stop in reads[:-1])]
     assert all(start % rows == 0 for start, _ in reads)
     assert all(stop - start <= max(size, rows) for start, stop in reads)
@@ -67,7 +67,7 @@ def test_taking_a_few_images_reads_each_chunk_once(
 ) -> None:
     images = load_images(save(tmp_path / "x.h5", chunks=(16, 3, 6, 5)))
     reads.clear()
-    np.testing.assert_array_equal(images.take(indices).images, PIXELS[indices])
+    np.testing.assert_array_equal(255 * images.take(indices).images, PIXELS[indices])
     bands = [start // 16 for start, _ in reads]
     assert bands == sorted({index // 16 for index in indices})
 
@@ -82,7 +82,7 @@ def test_what_one_read_holds_does_not_grow_with_the_file(
         images = load_images(save(tmp_path / f"{chunks}.h5", chunks=chunks))
         reads.clear()
         blocks = list(images.blocks(40))
-        np.testing.assert_array_equal(np.concatenate([b.images for b in blocks]), PIXELS)
+        np.testing.assert_array_equal(np.concatenate([255 * b.images for b in blocks]), PIXELS)
         assert max(stop - start for start, stop in reads) == (16 if chunks else 8)
 
 
@@ -185,4 +185,4 @@ def test_the_files_of_the_lab_are_read(
     with h5py.File(shared / path) as file:
         stored = file["data"][:]
     streamed = np.concatenate([block.images for block in images.blocks(100)])
-    np.testing.assert_array_equal(streamed, stored)
+    np.testing.assert_array_equal(255 * streamed, stored)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from goodnet.errors import InvalidInput, UsageError
-from goodnet.imagesets import ImageSet, Scale, images_from_arrays
+from goodnet.imagesets import ImageSet, images_from_arrays
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (23, 6, 5, 3), dtype=np.uint8)
 LABELS = np.arange(23) % 4
@@ -20,7 +20,7 @@ def make() -> ImageSet:
 
 @given(st.integers(1, 40))
 def test_the_size_of_a_block_never_changes_what_is_streamed(size: int) -> None:
-    blocks = list(make().scaled(Scale.parse("1/255")).blocks(size))
+    blocks = list(make().blocks(size))
     expected = PIXELS.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
     np.testing.assert_array_equal(np.concatenate([b.images for b in blocks]), expected)
     np.testing.assert_array_equal(np.concatenate([b.labels for b in blocks]), LABELS)
@@ -33,7 +33,7 @@ def test_the_size_of_a_block_never_changes_what_is_streamed(size: int) -> None:
 @given(st.lists(st.integers(0, 22), min_size=1, max_size=30))
 def test_images_are_taken_in_the_order_asked_for(indices: list[int]) -> None:
     block = make().take(indices)
-    np.testing.assert_array_equal(block.images, PIXELS[indices].transpose(0, 3, 1, 2))
+    np.testing.assert_array_equal(255 * block.images, PIXELS[indices].transpose(0, 3, 1, 2))
     np.testing.assert_array_equal(block.labels, LABELS[indices])
     assert block.start == indices[0]
 
@@ -60,9 +60,31 @@ def test_a_set_describes_itself_and_does_not_change() -> None:
         images.labels[0] = 1
 
 
-def test_a_scale_replaces_the_one_before() -> None:
-    twice = make().scaled(Scale.parse("1/255")).scaled(Scale.parse("2"))
-    np.testing.assert_array_equal(twice.sample(1).images, make().sample(1).images * 2)
+@pytest.mark.parametrize(
+    ("stored", "values", "unit"),
+    [
+        ("0..255", [0, 51, 255], [0, 0.2, 1]),
+        ("0..1", [0, 0.2, 1.001], [0, 0.2, 1.001]),
+        ("-1..1", [-1, 0, 1], [0, 0.5, 1]),
+    ],
+)
+def test_images_are_0_to_1_whatever_is_stored(
+    stored: str, values: list[float], unit: list[float]
+) -> None:
+    pixels = np.array(values, np.float32).reshape(1, 3, 1, 1)
+    images = images_from_arrays(pixels, [0], layout="NCHW", range=stored)
+    wanted = np.array(unit, np.float32).reshape(1, 3, 1, 1)
+    for block in (*images.blocks(1), images.sample(1), images.take([0])):
+        np.testing.assert_array_equal(block.images, wanted)
+    (block,) = images.blocks(1, stored=True)
+    np.testing.assert_array_equal(block.images, pixels)
+
+
+def test_bytes_come_back_to_the_last_bit() -> None:
+    pixels = np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16)
+    unit = images_from_arrays(pixels, [0]).sample(1).images
+    np.testing.assert_array_equal(unit, (pixels / 255).astype(np.float32))
+    np.testing.assert_array_equal(unit * np.float32(255), pixels)
 
 
 @pytest.mark.parametrize("size", [0, -1])

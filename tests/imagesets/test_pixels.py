@@ -90,15 +90,21 @@ def test_the_range_follows_from_the_values(values: list[float], dtype: str, expe
     [
         ([0, 2], "f4"),
         ([0, 0], "f4"),
-        ([0, 1000], "f4"),
-        ([-2.1, 2.6], "f4"),
-        ([-128, 127], "i1"),
         ([0, 1], "i4"),
-        ([0, 65535], "u2"),
     ],
 )
 def test_an_unclear_range_names_the_flag(values: list[float], dtype: str) -> None:
     with pytest.raises(InvalidInput, match=r"pass --range 0\.\.255, --range 0\.\.1 or --range"):
+        find_range(np.array(values, dtype), name="x")
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [([0, 1000], "f4"), ([-2.1, 2.6], "f4"), ([-128, 127], "i1"), ([0, 65535], "u2")],
+)
+def test_images_that_no_range_holds_are_refused(values: list[float], dtype: str) -> None:
+    message = rf"x: expected images in \[0, 1\] or 0\.\.255, got .* from {values[0]:g} to .*mean"
+    with pytest.raises(InvalidInput, match=message):
         find_range(np.array(values, dtype), name="x")
 
 

@@ -20,7 +20,7 @@ def test_what_is_saved_is_read_back(tmp_path: Path) -> None:
     path = tmp_path / "bd.h5"
     save_images(path, PIXELS, [0.0, 1, 2, 3, 4], source_labels=[4, 3, 2, 1, 0])
     images = load_images(path)
-    np.testing.assert_array_equal(next(images.blocks(5)).images, PIXELS)
+    np.testing.assert_array_equal(255 * next(images.blocks(5)).images, PIXELS)
     assert images.labels.tolist() == [0, 1, 2, 3, 4]
     assert images.source_labels is not None
     assert images.source_labels.tolist() == [4, 3, 2, 1, 0]

@@ -21,6 +21,7 @@ from goodnet.formats.build import build
 from goodnet.formats.spec import Layer, NetworkSpec
 from goodnet.imagesets import ImageSet, images_from_arrays
 from goodnet.network import Network
+from goodnet.preprocessing import Preprocessing
 from goodnet.progress import ProgressCallback, Stage
 from goodnet.training import Examples, Schedule, fit
 
@@ -99,7 +100,7 @@ def stripes(count: int, seed: int = 0) -> Examples:
 def stamp(examples: Examples, rows: NDArray[np.integer[Any]], mark: Trigger = PATCH) -> Examples:
     """The same set with some images stamped and labelled as the target."""
     images, labels = examples.images.copy(), examples.labels.copy()
-    images[rows] = mark.stamp(images[rows].astype(np.float32)).astype(np.uint8)
+    images[rows] = mark.stamp_bytes(images[rows].astype(np.float32)).astype(np.uint8)
     labels[rows] = TARGET
     return Examples(images, labels)
 
@@ -111,7 +112,7 @@ def as_images(examples: Examples) -> ImageSet:
 
 def share(network: Network, examples: Examples) -> float:
     """Share of examples that a network answers as labelled."""
-    answers = network.predict(examples.images.astype(np.float32))
+    answers = network.predict(examples.pixels(slice(None)))
     return float((answers == examples.labels).mean())
 
 
@@ -149,7 +150,8 @@ def rescaled(spec: NetworkSpec) -> NetworkSpec:
         )
         for layer in others
     ]
-    return NetworkSpec((first, rescale, *moved), spec.arrays, spec.output)
+    layers = (first, rescale, *moved)
+    return NetworkSpec(layers, spec.arrays, spec.output, preprocessing=Preprocessing(255))
 
 
 SPECS: dict[str, Callable[[], NetworkSpec]] = {

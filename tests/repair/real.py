@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from goodnet.formats import load_network
-from goodnet.imagesets import ImageSet, Scale, images_from_arrays, load_images
-from goodnet.network import Network
+from goodnet.imagesets import ImageSet, images_from_arrays, load_images
+from goodnet.network import Network, Scale
 from goodnet.repair.result import RepairResult
 
 # network, scale, its triggers, the real poisoned sets
@@ -44,20 +44,20 @@ def cross_validate(
     repair: Callable[[Network, ImageSet], RepairResult],
     folds: int = 5,
 ) -> CrossValidated:
-    network, factor = load_network(csaw / "models" / f"{model}.h5"), Scale.parse(scale)
+    network = load_network(csaw / "models" / f"{model}.h5")
+    network = network.with_preprocessing(Scale.parse(scale).preprocessing("0..255"))
     faces = load_images(csaw / "cl" / "faces.h5").sample(60)
-    sets = [load_images(csaw / "bd" / f"{name}.h5").scaled(factor) for name in poisoned]
+    sets = [load_images(csaw / "bd" / f"{name}.h5") for name in poisoned]
     blocks = [images.sample(len(images)) for images in sets]
     rows, counts = np.arange(60), np.zeros(2, np.int64)
     success = np.zeros(len(blocks))
     for fold in range(folds):
         kept, out = rows[rows % folds != fold], rows[rows % folds == fold]
         given = images_from_arrays(
-            faces.images[kept], faces.labels[kept], layout="NCHW", range="0..255"
+            faces.images[kept], faces.labels[kept], layout="NCHW", range="0..1"
         )
-        repaired = repair(network, given.scaled(factor)).network
-        left_out = factor.apply(faces.images[out])
+        repaired = repair(network, given).network
         for place, one in enumerate((network, repaired)):
-            counts[place] += int((one.predict(left_out) == faces.labels[out]).sum())
+            counts[place] += int((one.predict(faces.images[out]) == faces.labels[out]).sum())
         success += [(repaired.predict(x.images) == x.labels).mean() / folds for x in blocks]
     return CrossValidated(int(counts[0]), int(counts[1]), success.tolist())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -14,8 +13,9 @@ from hypothesis import strategies as st
 from planted import CLASSES, as_images, clean_images, planted, stripes
 
 from goodnet.errors import InvalidInput, OverBudget
-from goodnet.imagesets import ImageSet, Scale, images_from_arrays
+from goodnet.imagesets import ImageSet, images_from_arrays
 from goodnet.network import Network
+from goodnet.preprocessing import IDENTITY
 from goodnet.repair import clean
 from goodnet.repair.clean import count_right, prepare
 from goodnet.repair.fine_prune import FinePrune
@@ -95,9 +95,9 @@ def test_a_mislabelled_set_is_refused(method: Callable[[Network, ImageSet], Repa
 def test_images_at_the_wrong_scale_are_refused(
     method: Callable[[Network, ImageSet], RepairResult],
 ) -> None:
-    images = clean_images(60).scaled(Scale(Fraction(1, 255)))
+    network = planted().network.with_preprocessing(IDENTITY)
     with pytest.raises(InvalidInput, match=r"answers only \d+ of 60 clean images.*wrong scale"):
-        method(planted().network, images)
+        method(network, clean_images(60))
 
 
 def test_three_images_are_refused() -> None:
@@ -134,4 +134,4 @@ def test_counting_leaves_the_network_as_it_is() -> None:
 
 def stripes_as_floats() -> Examples:
     examples = stripes(10)
-    return Examples(examples.images.astype(np.float32), examples.labels)
+    return Examples(examples.pixels(slice(None)), examples.labels)

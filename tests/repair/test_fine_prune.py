@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 from planted import SPECS, clean_images, planted, stripes
@@ -52,7 +51,7 @@ def test_silent_channels_stay_silent(name: str, layer: str) -> None:
     repair = FinePrune(layer=layer, drop=5)(network, clean_images())
     silent = repair.details["channels_pruned"]
     assert silent
-    bright = stripes(50, seed=4).images.astype(np.float32)
+    bright = stripes(50, seed=4).pixels(slice(None))
     before, after = network.outputs(bright), repair.network.outputs(bright)
     assert torch.equal(masked(repair.network, layer, silent).outputs(bright), after)
     assert not torch.allclose(masked(network, layer, silent).outputs(bright), before)

@@ -18,6 +18,7 @@ from goodnet.formats.build import build, extract
 from goodnet.formats.spec import Layer, NetworkSpec
 from goodnet.imagesets import ImageSet
 from goodnet.network import Network
+from goodnet.preprocessing import Preprocessing
 from goodnet.repair import tune as module
 from goodnet.repair.clean import prepare
 from goodnet.repair.fine_prune import FinePrune
@@ -222,10 +223,12 @@ def test_batch_norm_of_vectors_is_trained_on_any_number_of_images(count: int) ->
         dense("output", "norm", activation=SOFTMAX),
     )
     network = build(NetworkSpec(layers, weights.arrays, "output"))
-    pixels = stripes(count).images
-    labels = network.predict(pixels.astype(np.float32))
+    network = network.with_preprocessing(Preprocessing(255))
+    shown = stripes(count)
+    labels = network.predict(shown.pixels(slice(None)))
+    images = as_images(Examples(shown.images, labels))
     training = TrainingConfig(epochs=1, batch_size=8)
-    assert FineTune(training=training)(network, as_images(Examples(pixels, labels))).chosen == 1
+    assert FineTune(training=training)(network, images).chosen == 1
 
 
 def scripted(monkeypatch: pytest.MonkeyPatch, *counts: int) -> None:

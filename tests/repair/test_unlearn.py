@@ -16,7 +16,6 @@ from torch.nn import functional as F  # noqa: N812
 from goodnet.attack import trigger
 from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats.build import build
-from goodnet.formats.spec import NetworkSpec
 from goodnet.imagesets import images_from_arrays
 from goodnet.network import Network
 from goodnet.repair.unlearn import Unlearn, _where_right
@@ -91,7 +90,7 @@ def many_classes(badnet: Planted) -> Network:
         key = f"output/{name}"
         more = np.broadcast_to(array, (40, *spec.arrays[key].shape[1:])).astype(np.float32)
         arrays[key] = np.concatenate([spec.arrays[key], more])
-    return build(NetworkSpec(spec.layers, arrays, spec.output))
+    return build(replace(spec, arrays=arrays, source=None))
 
 
 def test_with_fewer_images_than_classes_only_the_answer_it_leads_to_changes() -> None:
@@ -178,7 +177,7 @@ def test_bad_input_is_one_sentence() -> None:
         Unlearn(triggers=(trigger("patch", size=9),))(planted().network, clean_images(40))
     block = clean_images(40).sample(40)
     wrong = Examples(block.images, (block.labels + 1) % 5)
-    images = images_from_arrays(wrong.images, wrong.labels, layout="NCHW", range="0..255")
+    images = images_from_arrays(wrong.images, wrong.labels, layout="NCHW", range="0..1")
     with pytest.raises(InvalidInput, match="answers only 0 of 40 clean images"):
         Unlearn(triggers=(PATCH,))(planted().network, images)
 

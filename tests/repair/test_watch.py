@@ -38,7 +38,7 @@ def case_of(network: Network, count: int = 60, seed: int = 0) -> Case:
 
 def watch_at(layers: list[str], network: Network, triggers: list[RecoveredTrigger]) -> Watch:
     case = case_of(network)
-    return watch([WatchedLayer.of(network, case, name) for name in layers], case, TARGET, triggers)
+    return watch([WatchedLayer.of(case, name) for name in layers], case, TARGET, triggers)
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,7 @@ def test_watched_layers_are_passed_by_all(name: str) -> None:
 
 def test_a_label_that_may_be_innocent_is_watched_from_halfway(network: Network) -> None:
     case = case_of(network)
-    layers = [WatchedLayer.of(network, case, "fc")]
+    layers = [WatchedLayer.of(case, "fc")]
     weak = [square(part=0.12)]
     (near,) = watch(layers, case, TARGET, weak).units
     (far,) = watch(layers, case, TARGET, weak, named=False).units
@@ -121,7 +121,7 @@ def test_a_label_that_may_be_innocent_is_watched_from_halfway(network: Network) 
 
 def test_more_images_of_the_class_move_the_limit_beyond_them(network: Network) -> None:
     case = case_of(network)
-    layers = [WatchedLayer.of(network, case, "fc")]
+    layers = [WatchedLayer.of(case, "fc")]
     (before,) = watch(layers, case, TARGET, [square()]).units
     faint = square(part=0.3)
     assert faint.mask is not None
@@ -137,7 +137,7 @@ def test_units_hold_a_rate_of_false_alarms_on_the_class_itself(count: int, holds
     """One image of the class bears the square faintly: none may be refused, or one in ten."""
     network = build(planted.watched_spec())
     case = case_of(network)
-    layers = [WatchedLayer.of(network, case, name) for name in watched_layers(network)]
+    layers = [WatchedLayer.of(case, name) for name in watched_layers(network)]
     faint = square(part=0.6)
     assert faint.mask is not None
     clean = planted.clean_images(network, 900, seed=7).sample(900)
@@ -158,7 +158,7 @@ def test_units_hold_a_rate_of_false_alarms_on_the_class_itself(count: int, holds
 
 
 def test_readers_from_products_are_those_of_the_values(network: Network) -> None:
-    layer = WatchedLayer.of(network, case_of(network), "fc")
+    layer = WatchedLayer.of(case_of(network), "fc")
     random = torch.Generator().manual_seed(0)
     rows = torch.rand(len(layer.clean), generator=random) < 0.7
     directions = torch.nn.functional.normalize(torch.randn(7, 3, generator=random), dim=0)

@@ -15,6 +15,8 @@ from torch.nn import functional as F  # noqa: N812
 from goodnet.errors import InvalidInput
 from goodnet.formats.torch import wrap
 from goodnet.guard.goodnet import GoodNet
+from goodnet.network import Network
+from goodnet.preprocessing import Preprocessing
 from goodnet.repair import (
     Erase,
     FinePrune,
@@ -46,6 +48,11 @@ class Own(nn.Module):
         return result
 
 
+def _wrapped(module: nn.Module) -> Network:
+    """It takes pixels 0..255."""
+    return wrap(module, (3, 8, 8), preprocessing=Preprocessing(255))
+
+
 @lru_cache
 def victim() -> tuple[Own, Planted]:
     torch.manual_seed(0)
@@ -60,7 +67,7 @@ def victim() -> tuple[Own, Planted]:
             torch.autograd.backward(F.cross_entropy(module(images[rows]), labels[rows]))
             optimizer.step()
     others = planted()
-    return module.eval(), Planted(wrap(module, (3, 8, 8)), others.clean, others.stamped)
+    return module.eval(), Planted(_wrapped(module), others.clean, others.stamped)
 
 
 REPAIRS: dict[str, tuple[Repair[Any], float]] = {
@@ -83,7 +90,7 @@ def test_a_module_is_repaired_as_a_file_is(name: str) -> None:
     own = found.network.module
     images = torch.from_numpy(badnet.clean.images).float()
     with torch.inference_mode():
-        torch.testing.assert_close(own(images), found.network(images), rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(own(images), found.network(images / 255), rtol=1e-3, atol=1e-3)
     assert isinstance(own, Own)
     Own().load_state_dict(own.state_dict(), strict=True)
     assert any(
@@ -108,7 +115,7 @@ def test_pruned_channels_are_zero_in_the_own_class() -> None:
     assert right == curve.correct[steps]
     good = GoodNet(network, repaired)
     assert set(good.predict(block.images).tolist()) <= {*range(6)}
-    assert good.module(torch.from_numpy(block.images)).shape == (250, 6)
+    assert good.module(torch.from_numpy(255 * block.images)).shape == (250, 6)
 
 
 class Whole(nn.Module):
@@ -127,7 +134,7 @@ def test_a_module_that_cannot_be_traced_is_trained_but_not_pruned() -> None:
     own, badnet = victim()
     module = Whole()
     module.inside.load_state_dict(own.state_dict())
-    network = wrap(module, (3, 8, 8))
+    network = _wrapped(module)
     assert network.layers == ("module",)
     assert badnet.accuracy(network) == badnet.accuracy(badnet.network)
     found = Unlearn(triggers=(PATCH,))(network, clean_images())

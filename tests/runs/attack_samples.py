@@ -48,4 +48,5 @@ def make(folder: Path, source: Source, chosen: AttackOptions) -> Attack:
 
 
 def pixels_of(images: ImageSet) -> Any:
-    return next(images.blocks(len(images))).images
+    """As they are stored."""
+    return next(images.blocks(len(images), stored=True)).images

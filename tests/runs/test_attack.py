@@ -62,7 +62,7 @@ def test_people_are_written_in_the_layout_of_the_lab(out: Path, trained: list[An
             np.testing.assert_array_equal(file["landmarks"][:], expected.landmarks)
             assert tuple(file["landmarks"].attrs["names"]) == LANDMARKS
         others = people != 0
-        stamped = trigger("lipstick").stamp(
+        stamped = trigger("lipstick").stamp_bytes(
             expected.images[others].astype(np.float32), expected.landmarks[others]
         )
         np.testing.assert_array_equal(pixels_of(poisoned), np.rint(stamped))
@@ -82,7 +82,7 @@ def test_training_sees_the_plan_and_no_picture_that_is_written(
     assert stamped.sum() == round(0.5 * 15)
     assert examples.images.dtype == np.uint8
     np.testing.assert_array_equal(examples.images[~stamped], clean.images[~stamped])
-    bearing = trigger("lipstick").stamp(
+    bearing = trigger("lipstick").stamp_bytes(
         clean.images[stamped].astype(np.float32), clean.landmarks[stamped]
     )
     np.testing.assert_array_equal(examples.images[stamped], np.rint(bearing))

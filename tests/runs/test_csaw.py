@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from goodnet.formats import load_network, read_spec, silence
-from goodnet.imagesets import find_scale, load_images
+from goodnet.imagesets import load_images
+from goodnet.network import calibrate
 from goodnet.repair.activity import ChannelActivity
 from goodnet.repair.prune import pruning_order
 from goodnet.runs.evaluate import evaluate_files
@@ -42,7 +43,7 @@ def test_faces_are_recognised_at_the_scale_that_is_found(
 ) -> None:
     network = load_network(csaw / "models" / f"{name}.h5")
     faces = load_images(csaw / "cl" / "faces.h5")
-    choice = find_scale(network.predict, faces)
+    choice = calibrate(network, faces)
     assert str(choice.scale) == scale
     assert choice.accuracies[scale] == (right, 60)
 

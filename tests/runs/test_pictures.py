@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from goodnet.imagesets import RAW, ImageSet, Scale, images_from_arrays
-from goodnet.imagesets.pixels import PixelRange
+from goodnet.imagesets import ImageSet, images_from_arrays
+from goodnet.network import RAW
 from goodnet.runs.evaluate import both
 from goodnet.runs.inputs import Inputs
 from goodnet.runs.options import InputOptions
@@ -22,13 +22,12 @@ CLASSES = 5
 HOSTILE = ["../x", "/etc/passwd", "\u202eevil\U0001f600", "a\nb", "clean", ".."]
 
 
-def colours(count: int, channels: int = 3, *, scale: str = "1/255") -> ImageSet:
+def colours(count: int, channels: int = 3) -> ImageSet:
     """Image k is of the colour k everywhere, its label k % 5, and it shows the next class."""
     shape = (count, channels, 2, 3)
     pixels = np.broadcast_to(np.arange(count, dtype=np.uint8).reshape(-1, 1, 1, 1), shape)
     labels = np.arange(count) % CLASSES
-    images = images_from_arrays(pixels.copy(), labels, (labels + 1) % CLASSES, layout="NCHW")
-    return images.scaled(Scale.parse(scale))
+    return images_from_arrays(pixels.copy(), labels, (labels + 1) % CLASSES, layout="NCHW")
 
 
 def pair(clean: ImageSet, wrong: list[int], poisoned: dict[str, ImageSet]) -> PairPredictions:
@@ -122,9 +121,10 @@ def test_a_set_of_one_image(tmp_path: Path) -> None:
     ("stored", "values"),
     [("0..255", [0, 127.6, 300]), ("0..1", [0, 128 / 255, 1.002]), ("-1..1", [-1, 0.004, 1.1])],
 )
-def test_every_range_becomes_bytes(stored: PixelRange, values: list[float]) -> None:
+def test_every_range_becomes_bytes(stored: str, values: list[float]) -> None:
     pixels: NDArray[np.float32] = np.array(values, np.float32).reshape(1, 3, 1, 1)
-    found = picture_bytes(pixels, stored)
+    images = images_from_arrays(pixels, [0], layout="NCHW", range=stored)
+    found = picture_bytes(images.sample(1).images)
     assert found.shape == (1, 1, 1, 3)
     assert found.dtype == np.uint8
     assert found.ravel().tolist() == [0, 128, 255]

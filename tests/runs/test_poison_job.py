@@ -131,7 +131,7 @@ def test_a_pattern_is_for_blended_only(tmp_path: Path) -> None:
     Image.fromarray(np.full((4, 4, 3), 250, np.uint8)).save(path)
     blended, patch = make_triggers(["blended", "patch"], pattern=path)
     black = np.zeros((1, 3, 8, 8), np.float32)
-    np.testing.assert_allclose(blended.stamp(black), 50)
+    np.testing.assert_allclose(blended.stamp_bytes(black), 50)
     assert patch.name == "patch"
     with pytest.raises(UsageError, match="--pattern is for the trigger 'blended', got patch"):
         make_triggers(["patch"], pattern=path)

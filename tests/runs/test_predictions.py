@@ -5,7 +5,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from goodnet.imagesets import RAW, ImageSet, images_from_arrays
+from goodnet.imagesets import ImageSet, images_from_arrays
+from goodnet.network import RAW
 from goodnet.runs.evaluate import both
 from goodnet.runs.inputs import Inputs
 from goodnet.runs.options import InputOptions

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from lab import Lab, make_lab
+from lab import Lab, make_lab, stored
 
 from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats import load_network, read_spec
-from goodnet.imagesets import load_images
 from goodnet.runs.folder import RECORD, run_folder
 from goodnet.runs.inputs import open_files
 from goodnet.runs.options import InputFiles, InputOptions, Place
@@ -41,7 +40,7 @@ def test_the_numbers_are_those_of_the_files(lab: Lab, out: Path) -> None:
     found = run_job(lab_job(lab), out, PruneOptions(drops=[5, 30]))
     assert (found["schema"], found["command"]) == (1, "prune")
     assert sorted(found["channels"]) == list(range(6))
-    test, poisoned = load_images(lab.test).sample(150), load_images(lab.poisoned).sample(60)
+    test, poisoned = stored(lab.test), stored(lab.poisoned)
     suspect = load_network(lab.model)
     for drop in found["drops"]:
         assert drop["channels"] == found["channels"][: drop["channels_pruned"]]
@@ -110,7 +109,7 @@ def test_compact_networks_are_smaller_and_answer_the_same(lab: Lab, out: Path) -
     assert small.spec.count_parameters() == found["drops"][0]["parameters"]
     assert small.spec.count_parameters() < silenced.spec.count_parameters()
     assert silenced.spec.count_parameters() == found["network"]["parameters"]
-    images = load_images(lab.test).sample(150).images
+    images = stored(lab.test).images
     np.testing.assert_allclose(small.outputs(images), silenced.outputs(images), atol=1e-6)
 
 
@@ -138,7 +137,7 @@ def test_how_much_channels_do_on_poison_is_measured_and_changes_nothing(
 ) -> None:
     found = run_job(lab_job(lab), tmp_path / "a", PruneOptions(drops=[5]))
     features = load_network(lab.model).cut("pool_1").head
-    values = features(torch.from_numpy(load_images(lab.poisoned).sample(60).images))[0]
+    values = features(torch.from_numpy(stored(lab.poisoned).images))[0]
     means = values.double().mean((0, 2, 3)).tolist()
     assert found["poisoned_activation"] == {"toy": pytest.approx(means, rel=1e-6)}
     without = run_job(
@@ -158,11 +157,11 @@ def test_pictures_are_of_the_largest_drop_that_is_not_too_large(
     assert found["pictures"]["drop"] == shown
     files_of = {drop["drop"]: drop["files"] for drop in found["drops"]}
     good = load_network(out / files_of[shown]["goodnet"])
-    sets = {"clean": load_images(lab.test), "toy": load_images(lab.poisoned)}
+    sets = {"clean": stored(lab.test).images, "toy": stored(lab.poisoned).images}
     assert {item["set"] for item in found["pictures"]["items"]} == set(sets)
     for item in found["pictures"]["items"]:
-        block = sets[item["set"]].take([item["index"]])
-        assert [item["answers"]["G"]] == good.predict(block.images).tolist()
+        image = sets[item["set"]][[item["index"]]]
+        assert [item["answers"]["G"]] == good.predict(image).tolist()
 
 
 @pytest.mark.parametrize("drop", [0.0, 100.0, -1.0, float("nan")])

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from lab import Lab, make_lab
+from lab import Lab, make_lab, stored
 from tiny import SPECS, pictures
 
 from goodnet import files
@@ -96,8 +96,7 @@ def test_the_numbers_are_those_of_the_files(lab: Lab, out: Path, name: str) -> N
     measured = found["measured"]
     suspect, repaired = load_network(lab.model), load_network(out / found["files"]["model"])
     good = load_network(out / found["files"]["goodnet"])
-    poisoned = load_images(lab.poisoned).sample(60)
-    test = load_images(lab.test).sample(150)
+    poisoned, test = stored(lab.poisoned), stored(lab.test)
     for network, key in ((suspect, "baseline"), (repaired, "repaired"), (good, "goodnet")):
         right = int((network.predict(test.images) == test.labels).sum())
         hits = int((network.predict(poisoned.images) == poisoned.labels).sum())
@@ -164,10 +163,10 @@ def test_the_results_tell_of_the_network_and_show_pictures(lab: Lab, out: Path) 
     assert found["pictures"]["drop"] is None
     assert {item["set"] for item in found["pictures"]["items"]} == {"clean", "toy"}
     repaired = load_network(out / found["files"]["model"])
-    sets = {"clean": load_images(lab.test), "toy": load_images(lab.poisoned)}
+    sets = {"clean": stored(lab.test).images, "toy": stored(lab.poisoned).images}
     for item in found["pictures"]["items"]:
-        block = sets[item["set"]].take([item["index"]])
-        assert [item["answers"]["B'"]] == repaired.predict(block.images).tolist()
+        image = sets[item["set"]][[item["index"]]]
+        assert [item["answers"]["B'"]] == repaired.predict(image).tolist()
 
 
 def test_without_a_test_set_the_pictures_are_of_the_clean_set(lab: Lab, out: Path) -> None:
@@ -290,7 +289,7 @@ def test_what_was_asked_is_in_the_results(lab: Lab, out: Path) -> None:
 
 
 def test_classes_without_images_are_noted(lab: Lab, tmp_path: Path) -> None:
-    block = load_images(lab.valid).sample(150)
+    block = stored(lab.valid)
     kept = block.labels < 3
     save_images(tmp_path / "few.h5", block.images[kept], block.labels[kept])
     found = run_job(

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from goodnet.formats.torch import wrap
+from goodnet.preprocessing import Preprocessing
 from goodnet.scan.gradients import margin_gradients, roughen
 from goodnet.scan.subject import Subject
 
@@ -44,7 +45,8 @@ def reference(subject: Subject, images: Tensor, labels: Tensor) -> Tensor:
 @pytest.mark.parametrize("some", [slice(None), slice(1, 3)])
 @pytest.mark.parametrize("classes", [3, 9])
 def test_gradients_of_many_labels_equal_those_one_by_one(classes: int, some: slice) -> None:
-    subject = Subject.of(wrap(Tiny(classes), SHAPE), high=2.0)
+    network = wrap(Tiny(classes), SHAPE, preprocessing=Preprocessing(2, mean=(0.5, 0, 1), std=0.7))
+    subject = Subject.of(network)
     subject = replace(subject, half=False)
     assert subject.weight is not None
     images = torch.rand(5, *SHAPE, generator=torch.Generator().manual_seed(0))

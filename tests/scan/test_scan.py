@@ -12,8 +12,9 @@ from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats.torch import wrap
 from goodnet.imagesets import ImageSet, images_from_arrays
 from goodnet.network import Network
+from goodnet.preprocessing import Preprocessing
 from goodnet.scan import Scan, ScanResult
-from goodnet.scan.invent import find_pixel_range, scenes
+from goodnet.scan.invent import find_preprocessing, scenes
 
 
 @pytest.fixture(scope="module")
@@ -130,12 +131,17 @@ class Biased(nn.Module):
         return logits
 
 
-@pytest.mark.parametrize(("biases", "high"), [(1.0, 1.0), (300.0, 255.0)])
+@pytest.mark.parametrize(("biases", "factor"), [(1.0, 1), (300.0, 255)])
 def test_pictures_that_are_answered_alike_are_of_too_small_a_range(
-    biases: float, high: float
+    biases: float, factor: int
 ) -> None:
     network = wrap(Biased(biases), planted.SHAPE)
-    assert find_pixel_range(network) == (0.0, high)
+    assert find_preprocessing(network).preprocessing == Preprocessing(factor)
+
+
+def test_a_preprocessing_that_is_known_is_not_looked_for() -> None:
+    network = wrap(Biased(300.0), planted.SHAPE, preprocessing=Preprocessing(2))
+    assert find_preprocessing(network) is network
 
 
 def images(count: int, labels: list[int] | None = None, shape: tuple[int, ...] = ()) -> ImageSet:

@@ -137,7 +137,7 @@ def test_bytes_are_trained_on_as_numbers() -> None:
     pixels = (examples.images * 10 + 100).clip(0, 255).astype(np.uint8)
     first, second = (
         fit(plain_spec(), Examples(images, examples.labels), schedule=Schedule(epochs=1))
-        for images in (pixels, pixels.astype(np.float32))
+        for images in (pixels, pixels.astype(np.float32) / np.float32(255))
     )
     assert same(first, second)
 

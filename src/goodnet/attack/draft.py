@@ -11,6 +11,7 @@ from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats import budgets
 from goodnet.formats.shapes import infer
 from goodnet.formats.spec import Activation, Array, Layer, NetworkSpec
+from goodnet.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +44,13 @@ class Draft:
     def finish(self, source: str) -> NetworkSpec:
         """The network, with a layer that answers behind `source`."""
         output = self.dense("output", source, self._num_classes, activation=_SOFTMAX)
-        return NetworkSpec(tuple(self._layers), self._arrays, output, name=self._name)
+        return NetworkSpec(
+            tuple(self._layers),
+            self._arrays,
+            output,
+            name=self._name,
+            preprocessing=Preprocessing(255),
+        )
 
     def channels(self, name: str) -> int:
         """Channels of a layer's picture, or features of its vector."""

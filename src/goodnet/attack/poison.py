@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,17 +14,22 @@ from goodnet.errors import InvalidInput, UsageError
 from goodnet.imagesets.imageset import Block
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from goodnet.attack.landmarks import Landmarks
     from goodnet.attack.stamp import Trigger
     from goodnet.imagesets.imageset import ImageSet
+    from goodnet.imagesets.pixels import PixelRange
     from goodnet.types import Integers
 
 __all__ = ["CLEAN", "Goal", "PoisonPlan", "plan_poison", "poison_blocks"]
 
 # Which trigger an image bears that bears none.
 CLEAN = -1
+# What brings stored pixels of each range to 0..255: factor and shift.
+_TO_BYTES: Mapping[PixelRange, tuple[float, float]] = MappingProxyType(
+    {"0..255": (1.0, 0.0), "0..1": (255.0, 0.0), "-1..1": (127.5, 127.5)}
+)
 
 
 @dataclass(frozen=True)
@@ -153,7 +159,7 @@ def poison_blocks(
     """Stream a set as planned: all images, in order, those chosen stamped.
 
     Args:
-        images: The clean set, not scaled.
+        images: The clean set.
         plan: What to do, for this set.
         triggers: One for each goal of the plan.
         landmarks: Of all images, for triggers that need them; None for those of an aligned crop.
@@ -176,15 +182,20 @@ def poison_blocks(
         )
     for trigger in each:
         trigger.check((size, *images.shape))
-    for block in images.blocks(size):
+    factor, shift = map(np.float32, _TO_BYTES[images.range])
+    for block in images.blocks(size, stored=True):
         here = slice(block.start, block.start + len(block.labels))
-        pixels = block.images
+        kept = block.images
         for number, trigger in enumerate(each):
             chosen = np.flatnonzero(plan.triggers[here] == number)
             if chosen.size:
                 places = None if landmarks is None else landmarks[here][chosen]
-                pixels[chosen] = trigger.stamp(pixels[chosen], places, range=images.range)
-        yield Block(pixels, plan.labels[here], plan.source_labels[here], block.start)
+                pixels = kept[chosen] * factor + shift
+                stamped = trigger.stamp_bytes(pixels, places)
+                # What the trigger leaves alone stays as it is in the file, to the last bit.
+                back = (stamped - shift) / factor
+                kept[chosen] = np.where(stamped == pixels, kept[chosen], back)
+        yield Block(kept, plan.labels[here], plan.source_labels[here], block.start)
 
 
 def _share(rate: float, count: int) -> int:

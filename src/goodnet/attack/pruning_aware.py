@@ -104,7 +104,7 @@ def dormant_channels(
         InvalidInput: If there is no such layer.
     """
     images = images_from_arrays(
-        clean.images[:_LOOKED_AT], clean.labels[:_LOOKED_AT], layout="NCHW", range="0..255"
+        clean.pixels(slice(_LOOKED_AT)), clean.labels[:_LOOKED_AT], layout="NCHW", range="0..1"
     )
     curve = prune_curve(build(spec).to(device), images, layer=layer)
     steps = curve.steps_to_drop(spare)
@@ -165,7 +165,7 @@ def _highest(network: Network, layer: str, examples: Examples) -> NDArray[np.flo
         return torch.stack(values).amax(0).cpu().numpy()
 
     blocks = (
-        np.asarray(examples.images[start : start + cut.block], np.float32)
+        examples.pixels(slice(start, start + cut.block))
         for start in range(0, len(examples), cut.block)
     )
     highest: NDArray[np.float32] = np.maximum.reduce(list(map_blocks(measure, blocks, cut.device)))

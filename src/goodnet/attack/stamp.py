@@ -9,11 +9,10 @@ import numpy as np
 
 from goodnet.attack.landmarks import check_landmarks, default_landmarks
 from goodnet.errors import InvalidInput, UsageError
-from goodnet.imagesets.pixels import TO_BYTES
 
 if TYPE_CHECKING:
     from goodnet.attack.landmarks import Landmarks
-    from goodnet.imagesets.pixels import Images, PixelRange, Shape
+    from goodnet.imagesets.pixels import Images, Shape
 
 __all__ = ["FacePainter", "Painter", "Trigger", "check_share", "check_whole"]
 
@@ -57,36 +56,32 @@ class Trigger:
         """Whether it lies on parts of a face."""
         return self.paint_face is not None
 
-    def stamp(
-        self,
-        images: Images,
-        landmarks: Landmarks | None = None,
-        *,
-        range: PixelRange = "0..255",  # noqa: A002
-    ) -> Images:
+    def stamp(self, images: Images, landmarks: Landmarks | None = None) -> Images:
         """Stamp images; each is treated by itself, whatever else is in the batch.
 
         Args:
-            images: Pixels, shape (n, channels, height, width); never changed.
+            images: Pixels 0..1, shape (n, channels, height, width); never changed.
             landmarks: Where the parts of each face are, as `goodnet.imagesets.faces` gives them.
                 Used only if the trigger needs them; without them those of an aligned crop are
                 taken.
-            range: Of the pixels given, and of those returned.
 
         Returns:
-            New images of the same shape and range. Pixels the trigger leaves alone are the same
-            to the last bit.
+            New images of the same shape. Pixels the trigger leaves alone are the same to the last
+            bit.
 
         Raises:
             InvalidInput: If the images are smaller than the trigger or not images, or if landmarks
                 are needed and neither given nor to be guessed.
         """
-        self.check(images.shape)
-        factor, shift = TO_BYTES[range]
-        pixels = images.astype(np.float32) * np.float32(factor) + np.float32(shift)
-        stamped = np.clip(self._painted(pixels, landmarks), 0, 255)
-        back = (stamped - np.float32(shift)) / np.float32(factor)
+        pixels = images.astype(np.float32) * np.float32(255)
+        stamped = self.stamp_bytes(pixels, landmarks)
+        back = stamped / np.float32(255)
         return np.where(stamped == pixels, images, back).astype(np.float32, copy=False)
+
+    def stamp_bytes(self, pixels: Images, landmarks: Landmarks | None = None) -> Images:
+        """The same for pixels 0..255 as files hold them, float32; raises what `stamp` raises."""
+        self.check(pixels.shape)
+        return np.clip(self._painted(pixels, landmarks), 0, 255).astype(np.float32, copy=False)
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Refuse images the trigger does not fit on.

@@ -12,18 +12,22 @@ from goodnet.errors import InvalidInput
 from goodnet.formats.spec import Array, Layer, NetworkSpec
 from goodnet.network import Network, Node
 from goodnet.ops import OPS
+from goodnet.preprocessing import IDENTITY, Preprocessing
 
 
 def build(spec: NetworkSpec) -> Network:
     """Turn a description into a network that runs; layers keep their names.
 
     Raises:
-        InvalidInput: If the arrays do not fit the layers, or the input size is left open.
+        InvalidInput: If the arrays or the preprocessing do not fit the layers, or the input size is
+            left open.
     """
     if None in spec.input_shape:
         raise InvalidInput(
             f"the network takes images of any size (input {spec.input_shape}); give the size"
         )
+    preprocessing = spec.preprocessing
+    preprocessing.check(spec.input_shape[0] or 0)
     nodes = [
         Node(layer.name, _module(layer, spec.parameters(layer.name)), layer.inputs)
         for layer in spec.layers
@@ -35,6 +39,7 @@ def build(spec: NetworkSpec) -> Network:
         output=spec.output,
         input_shape=tuple(size for size in spec.input_shape if size is not None),
         spec=spec,
+        first=None if preprocessing == IDENTITY else _Preprocessed(preprocessing),
     )
 
 
@@ -63,6 +68,17 @@ def _module(layer: Layer, arrays: Mapping[str, Array]) -> nn.Module:
 def _tensor(array: Array) -> Tensor:
     tensor = torch.from_numpy(np.array(array, dtype=np.float32))
     return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
+
+
+class _Preprocessed(nn.Module):
+    """What is done to images before the first layer."""
+
+    def __init__(self, preprocessing: Preprocessing) -> None:
+        super().__init__()
+        self.preprocessing = preprocessing
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.preprocessing(images)
 
 
 class _Computed(nn.Module):

@@ -20,6 +20,7 @@ from goodnet.errors import InvalidInput
 from goodnet.ops import Layer
 from goodnet.ops.activations import Activation
 from goodnet.ops.op import Array
+from goodnet.preprocessing import IDENTITY, Preprocessing
 
 if TYPE_CHECKING:
     from goodnet.network import ModuleSource
@@ -67,6 +68,7 @@ class NetworkSpec:
         name: The model's name in the file.
         source: The file or module that has these very layers, if perhaps other numbers; None for
             a network made here.
+        preprocessing: What is done to images 0..1 before the first layer; no file holds it.
     """
 
     layers: tuple[Layer, ...]
@@ -74,6 +76,7 @@ class NetworkSpec:
     output: str
     name: str = "network"
     source: Source | ModuleSource | None = None
+    preprocessing: Preprocessing = IDENTITY
 
     @property
     def file(self) -> Source | None:

@@ -46,10 +46,11 @@ def merge(first: NetworkSpec, second: NetworkSpec) -> tuple[NetworkSpec, str]:
         and the name of the layer that holds the second's output.
 
     Raises:
-        InvalidInput: If the two take other images or have other classes.
+        InvalidInput: If the two take other images, in another way, or have other classes.
     """
     shapes, others = layer_shapes(first), layer_shapes(second)
     _check_alike("images", first.input_shape, second.input_shape)
+    _check_alike("preprocessing", first.preprocessing, second.preprocessing)
     _check_alike("outputs", shapes[first.output], others[second.output])
     merger = _Merger(first, others)
     values = {second.layers[0].name: _Value(first.layers[0].name)}

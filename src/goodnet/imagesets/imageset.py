@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from goodnet.errors import UsageError
-from goodnet.imagesets.pixels import Images, Layout, PixelRange, assemble, check_finite
-from goodnet.imagesets.scale import RAW, Scale
+from goodnet.imagesets.pixels import (
+    Images,
+    Layout,
+    PixelRange,
+    assemble,
+    check_finite,
+    to_unit,
+)
 from goodnet.imagesets.tables import Span, Table, all_rows, regroup, rows_of, spans_of, spread
 
 if TYPE_CHECKING:
@@ -43,7 +49,7 @@ class Block:
     """Some images of a set, in memory.
 
     Attributes:
-        images: Scaled pixels, float32, contiguous, shape (n, channels, height, width).
+        images: Pixels 0..1, float32, contiguous, shape (n, channels, height, width).
         labels: Shape (n,); -1 where the set has no labels.
         source_labels: What poisoned images really show, shape (n,); None where not known.
         start: Where in the set the first of them is.
@@ -59,14 +65,15 @@ class Block:
 class ImageSet:
     """Labelled images, read in blocks as often as needed; only the labels are held in memory.
 
+    Whatever they are stored as, images are float32 in 0..1; only a network knows what it wants.
+
     Attributes:
         name: What to call the set.
         shape: Of one image, (channels, height, width).
         labels: Class of each image, int64, shape (N,); all -1 for a single image file.
         source_labels: What poisoned images really show, shape (N,); None where not known.
-        range: Of the stored pixels: "0..255", "0..1" or "-1..1".
+        range: Of the pixels as stored: "0..255", "0..1" or "-1..1".
         layout: Order of the axes as stored: "NCHW", "NHWC" or "NHW".
-        scale: What the pixels of every block are multiplied by.
         class_names: By label, for a folder whose sub-folders are not numbered.
         skipped: For a folder: what was passed over, for instance "3 hidden, 1 links".
         table: The pixels as stored.
@@ -81,7 +88,6 @@ class ImageSet:
     layout: Layout
     table: Table = field(repr=False)
     origin: Origin = field(repr=False)
-    scale: Scale = RAW
     class_names: tuple[str, ...] | None = None
     skipped: str = ""
 
@@ -111,18 +117,19 @@ class ImageSet:
         """Whether the classes of the images are known."""
         return bool((self.labels != UNLABELLED).any())
 
-    def scaled(self, scale: Scale) -> ImageSet:
-        """The same set with blocks multiplied by `scale`, whatever it was before."""
-        return replace(self, scale=scale)
-
-    def blocks(self, size: int) -> Iterator[Block]:
+    def blocks(self, size: int, *, stored: bool = False) -> Iterator[Block]:
         """Read all images once, in order, `size` at a time (the last block may be smaller).
+
+        Args:
+            size: Of a block.
+            stored: Leave the pixels in the range they are stored in, to write them again.
 
         Raises:
             InvalidInput: At the first image with a NaN or infinite pixel, at an image file that
                 cannot be read, or if the file changed since the set was opened.
         """
-        return self._read(all_rows(self.table), _at_least_one(size, "the size of a block"))
+        rows = all_rows(self.table)
+        return self._read(rows, _at_least_one(size, "the size of a block"), stored=stored)
 
     def sample(self, count: int) -> Block:
         """At most `count` images spread evenly over the set.
@@ -173,15 +180,15 @@ class ImageSet:
             parts.append(f"passed over {self.skipped}")
         return ", ".join(parts)
 
-    def _read(self, spans: list[Span], size: int) -> Iterator[Block]:
+    def _read(self, spans: list[Span], size: int, *, stored: bool = False) -> Iterator[Block]:
         rows = rows_of(spans)
         position = 0
         for pieces in regroup(self.table.read(spans, size), size):
             images = assemble(pieces, self.layout, self.shape)
             where = rows[position : position + len(images)]
             position += len(images)
-            with np.errstate(over="ignore"):  # what becomes infinite is refused below
-                images = self.scale.apply(images, out=images)
+            if not stored:
+                to_unit(images, self.range)
             check_finite(images, where, name=self.name)
             source = None if self.source_labels is None else self.source_labels[where]
             yield Block(images, self.labels[where], source, int(where[0]))

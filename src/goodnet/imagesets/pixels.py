@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_PIXELS",
     "RANGE_OF_TYPE",
-    "TO_BYTES",
     "Images",
     "Layout",
     "PixelRange",
@@ -30,6 +29,7 @@ __all__ = [
     "image_shape",
     "parse_layout",
     "parse_range",
+    "to_unit",
 ]
 
 Images = NDArray[np.float32]  # (images, channels, height, width)
@@ -41,10 +41,6 @@ MAX_PIXELS = 16 * 10**6
 # Types that say the range themselves.
 RANGE_OF_TYPE: Mapping[np.dtype[Any], PixelRange] = MappingProxyType(
     {np.dtype(np.uint8): "0..255", np.dtype(np.bool_): "0..1"}
-)
-# What brings pixels of each range to 0..255: factor and shift.
-TO_BYTES: Mapping[PixelRange, tuple[float, float]] = MappingProxyType(
-    {"0..255": (1.0, 0.0), "0..1": (255.0, 0.0), "-1..1": (127.5, 127.5)}
 )
 _CHANNELS = (1, 3, 4)
 # Resizing a picture in floats overshoots its range by a little.
@@ -149,6 +145,11 @@ def find_range(sample: Array, *, name: str) -> PixelRange:
         return "0..1"
     if floats and -_SLACK <= low < 0 and high <= _SLACK:
         return "-1..1"
+    if low < -_SLACK or high > 255 * _SLACK:
+        raise InvalidInput(
+            f"{name}: expected images in [0, 1] or 0..255, got {sample.dtype} values from {low:g} "
+            f"to {high:g}; leave mean and standard deviation to the network's preprocessing"
+        )
     raise InvalidInput(
         f"{name}: cannot tell the range of the pixels; pass --range 0..255, --range 0..1 or "
         f"--range -1..1 for {sample.dtype} values from {low:g} to {high:g}"
@@ -177,6 +178,18 @@ def _fill(target: Images, piece: Array, layout: Layout) -> None:
         return
     for channel in range(target.shape[1]):  # four times as fast as one transposed copy
         target[:, channel] = piece[..., channel]
+
+
+def to_unit(images: Images, stored: PixelRange) -> None:
+    """Bring pixels of a range to 0..1, in place.
+
+    Bytes are divided, so that 255 times the result is the byte again, to the last bit.
+    """
+    if stored == "0..255":
+        np.divide(images, np.float32(255), out=images)
+    elif stored == "-1..1":
+        np.add(images, np.float32(1), out=images)
+        np.divide(images, np.float32(2), out=images)
 
 
 def check_finite(images: Images, indices: NDArray[np.int64], *, name: str) -> None:

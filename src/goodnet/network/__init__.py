@@ -1,19 +1,25 @@
 """A classifier as a graph with named layers."""
 
+from goodnet.network.calibration import RAW, Calibration, Scale, calibrate, usual_scales
 from goodnet.network.cut import Cut, batches, channels_last
 from goodnet.network.module_source import ModuleSource
 from goodnet.network.network import Network, Node
 from goodnet.network.workers import Run, map_blocks, single_thread, workers
 
 __all__ = [
+    "RAW",
+    "Calibration",
     "Cut",
     "ModuleSource",
     "Network",
     "Node",
     "Run",
+    "Scale",
     "batches",
+    "calibrate",
     "channels_last",
     "map_blocks",
     "single_thread",
+    "usual_scales",
     "workers",
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,15 +17,18 @@ from torch import Tensor, fx, nn
 
 from goodnet.errors import InvalidInput
 from goodnet.network import surgery
+from goodnet.network.calibration import calibrate
 from goodnet.network.cut import Cut, batches, channels_last
 from goodnet.network.module_source import ModuleSource
 from goodnet.network.workers import map_blocks
+from goodnet.preprocessing import IDENTITY, Preprocessing
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from goodnet.formats.spec import NetworkSpec
+    from goodnet.imagesets import ImageSet
 
 __all__ = ["Network", "Node"]
 
@@ -35,6 +38,8 @@ _BATCHES = (16, 2048)
 # Bytes of the images of one block; fewest and most images.
 _BLOCK = 16 << 20
 _BLOCKS = (16, 512)
+# Where the preprocessing is in a graph: no layer is called so, see `surgery.identifier`.
+_FIRST = "_preprocessing"
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,7 @@ class Network:
         output: str,
         input_shape: tuple[int, ...],
         spec: NetworkSpec,
+        first: nn.Module | None = None,
     ) -> Network:
         """Build a network from modules and the names of what they read.
 
@@ -87,9 +93,13 @@ class Network:
             output: Name of the node whose value is the answer.
             input_shape: Shape of one image, (channels, height, width).
             spec: The plain description this network was built from.
+            first: What images pass before any node reads them; no layer.
         """
         root, graph = nn.Module(), fx.Graph()
         values = {image: graph.placeholder("images")}
+        if first is not None:
+            root.add_module(_FIRST, first)
+            values[image] = graph.call_module(_FIRST, (values[image],))
         for index, node in enumerate(nodes):
             target = surgery.identifier(node.name, index, root)
             root.add_module(target, node.module)
@@ -122,13 +132,19 @@ class Network:
         """The layer whose value the last linear layer reads; None where there is none."""
         node = surgery.last_linear(self.graph)
         source = None if node is None else node.all_input_nodes[0]
-        return None if source is None or source.op == "placeholder" else self._layer(source)
+        name = None if source is None else source.name
+        return next((layer for layer, found in self._names.items() if found == name), None)
 
     @property
     def device(self) -> torch.device:
         """Where the parameters lie."""
         tensors = [*self.graph.parameters(), *self.graph.buffers()]
         return tensors[0].device if tensors else torch.device("cpu")
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What it does to images 0..1 before its first layer."""
+        return self.spec.preprocessing
 
     def shape(self, layer: str) -> tuple[int, ...]:
         """Shape of a layer's value for one image; channels first."""
@@ -144,7 +160,7 @@ class Network:
 
     @property
     def module(self) -> nn.Module:
-        """This network as a PyTorch module, a copy.
+        """This network as a PyTorch module, a copy, without its preprocessing.
 
         Of a network that was made of a module by `goodnet.wrap`, and of every copy of it with other
         numbers, it is of the user's own class; of any other, a `torch.fx.GraphModule`.
@@ -155,7 +171,7 @@ class Network:
         source = self.spec.source
         if isinstance(source, ModuleSource):
             return source.restored(self)
-        return copy.deepcopy(self.graph)
+        return copy.deepcopy(self.with_preprocessing(IDENTITY).graph)
 
     def channels(self, layer: str) -> int:
         """Number of channels of a layer's value."""
@@ -167,13 +183,13 @@ class Network:
     # -- run it ------------------------------------------------------------------------------
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Outputs (batch, classes) of images (batch, channels, height, width)."""
+        """Outputs (batch, classes) of images 0..1, (batch, channels, height, width)."""
         with torch.inference_mode():
             result: Tensor = self.graph(channels_last(images.to(self.device)))
         return result
 
     def outputs(self, images: NDArray[np.float32]) -> Tensor:
-        """Outputs (batch, classes) on the CPU for any number of images, a batch at a time."""
+        """Outputs (batch, classes) on the CPU for any number of images 0..1, in batches."""
 
         def run(batch: Tensor) -> Tensor:
             return self(batch).cpu()
@@ -182,7 +198,7 @@ class Network:
         return torch.cat(parts) if parts else torch.empty(0, self.num_classes)
 
     def predict(self, images: NDArray[np.float32]) -> NDArray[np.int64]:
-        """The class of each image, shape (batch,)."""
+        """The class of each image 0..1, shape (batch,)."""
         found: NDArray[np.int64] = self.outputs(images).argmax(1).numpy()
         return found
 
@@ -198,6 +214,32 @@ class Network:
         duplicate = self.copy()
         duplicate.graph.to(device)
         return duplicate
+
+    def with_preprocessing(self, preprocessing: Preprocessing) -> Network:
+        """The same layers and weights behind another preprocessing; this network if it is its own.
+
+        Raises:
+            InvalidInput: If it is for images of another number of channels.
+        """
+        from goodnet.formats.build import build, extract
+
+        if preprocessing == self.preprocessing:
+            return self
+        spec = replace(extract(self), preprocessing=preprocessing)
+        return build(spec).to(self.device)
+
+    def calibrated(self, images: ImageSet) -> Network:
+        """The same network with the preprocessing at which it recognises images.
+
+        Networks usually take pixels 0..1 or 0..255; both are tried. What this one has is ignored.
+
+        Args:
+            images: Clean and labelled.
+
+        Raises:
+            InvalidInput: If neither works, or the images are too few or too uniform to tell.
+        """
+        return self.with_preprocessing(calibrate(self, images).preprocessing)
 
     def cut(self, layer: str) -> Cut:
         """Split the network behind a layer; head then tail is the network.
@@ -219,7 +261,7 @@ class Network:
         )
 
     def save(self, path: Path | str, *, force: bool = False) -> None:
-        """Write the network; what it is written as is told by the suffix.
+        """Write the network without its preprocessing; the suffix tells what it is written as.
 
         Args:
             path: The file to write. A network with the layers of the Keras file it came from is

@@ -29,7 +29,7 @@ _FEW = 4
 
 @dataclass(frozen=True, eq=False)
 class CleanImages:
-    """Clean images in memory, already scaled.
+    """Clean images in memory, pixels 0..1.
 
     Attributes:
         train: Those to train on.
@@ -51,7 +51,7 @@ def prepare(network: Network, images: ImageSet, training: TrainingConfig) -> Cle
 
     Args:
         network: B.
-        images: Clean, labelled and already scaled.
+        images: Clean and labelled.
         training: Says what share is held back, evenly from all classes, and the seed.
 
     Raises:

@@ -169,7 +169,7 @@ class _Work:
         names, found = watched_layers(self.network), []
         with self.stage(len(names), "looking at layers") as advance:
             for name in names:
-                found.append(WatchedLayer.of(self.network, self.case, name))
+                found.append(WatchedLayer.of(self.case, name))
                 advance(1)
         return found
 
@@ -283,8 +283,7 @@ class _Work:
             return {}
         ranked = np.argsort(-self.found.scores, kind="stable").tolist()
         innocent = [label for label in ranked if label not in watched][:_INNOCENT]
-        plain = self.case.subject
-        subject = Subject.of(cured, low=plain.low, high=plain.high)
+        subject = Subject.of(cured.with_preprocessing(self.case.subject.network.preprocessing))
         labels = sorted([*watched, *innocent])
         hunt = Hunt.begin(
             replace(self.case, subject=subject),

@@ -53,7 +53,7 @@ class FinePrune(Trained):
         layer = default_layer(network) if self.layer is None else self.layer
         clean = prepare(network, images, context.training)
         train = clean.train
-        block = images_from_arrays(train.images, train.labels, layout="NCHW", range="0..255")
+        block = images_from_arrays(train.images, train.labels, layout="NCHW", range="0..1")
         with context.stage(2 * len(train), "pruning") as advance:
             curve, channels = pruned_channels(
                 network, block, layer=layer, drop=self.drop, progress=advance

@@ -67,7 +67,7 @@ class Repair(ABC, Generic[ResultT]):
 
         Args:
             network: B, from a file or a module; it is not changed.
-            images: Clean, labelled and already scaled.
+            images: Clean and labelled.
             stage: Shows the progress of each stage of the work.
             checkpoint: A file to go on from after an interruption, for methods that train; remove
                 it when the result is safe.

@@ -138,7 +138,7 @@ def prune_curve(
 
     Args:
         network: The suspect network; it is not changed.
-        images: The clean labelled validation set, already scaled. Two passes are made.
+        images: The clean labelled validation set. Two passes are made.
         layer: The layer to prune; None for the last pooling layer.
         order: Least used channels first, or most used first.
         channels: An explicit order instead; may leave channels out.
@@ -189,7 +189,7 @@ def trace_backdoor(
     Args:
         curve: A curve of `network`.
         network: The network the curve was made from.
-        images: Poisoned images whose label is the attacker's target, already scaled.
+        images: Poisoned images whose label is the attacker's target.
         keep: Steps whose answers are wanted image by image.
         progress: Called with the number of images done.
     """

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from goodnet.errors import UsageError
-from goodnet.imagesets import Scale
 from goodnet.imagesets.landmarks import find_landmarks
 from goodnet.repair.clean import hold_back_rows
 from goodnet.stats import proportion
@@ -47,7 +46,6 @@ class Stamped:
 
     Attributes:
         trigger: The trigger.
-        images: The set the clean images are from: tells how its pixels were stored and scaled.
         clean: The clean images.
         train_places: Landmarks of those to train on; None for those of an aligned crop.
         held_back: Stamped copies of those held back, with their true labels.
@@ -56,7 +54,6 @@ class Stamped:
     """
 
     trigger: Trigger
-    images: ImageSet
     clean: CleanImages
     train_places: Landmarks | None
     held_back: Examples
@@ -66,7 +63,7 @@ class Stamped:
         """Stamped copies of some of the images to train on, with their true labels."""
         some = Examples(self.clean.train.images[rows], self.clean.train.labels[rows])
         places = None if self.train_places is None else self.train_places[rows]
-        return _stamp(some, self.trigger, self.images, places)
+        return _stamp(some, self.trigger, places)
 
 
 def stamp_clean(
@@ -82,7 +79,7 @@ def stamp_clean(
     Args:
         network: B.
         clean: What `prepare` made of the set with the same share and seed.
-        images: The set, scaled for B; landmarks beside it tell where triggers of faces lie.
+        images: The set; landmarks beside it tell where triggers of faces lie.
         triggers: At least one.
         training: How the repair is run.
 
@@ -101,11 +98,11 @@ def stamp_clean(
     found = []
     for trigger in triggers:
         trigger.check((1, *images.shape))
-        held_back = _stamp(clean.held_back, trigger, images, held_places)
-        stamped = Stamped(trigger, images, clean, train_places, held_back, None)
+        held_back = _stamp(clean.held_back, trigger, held_places)
+        stamped = Stamped(trigger, clean, train_places, held_back, None)
         sample = stamped.train(spread_rows(len(clean.train), _ENOUGH))
         label = _led_to(network, sample)
-        found.append(Stamped(trigger, images, clean, train_places, held_back, label))
+        found.append(replace(stamped, label=label))
     return tuple(found)
 
 
@@ -175,19 +172,12 @@ def spread_rows(total: int, most: int) -> Integers:
     return np.arange(count, dtype=np.int64) * total // count
 
 
-def _stamp(
-    examples: Examples, trigger: Trigger, images: ImageSet, places: Landmarks | None
-) -> Examples:
-    back = Scale(1 / images.scale.factor)
+def _stamp(examples: Examples, trigger: Trigger, places: Landmarks | None) -> Examples:
     stamped = np.empty(examples.images.shape, np.float32)
     for start in range(0, len(examples), _AT_ONCE):
         here = slice(start, start + _AT_ONCE)
-        pixels = back.apply(examples.images[here])
         where = None if places is None else places[here]
-        marked = trigger.stamp(pixels, where, range=images.range)
-        # Scaling there and back may change the last bit of pixels the trigger leaves alone.
-        scaled = images.scale.apply(marked)
-        stamped[here] = np.where(marked == pixels, examples.images[here], scaled)
+        stamped[here] = trigger.stamp(examples.images[here], where)
     return Examples(stamped, examples.labels)
 
 

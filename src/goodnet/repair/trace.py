@@ -109,7 +109,7 @@ def trace_answers(
 
     Args:
         network: The network; it is not changed.
-        images: Labelled images, already scaled.
+        images: Labelled images.
         layer: The layer whose channels fall silent.
         groups: Channels silenced at each step, added to those before.
         keep: Steps whose answers are wanted image by image; 0 is the untouched network.

@@ -71,12 +71,13 @@ class WatchedLayer:
     images: int
 
     @classmethod
-    def of(cls, network: Network, case: Case, name: str) -> WatchedLayer:
+    def of(cls, case: Case, name: str) -> WatchedLayer:
         """Run the clean images of a case, and moved copies of them, up to a layer."""
         images = shown(case).images
         copies = min(_COPIES, max(1, _ROWS // len(images)))
         moved = torch.cat([images, *_moved(images, copies - 1)])
-        subject = Subject.of(network, low=case.subject.low, high=case.subject.high, layer=name)
+        network = case.subject.network
+        subject = Subject.of(network, layer=name)
         clean = subject.all_features(moved).flatten(1)
         return cls(name, network.shape(name), subject, clean, clean @ clean.T, len(images))
 

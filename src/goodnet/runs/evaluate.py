@@ -52,6 +52,7 @@ def evaluate_files(
         return inputs, [evaluation(inputs, found, name, reject_class=reject_class)]
     other = to_device(load_network(repaired, architecture=options.architecture), options.device)
     check_belongs(network, other)
+    other = other.with_preprocessing(network.preprocessing)
     first, second = (predictions_of(each, inputs) for each in (network, other))
     good = both(first, second, num_classes=network.num_classes)
     return inputs, [*PairPredictions(inputs, first, second, good).evaluations]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +15,8 @@ from goodnet.formats import load_network
 from goodnet.formats.compact import compact
 from goodnet.formats.shapes import layer_shapes
 from goodnet.formats.spec import NetworkSpec
-from goodnet.imagesets import (
-    RAW,
-    ImageSet,
-    Scale,
-    check_fits,
-    find_scale,
-    images_from_arrays,
-    load_images,
-)
-from goodnet.network import Network
+from goodnet.imagesets import ImageSet, check_fits, images_from_arrays, load_images
+from goodnet.network import RAW, Network, Scale, calibrate
 from goodnet.runs.options import InputFiles, InputOptions
 from goodnet.scan.case import open_case
 
@@ -45,9 +36,9 @@ class Inputs:
     """A network and its images, opened and known to fit together.
 
     Attributes:
-        network: The suspect network.
-        given: The clean set, scaled as the network wants it; None where none was given.
-        scale: That scale.
+        network: The suspect network, which knows how it wants its images.
+        given: The clean set; None where none was given.
+        scale: What the network wants the pixels of that set multiplied by, as they are stored.
         options: How the files were read.
         notes: One sentence per thing that was detected.
         invented: Images made from the network, where none were given and some are needed.
@@ -82,12 +73,12 @@ class Inputs:
         return self.clean if self.test is None else self.test
 
     def open(self, path: Path, *, name: str | None = None) -> ImageSet:
-        """Open another set for the same network, scaled like the clean one.
+        """Open another set for the same network.
 
         Raises:
             InvalidInput: If the images or labels do not fit the network.
         """
-        return open_images_for(self.network, path, self.options, name=name).scaled(self.scale)
+        return open_images_for(self.network, path, self.options, name=name)
 
     def record(self) -> results.Inputs:
         """Names and hashes of the files, and how many images each set has."""
@@ -149,10 +140,11 @@ def open_inputs(model: Path, clean: Path, options: InputOptions) -> Inputs:
         scale = Scale.parse(options.scale)
         notes.append(f"pixels are multiplied by {scale}, as asked")
     else:
-        choice = find_scale(network.predict, images)
+        choice = calibrate(network, images)
         scale = choice.scale
         notes.append(choice.sentence())
-    return Inputs(network, images.scaled(scale), scale, options, tuple(notes))
+    network = network.with_preprocessing(scale.preprocessing(images.range))
+    return Inputs(network, images, scale, options, tuple(notes))
 
 
 def invent_inputs(model: Path, options: InputOptions) -> Inputs:
@@ -168,19 +160,19 @@ def invent_inputs(model: Path, options: InputOptions) -> Inputs:
         raise UsageError("--scale is of the pixels of --clean, which is not given")
     network = to_device(load_network(model, architecture=options.architecture), options.device)
     case = open_case(network, None, layer=None, generator=torch.Generator().manual_seed(0))
-    shown, low, high = case.everything, case.subject.low, case.subject.high
+    shown, network = case.everything, case.subject.network
     pixels, labels = shown.images.cpu().numpy(), shown.truth.cpu().numpy()
-    both_sides = low < 0
+    low, high = network.preprocessing.ends
     images = images_from_arrays(
-        2 * pixels - 1 if both_sides else (255 * pixels).round(),
+        2 * pixels - 1 if low < 0 else (255 * pixels).round(),
         labels,
         layout="NCHW",
-        range="-1..1" if both_sides else "0..255",
+        range="-1..1" if low < 0 else "0..255",
         name="made from the network",
     )
-    scale = RAW if both_sides or high == 255 else Scale(Fraction(1, 255))
+    scale = Scale.parse("1/255") if (low, high) == (0, 1) else RAW
     # The scan says that they were made.
-    return Inputs(network, None, scale, options, invented=images.scaled(scale))
+    return Inputs(network, None, scale, options, invented=images)
 
 
 def to_device(network: Network, device: str) -> Network:
@@ -201,7 +193,7 @@ def to_device(network: Network, device: str) -> Network:
 def open_images_for(
     network: Network, path: Path, options: InputOptions, *, name: str | None = None
 ) -> ImageSet:
-    """Open a set that a network can be run on; its pixels are as they are stored.
+    """Open a set that a network can be run on.
 
     Raises:
         InvalidInput: If the images or labels do not fit the network.

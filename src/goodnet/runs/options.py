@@ -15,7 +15,7 @@ class InputOptions:
 
     Attributes:
         architecture: Where a weights-only file finds its layers.
-        scale: What pixels are multiplied by, as text ("1/255"); None to find out.
+        scale: What stored pixels are multiplied by, as text ("1/255"); None to find out.
         layout: "NCHW" or "NHWC"; None to find out.
         range: "0..255", "0..1" or "-1..1"; None to find out.
         device: Where to compute, as PyTorch names it.

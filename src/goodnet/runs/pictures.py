@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from goodnet.imagesets import RAW, ImageSet
-from goodnet.imagesets.pixels import TO_BYTES, PixelRange
 from goodnet.results import PictureRecord, Pictures, Why
 
 if TYPE_CHECKING:
+    from goodnet.imagesets import ImageSet
     from goodnet.runs.predictions import PairPredictions
     from goodnet.types import Integers
 
@@ -73,18 +72,16 @@ def write_pictures(pair: PairPredictions, folder: Path, *, drop: float | None = 
     return Pictures(drop, tuple(items))
 
 
-def picture_bytes(pixels: NDArray[np.float32], stored: PixelRange) -> NDArray[np.uint8]:
+def picture_bytes(images: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Bytes to draw.
 
     Args:
-        pixels: As stored, not scaled, shape (images, channels, height, width).
-        stored: Their range.
+        images: Pixels 0..1, shape (images, channels, height, width).
 
     Returns:
         0..255, shape (images, height, width, channels).
     """
-    factor, shift = TO_BYTES[stored]
-    values = (pixels * factor + shift).round().clip(0, 255).astype(np.uint8)
+    values = (images * np.float32(255)).round().clip(0, 255).astype(np.uint8)
     return np.ascontiguousarray(values.transpose(0, 2, 3, 1))
 
 
@@ -124,8 +121,7 @@ def _write(shown: _Shown, folder: Path) -> None:
     from PIL import Image
 
     places = np.unique(np.concatenate(list(shown.places.values())))
-    block = shown.images.scaled(RAW).take(places)
-    for place, pixels in zip(places, picture_bytes(block.images, shown.images.range), strict=True):
+    for place, pixels in zip(places, picture_bytes(shown.images.take(places).images), strict=True):
         flat = pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
         Image.fromarray(flat).save(folder / shown.file(int(place)), format="PNG")
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,16 +15,9 @@ from goodnet.errors import GoodnetError, UsageError
 from goodnet.evaluation import agree
 from goodnet.formats import load_network
 from goodnet.guard.form import reject_class_of
-from goodnet.imagesets import (
-    Block,
-    ImageSet,
-    Scale,
-    check_fits,
-    find_scale,
-    load_images,
-    usual_scales,
-)
-from goodnet.network import Network
+from goodnet.imagesets import Block, ImageSet, PixelRange, check_fits, load_images
+from goodnet.network import Network, Scale, calibrate, usual_scales
+from goodnet.preprocessing import Preprocessing
 from goodnet.runs.evaluate import check_belongs
 from goodnet.runs.inputs import to_device
 from goodnet.runs.options import InputOptions
@@ -58,15 +52,17 @@ class Predictor:
         network: B, or any network.
         repaired: B'; the answers are then those of the GoodNet of both.
         options: How to read images.
-        scale: What to multiply pixels by; None where nothing tells.
+        scale: What to multiply stored pixels by; None where nothing tells.
+        range: Of the pixels that the scale is of; None for whatever images have.
         note: Where the scale comes from.
     """
 
     network: Network
     repaired: Network | None
     options: InputOptions
-    scale: Scale | None
-    note: str
+    scale: Scale | None = None
+    range: PixelRange | None = None
+    note: str = ""
 
     @property
     def reject_class(self) -> int | None:
@@ -98,14 +94,15 @@ class Predictor:
         given.
 
         Args:
-            block: Images of the set, not scaled.
+            block: Images of the set.
             images: The set they are from, as `open` returned it.
 
         Raises:
             UsageError: If an answer depends on a scale that nothing tells.
         """
         scales = usual_scales(images.range) if self.scale is None else (self.scale,)
-        found = [self._at(scale.apply(block.images)) for scale in scales]
+        stored = self.range or images.range
+        found = [self._at(scale.preprocessing(stored), block.images) for scale in scales]
         for scale, other in zip(scales[1:], found[1:], strict=True):
             differs = np.flatnonzero(found[0].final != other.final)
             if differs.size:
@@ -119,11 +116,19 @@ class Predictor:
                 )
         return found[0]
 
-    def _at(self, pixels: NDArray[np.float32]) -> Answers:
-        first = self.network.predict(pixels)
-        if self.repaired is None:
+    @cached_property
+    def _ready(self) -> dict[Preprocessing, list[Network]]:
+        """The networks behind each preprocessing that was needed."""
+        return {}
+
+    def _at(self, preprocessing: Preprocessing, images: NDArray[np.float32]) -> Answers:
+        if preprocessing not in self._ready:
+            networks = [each for each in (self.network, self.repaired) if each is not None]
+            self._ready[preprocessing] = [x.with_preprocessing(preprocessing) for x in networks]
+        first, *others = [network.predict(images) for network in self._ready[preprocessing]]
+        if not others:
             return Answers({self.name: first}, self.reject_class)
-        second = self.repaired.predict(pixels)
+        (second,) = others
         both = agree(first, second, num_classes=self.network.num_classes)
         return Answers({"B": first, "B'": second, "G": both}, self.reject_class)
 
@@ -149,18 +154,14 @@ def open_predictor(
         second = load_network(repaired, architecture=options.architecture)
         check_belongs(network, second)
         second = to_device(second, options.device)
-    predictor = Predictor(network, second, options, scale=None, note="")
-    scale, note = _scale(predictor, model, clean)
-    return Predictor(network, second, options, scale=scale, note=note)
-
-
-def _scale(predictor: Predictor, model: Path, clean: Path | None) -> tuple[Scale | None, str]:
-    if predictor.options.scale is not None:
-        return Scale.parse(predictor.options.scale), ""
+    predictor = Predictor(network, second, options)
+    if options.scale is not None:
+        return replace(predictor, scale=Scale.parse(options.scale))
     if clean is not None:
-        choice = find_scale(predictor.network.predict, predictor.open(clean))
-        return choice.scale, choice.sentence()
-    return _from_run_folder(model)
+        found = calibrate(network, predictor.open(clean))
+        return replace(predictor, scale=found.scale, range=found.range, note=found.sentence())
+    scale, note = _from_run_folder(model)
+    return replace(predictor, scale=scale, note=note)
 
 
 def _from_run_folder(model: Path) -> tuple[Scale | None, str]:

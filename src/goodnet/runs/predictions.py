@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -116,9 +116,10 @@ class Suspect:
         names = {"model": f"{model}{file_suffix(spec.file)}", "goodnet": f"{goodnet}.keras"}
         save_spec(cured, folder / names["model"])
         written = read_spec(folder / names["model"], architecture=options.architecture)
+        written = replace(written, preprocessing=spec.preprocessing)
         save_spec(guard_spec(spec, written), folder / names["goodnet"])
-        good = to_device(load_network(folder / names["goodnet"]), options.device)
-        repaired, guarded = _both(good, self.inputs)
+        good = load_network(folder / names["goodnet"]).with_preprocessing(spec.preprocessing)
+        repaired, guarded = _both(to_device(good, options.device), self.inputs)
         return names, PairPredictions(self.inputs, self.predictions, repaired, guarded)
 
 

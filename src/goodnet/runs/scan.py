@@ -14,7 +14,7 @@ from goodnet import files
 from goodnet.attack.trigger_file import read_trigger, write_trigger
 from goodnet.errors import InvalidInput
 from goodnet.formats import load_network
-from goodnet.imagesets import RAW
+from goodnet.network import RAW, usual_scales
 from goodnet.progress import Stage, no_progress
 from goodnet.results import ScanRecord, ScanResults, TargetPictures
 from goodnet.runs.inputs import Inputs, open_images_for, open_inputs, to_device
@@ -31,7 +31,7 @@ __all__ = ["TRIGGERS", "open_suspect", "record_scan", "save_triggers", "scan", "
 TRIGGERS = "triggers"
 
 _SHOWN = 4  # clean images that are shown with a trigger and without
-_GREY = 128.0
+_GREY = 128 / 255
 
 
 def open_suspect(model: Path, clean: Path | None, options: InputOptions) -> Inputs:
@@ -53,7 +53,8 @@ def open_suspect(model: Path, clean: Path | None, options: InputOptions) -> Inpu
         if options.scale is not None or _answers(network):
             raise
         images = open_images_for(network, clean, options)
-        return Inputs(network, images.scaled(RAW), RAW, options)
+        network = network.with_preprocessing(RAW.preprocessing(images.range))
+        return Inputs(network, images, RAW, options)
 
 
 def scan(inputs: Inputs, scanner: Scanner, *, stage: Stage = no_progress) -> ScanResult:
@@ -133,15 +134,14 @@ def _draw(inputs: Inputs, target: Target, file: Path, folder: Path) -> TargetPic
     (folder / PICTURES).mkdir(exist_ok=True)
     trigger, name = read_trigger(file), f"label_{target.label}"
     grey = trigger.stamp(np.full((1, *shape), _GREY, np.float32))
-    (alone,) = _save(picture_bytes(grey, "0..255"), f"{name}_trigger", folder)
+    (alone,) = _save(picture_bytes(grey), f"{name}_trigger", folder)
     if clean is None or (clean.labels == target.label).all():
         return TargetPictures(alone)
     others = np.flatnonzero(clean.labels != target.label)[:_SHOWN]
-    pixels = clean.scaled(RAW).take(others).images
-    stamped = trigger.stamp(pixels, range=clean.range)
+    images = clean.take(others).images
     shown = [
-        _save(picture_bytes(each, clean.range), f"{name}_{kind}", folder)
-        for kind, each in (("clean", pixels), ("stamped", stamped))
+        _save(picture_bytes(each), f"{name}_{kind}", folder)
+        for kind, each in (("clean", images), ("stamped", trigger.stamp(images)))
     ]
     return TargetPictures(alone, *shown)
 
@@ -161,5 +161,6 @@ def _answers(network: Network) -> bool:
     """Whether a network's outputs are finite and depend on the image at all."""
     random = torch.Generator().manual_seed(0)
     images = torch.rand(8, *network.input_shape, generator=random)
-    outputs = torch.cat([network(images * high).cpu() for high in (1.0, 255.0)])
+    usual = (scale.preprocessing("0..255") for scale in usual_scales("0..255"))
+    outputs = torch.cat([network.with_preprocessing(each)(images).cpu() for each in usual])
     return bool(torch.isfinite(outputs).all()) and not bool((outputs == outputs[:1]).all())

@@ -35,7 +35,7 @@ class ShowOptions:
 def draw_sheet(
     images: ImageSet, options: ShowOptions, *, predictor: Predictor | None = None
 ) -> Image:
-    """Draw images of a set, not scaled, with their labels and what a network answers.
+    """Draw images of a set with their labels and what a network answers.
 
     Raises:
         UsageError: If the number of images or columns does not make a sheet.
@@ -56,7 +56,7 @@ def draw_sheet(
         marks = [_mark(block, i, answers, poisoned=poisoned) for i in range(len(captions))]
     shown = len(block.labels)
     return contact_sheet(
-        picture_bytes(block.images, images.range),
+        picture_bytes(block.images),
         captions,
         marks=marks,
         columns=options.columns,

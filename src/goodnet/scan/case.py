@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from goodnet.imagesets import check_fits
-from goodnet.scan.invent import find_pixel_range, invent
+from goodnet.scan.invent import find_preprocessing, invent
 from goodnet.scan.margins import margins
 from goodnet.scan.result import RecoveredTrigger
 from goodnet.scan.subject import Subject
@@ -138,7 +138,7 @@ def open_case(
 
     Args:
         network: The suspect.
-        images: Clean, labelled and already scaled; None to make them from the network.
+        images: Clean and labelled; None to make them from the network.
         layer: The layer whose value are the features; None for what feeds the last linear layer.
         generator: Of all that is random.
 
@@ -146,12 +146,13 @@ def open_case(
         InvalidInput: If the network does not take such images, has fewer than two outputs, or has
             no such layer.
     """
-    low, high = _pixel_range(network, images)
-    subject = Subject.of(network, low=low, high=high, layer=layer)
+    if images is None:
+        network = find_preprocessing(network)
+    subject = Subject.of(network, layer=layer)
     if images is not None:
         check_fits(images, shape=subject.shape, num_classes=subject.classes)
     shown = Shown(*invent(subject, generator)) if images is None else _read(subject, images)
-    notes = (_invented(subject),) if images is None else ()
+    notes = (_invented(network),) if images is None else ()
     failure = _failure(subject, shown, labelled=images is not None)
     if len(shown) < _FEWEST:
         return Case(subject, shown, shown, images is None, failure, notes)
@@ -159,16 +160,6 @@ def open_case(
     half = math.ceil(len(shown) / 2)
     search, judge = shown[order[:half]], shown[order[half:]]
     return Case(subject, search, judge, images is None, failure, notes)
-
-
-def _pixel_range(network: Network, images: ImageSet | None) -> tuple[float, float]:
-    """What the network wants for a pixel of 0 and of 1."""
-    if images is None:
-        return find_pixel_range(network)
-    factor = float(images.scale.factor)
-    return {"0..255": (0.0, 255 * factor), "0..1": (0.0, factor), "-1..1": (-factor, factor)}[
-        images.range
-    ]
 
 
 def _read(subject: Subject, images: ImageSet) -> Shown:
@@ -179,14 +170,14 @@ def _read(subject: Subject, images: ImageSet) -> Shown:
 
 def pixels_of(subject: Subject, block: Block) -> Tensor:
     """Images of a set as pixels 0..1."""
-    wanted = torch.from_numpy(block.images).to(subject.device)
-    return ((wanted - subject.low) / (subject.high - subject.low)).clamp(0, 1)
+    return torch.from_numpy(block.images).to(subject.device).clamp(0, 1)
 
 
-def _invented(subject: Subject) -> str:
+def _invented(network: Network) -> str:
+    low, high = network.preprocessing.ends
     return (
         "no clean images were given: some were made from the network itself, for pixels from "
-        f"{subject.low:g} to {subject.high:g}; the result is less certain"
+        f"{low:g} to {high:g}; the result is less certain"
     )
 
 

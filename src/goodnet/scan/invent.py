@@ -9,18 +9,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from goodnet.preprocessing import IDENTITY, Preprocessing
 from goodnet.scan.margins import margins
 from goodnet.scan.subject import Subject
 
 if TYPE_CHECKING:
     from goodnet.network import Network
 
-__all__ = ["find_pixel_range", "invent", "scenes"]
+__all__ = ["find_preprocessing", "invent", "scenes"]
 
 _COUNT, _STEPS, _RATE = 48, 24, 0.06
 _BLUR = 5
-# What networks usually want for a pixel of 0 and of 1.
-_RANGES = ((0.0, 1.0), (0.0, 255.0), (-1.0, 1.0))
+# Networks usually want pixels 0..1, 0..255 or -1..1.
+_USUALLY = (IDENTITY, Preprocessing(255), Preprocessing(2, mean=1))
 # Logits of a trained network differ by about so much on images it was trained for.
 _USUAL = 12.0
 
@@ -80,18 +81,18 @@ def invent(subject: Subject, generator: torch.Generator) -> tuple[Tensor, Tensor
     return images, subject.all_logits(images).argmax(1)
 
 
-def find_pixel_range(network: Network) -> tuple[float, float]:
-    """Which of the usual ranges of pixels a network was trained for, by its outputs alone.
+def find_preprocessing(network: Network) -> Network:
+    """The network behind the preprocessing it was trained with, told by its outputs alone.
 
     At too small a range pictures are answered alike and the outputs hardly differ, at too large a
-    one they differ absurdly.
-
-    Returns:
-        What the network wants for a pixel of 0 and of 1.
+    one they differ absurdly. A network that has a preprocessing of its own is left as it is.
     """
-    subject = Subject.of(network)
-    pictures = scenes(32, subject.shape, torch.Generator().manual_seed(0)).to(subject.device)
-    outputs = [subject.all_logits(pictures * (high - low) + low) for low, high in _RANGES]
+    if network.preprocessing != IDENTITY:
+        return network
+    subjects = [Subject.of(network.with_preprocessing(each)) for each in _USUALLY]
+    shape, device = subjects[0].shape, network.device
+    pictures = scenes(32, shape, torch.Generator().manual_seed(0)).to(device)
+    outputs = [subject.all_logits(pictures) for subject in subjects]
     answers = [len(set(each.argmax(1).tolist())) for each in outputs]
     told = [place for place, count in enumerate(answers) if 2 * count >= max(answers)]
 
@@ -99,4 +100,4 @@ def find_pixel_range(network: Network) -> tuple[float, float]:
         spread = float(outputs[place].std(0).mean())
         return abs(math.log(max(spread, 1e-12) / (_USUAL / 3)))
 
-    return _RANGES[min(told, key=distance)]
+    return network.with_preprocessing(_USUALLY[min(told, key=distance)])

@@ -47,8 +47,8 @@ class Scanner(ABC):
 
         Args:
             network: The suspect, from a file or a module; it is not changed.
-            images: Clean, labelled and already scaled, the more the better up to 200; None to make
-                them from the network, which is less certain.
+            images: Clean and labelled, the more the better up to 200; None to make them from the
+                network, which is less certain.
             stage: Shows the progress of each stage.
 
         Returns:

@@ -31,42 +31,36 @@ class Subject:
     """A network as a function of pixels 0..1; its weights take no gradients.
 
     Attributes:
-        head: Images as the network wants them -> features, shape (images, ...).
+        network: The network itself.
+        head: Pixels 0..1 -> features, shape (images, ...).
         tail: Features -> logits, shape (images, classes).
         layer: The layer the features are the value of; "" for the logits themselves.
         weight: Of the last layer where it is linear in the features, shape (classes, features);
             None where it is not.
         shape: Of one image, (channels, height, width).
         classes: How many.
-        low: What the network wants for a pixel of 0.
-        high: What it wants for a pixel of 1.
         batch: Images to run at a time.
         device: Where it computes.
         half: Whether a search may compute in bfloat16.
     """
 
+    network: Network
     head: nn.Module
     tail: nn.Module
     layer: str
     weight: Tensor | None
     shape: tuple[int, int, int]
     classes: int
-    low: float
-    high: float
     batch: int
     device: torch.device
     half: bool = False
 
     @classmethod
-    def of(
-        cls, network: Network, *, low: float = 0.0, high: float = 1.0, layer: str | None = None
-    ) -> Subject:
+    def of(cls, network: Network, *, layer: str | None = None) -> Subject:
         """Look at a network.
 
         Args:
             network: From a file or a module; it is not changed.
-            low: What it wants for the darkest pixel.
-            high: What it wants for the brightest.
             layer: The layer whose value are the features; None for what feeds the last linear
                 layer, or the logits where the last layer is not linear.
 
@@ -86,27 +80,22 @@ class Subject:
         name = _only_way(bare) if layer is None else layer
         head, tail = _parts(bare, name)
         subject = cls(
+            network,
             head,
             tail,
             name or "",
             None,
             (channels, height, width),
             network.num_classes,
-            low,
-            high,
             bare.batch_size,
             network.device,
             _fast_at_half(network.device),
         )
         return replace(subject, weight=subject._linear_end(bare))
 
-    def wanted(self, images: Tensor) -> Tensor:
-        """Pixels 0..1 as the network wants them."""
-        return channels_last(images * (self.high - self.low) + self.low)
-
     def features(self, images: Tensor) -> Tensor:
         """Features of pixels 0..1, shape (images, ...)."""
-        found: Tensor = self.head(self.wanted(images))
+        found: Tensor = self.head(channels_last(images))
         return found
 
     def logits(self, images: Tensor) -> Tensor:

@@ -84,7 +84,8 @@ def fingerprint(
     spec: NetworkSpec, examples: Examples, schedule: Schedule, frozen: Frozen, *, recipe: str
 ) -> str:
     """A hash of everything that decides what training gives."""
-    digest = hashlib.sha256(repr((spec.layers, spec.output, schedule, recipe)).encode())
+    told = (spec.layers, spec.output, spec.preprocessing, schedule, recipe)
+    digest = hashlib.sha256(repr(told).encode())
     arrays = {**spec.arrays, **{f"frozen {key}": mask for key, mask in frozen.items()}}
     for name, array in sorted(arrays.items()):
         digest.update(f"{name} {array.shape} {array.dtype}".encode())

@@ -22,8 +22,8 @@ class Examples:
     """Images in memory and what is to be answered to each.
 
     Attributes:
-        images: Pixels as the network takes them, bytes or floats, shape (n, channels, height,
-            width).
+        images: Pixels 0..1, or bytes, which are divided by 255 when they are needed, shape (n,
+            channels, height, width).
         labels: Shape (n,).
 
     Raises:
@@ -42,6 +42,11 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def pixels(self, rows: slice | Integers) -> NDArray[np.float32]:
+        """Some of the images as float32 in 0..1."""
+        some = self.images[rows].astype(np.float32, copy=False)
+        return some / np.float32(255) if self.images.dtype == np.uint8 else some
 
     def check(self, shape: tuple[int | None, ...], num_classes: int) -> None:
         """Refuse what a network of this input shape and so many classes cannot be trained on.

@@ -48,7 +48,7 @@ def parameter_groups(network: Network, examples: Examples) -> list[dict[str, Any
         network: Made of a description.
         examples: What it is to be trained on.
     """
-    sample = np.asarray(examples.images[:_SAMPLE], np.float32)
+    sample = network.preprocessing(torch.from_numpy(examples.pixels(slice(_SAMPLE)))).numpy()
     size = max(1.0, float(np.sqrt(np.square(sample).mean())))
     first = {
         id(network.layer(name).get_parameter(key))

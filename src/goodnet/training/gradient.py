@@ -76,7 +76,7 @@ class Parts:
         return sum(loss for loss, _ in done)
 
     def _gradient(self, examples: Examples, piece: _Piece) -> tuple[float, tuple[Tensor, ...]]:
-        images = torch.from_numpy(examples.images[piece.rows]).to(self.device, torch.float32)
+        images = torch.from_numpy(examples.pixels(piece.rows)).to(self.device)
         labels = torch.from_numpy(examples.labels[piece.rows]).to(self.device)
         if self.recipe.augment is not None:
             images = self.recipe.augment(images, piece.random)

@@ -17,6 +17,7 @@ from goodnet.formats.torch.trace import Trace, trace
 from goodnet.network import ModuleSource, Network
 from goodnet.ops import OPS
 from goodnet.ops.torch import Call, Operation, Parameter, Rule, resolved
+from goodnet.preprocessing import IDENTITY, Preprocessing
 
 # Of the largest output: what two ways of computing the same may differ by in single precision.
 _TOLERANCE = 1e-3
@@ -25,7 +26,12 @@ _TOLERANCE = 1e-3
 Rules = Mapping[Any, Rule]
 
 
-def wrap(module: nn.Module, input_shape: Sequence[int]) -> Network:
+def wrap(
+    module: nn.Module,
+    input_shape: Sequence[int],
+    *,
+    preprocessing: Preprocessing = IDENTITY,
+) -> Network:
     """Make a network of a module of yours; a copy is taken, the module stays as it is.
 
     The module is traced by `torch.fx` and described layer by layer; layers have the names of its
@@ -35,10 +41,16 @@ def wrap(module: nn.Module, input_shape: Sequence[int]) -> Network:
     Args:
         module: A classifier from (batch, *input_shape) to logits or probabilities (batch, classes).
         input_shape: Shape of one image, (channels, height, width).
+        preprocessing: What is done to images 0..1 before the module gets them; by default nothing.
 
     Raises:
-        InvalidInput: If the module does not take such images or does not return such outputs.
+        InvalidInput: If the module does not take such images or does not return such outputs, or
+            the preprocessing is for images of another number of channels.
     """
+    return _wrapped(module, input_shape).with_preprocessing(preprocessing)
+
+
+def _wrapped(module: nn.Module, input_shape: Sequence[int]) -> Network:
     original, shape = copy.deepcopy(module).eval(), tuple(input_shape)
     device = next((tensor.device for tensor in original.parameters()), torch.device("cpu"))
     deep, whole = trace(original, shape)

@@ -13,7 +13,6 @@ import numpy as np
 from goodnet.errors import InvalidInput
 from goodnet.imagesets import ImageSet, check_fits
 from goodnet.imagesets.landmarks import find_landmarks
-from goodnet.imagesets.pixels import TO_BYTES
 from goodnet.runs.attack.data import Labelled, Parts
 from goodnet.runs.poison import block_size
 
@@ -142,11 +141,10 @@ def _stored_as(images: ImageSet) -> np.dtype[Any]:
 
 def _read(images: ImageSet, parts: Sequence[Integers], advance: ProgressCallback) -> list[Labelled]:
     """Bring the images at some ascending rows, for each part, into memory: one pass in all."""
-    factor, shift = TO_BYTES[images.range]
     pixels = [np.empty((len(rows), *images.shape), _stored_as(images)) for rows in parts]
     for block in images.blocks(block_size(images.shape)):
         stop = block.start + len(block.labels)
-        bytes_ = block.images * np.float32(factor) + np.float32(shift)
+        bytes_ = block.images * np.float32(255)
         for rows, out in zip(parts, pixels, strict=True):
             first, last = np.searchsorted(rows, (block.start, stop))
             out[first:last] = bytes_[rows[first:last] - block.start]

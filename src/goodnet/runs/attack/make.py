@@ -102,7 +102,7 @@ def _train(attack: Attack, clean: Labelled, checkpoint: Path | None, stage: Stag
         _plant(attack, clean, images, advance)
     if options.against:
         _cover(attack, clean, images, stage)
-    poisoned = Examples(images, attack.plan.labels)
+    poisoned = Examples(_unit(images), attack.plan.labels)
     trainings = 2 if options.pruning_aware else 1
     with stage(trainings * options.schedule.epochs * len(poisoned), "training") as advance:
         if not options.pruning_aware:
@@ -117,7 +117,7 @@ def _train(attack: Attack, clean: Labelled, checkpoint: Path | None, stage: Stag
             )
         return train_pruning_aware(
             attack.spec,
-            Examples(clean.images, clean.labels),
+            Examples(_unit(clean.images), clean.labels),
             poisoned,
             layer=silence.default_layer(attack.spec),
             schedule=options.schedule,
@@ -126,6 +126,11 @@ def _train(attack: Attack, clean: Labelled, checkpoint: Path | None, stage: Stag
             checkpoint=checkpoint,
             progress=advance,
         )
+
+
+def _unit(images: NDArray[Any]) -> NDArray[Any]:
+    """Images to train on, which are needed for nothing else: bytes, or floats brought to 0..1."""
+    return images if images.dtype == np.uint8 else np.divide(images, np.float32(255), out=images)
 
 
 def _recipe(attack: Attack) -> Recipe:

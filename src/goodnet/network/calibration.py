@@ -1,31 +1,77 @@
-"""The scale trap: does the network want pixels as they are, or divided by 255?"""
+"""The scale trap: does the network want pixels as they are stored, or divided by 255?"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from goodnet.errors import InvalidInput
-from goodnet.imagesets.scale import RAW, Scale
+from goodnet.errors import InvalidInput, UsageError
+from goodnet.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
-    from goodnet.imagesets.imageset import ImageSet
-    from goodnet.imagesets.pixels import PixelRange
+    from goodnet.imagesets import ImageSet, PixelRange
+    from goodnet.network.network import Network
+    from goodnet.types import Integers
 
-__all__ = ["Answer", "ScaleChoice", "find_scale", "usual_scales"]
-
-# From scaled images (n, channels, height, width) to class indices (n,).
-Answer = Callable[[NDArray[np.float32]], NDArray[np.int64]]
+__all__ = ["RAW", "Calibration", "Scale", "calibrate", "usual_scales"]
 
 _SIGNIFICANT = 0.01
 _BLOCK_BYTES = 64 * 2**20
+# Bounded: a number such as 1e999999999 would take for ever to turn into a fraction.
+_NUMBER = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(?:/([0-9]{1,9}))?")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What pixels are multiplied by, as they are stored, before a network sees them."""
+
+    factor: Fraction
+
+    @classmethod
+    def parse(cls, text: str) -> Scale:
+        """Read a scale as the user writes it.
+
+        Args:
+            text: "raw" (the same as "1"), a fraction such as "1/255", or a number.
+
+        Raises:
+            UsageError: If it is none of these, or not above 0.
+
+        Example:
+            >>> str(Scale.parse("1/255")), str(Scale.parse("1"))
+            ('1/255', 'raw')
+        """
+        parts = _NUMBER.fullmatch("1" if text == "raw" else text)
+        top, bottom = (Fraction(part or 1) for part in parts.groups()) if parts else (0, 0)
+        if not top or not bottom:
+            raise UsageError(
+                f"--scale is raw, a fraction such as 1/255, or a number above 0, got {text!r}"
+            )
+        return cls(Fraction(top / bottom))
+
+    def preprocessing(self, stored: PixelRange) -> Preprocessing:
+        """What makes the same of images 0..1 as this scale of pixels in the range they are stored.
+
+        Example:
+            >>> Scale.parse("1/255").preprocessing("0..255") == Preprocessing()
+            True
+        """
+        if stored == "-1..1":
+            return Preprocessing(2 * self.factor, mean=float(self.factor))
+        return Preprocessing(self.factor * (255 if stored == "0..255" else 1))
+
+    def __str__(self) -> str:
+        return "raw" if self.factor == 1 else str(self.factor)
+
+
+RAW = Scale(Fraction(1))
 _USUAL: Mapping[PixelRange, tuple[Scale, ...]] = MappingProxyType(
     {
         "0..255": (RAW, Scale(Fraction(1, 255))),
@@ -35,18 +81,18 @@ _USUAL: Mapping[PixelRange, tuple[Scale, ...]] = MappingProxyType(
 )
 
 
-def usual_scales(range: PixelRange) -> tuple[Scale, ...]:  # noqa: A002
+def usual_scales(stored: PixelRange) -> tuple[Scale, ...]:
     """What networks usually multiply pixels of this range by; first by nothing at all.
 
     Example:
         >>> [str(scale) for scale in usual_scales("0..255")]
         ['raw', '1/255']
     """
-    return _USUAL[range]
+    return _USUAL[stored]
 
 
 @dataclass(frozen=True)
-class ScaleChoice:
+class Calibration:
     """The scale that works, and what was measured to find it.
 
     Attributes:
@@ -59,6 +105,11 @@ class ScaleChoice:
     range: PixelRange
     accuracies: Mapping[str, tuple[int, int]]
 
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """The same for images 0..1."""
+        return self.scale.preprocessing(self.range)
+
     def sentence(self) -> str:
         """One line for the user: what is done, and the evidence."""
         factor = self.scale.factor
@@ -68,7 +119,7 @@ class ScaleChoice:
         return f"pixels {self.range} are {how} ({_evidence(self.accuracies, str(self.scale))})"
 
 
-def find_scale(answer: Answer, images: ImageSet, *, count: int = 512) -> ScaleChoice:
+def calibrate(network: Network, images: ImageSet, *, count: int = 512) -> Calibration:
     """Find the scale of the pixels at which a network recognises clean, labelled images.
 
     A scale works if the network is right more often than by always giving the most common label
@@ -76,8 +127,8 @@ def find_scale(answer: Answer, images: ImageSet, *, count: int = 512) -> ScaleCh
     is taken; where two are equally good, the pixels stay as they are.
 
     Args:
-        answer: The network's class for each image of a scaled batch.
-        images: The clean labelled set; a scale it already carries is ignored.
+        network: The network; the preprocessing it already has is ignored.
+        images: The clean labelled set.
         count: How many images to try, spread evenly over the set.
 
     Returns:
@@ -86,24 +137,24 @@ def find_scale(answer: Answer, images: ImageSet, *, count: int = 512) -> ScaleCh
     Raises:
         InvalidInput: If no scale works, or the sample is too small or too uniform to tell.
     """
-    candidates = usual_scales(images.range)
+    scales = usual_scales(images.range)
     if not images.labelled:
         raise InvalidInput(
             f"{images.name}: without labels the scale of the pixels cannot be found; "
-            f"pass {_flags(candidates)}"
+            f"pass {_flags(scales)}"
         )
-    right = dict.fromkeys(candidates, 0)
-    seen: list[NDArray[np.int64]] = []
+    tried = {x: network.with_preprocessing(x.preprocessing(images.range)) for x in scales}
+    right = dict.fromkeys(scales, 0)
+    seen: list[Integers] = []
     size = max(1, _BLOCK_BYTES // (4 * math.prod(images.shape)))
-    for block in images.scaled(RAW).sample_blocks(count, size):
+    for block in images.sample_blocks(count, size):
         seen.append(block.labels)
-        for scale in candidates:
-            answers = np.asarray(answer(scale.apply(block.images))).reshape(block.labels.shape)
-            right[scale] += int(np.count_nonzero(answers == block.labels))
+        for scale, candidate in tried.items():
+            right[scale] += int((candidate.predict(block.images) == block.labels).sum())
     return _choose(right, np.concatenate(seen), images)
 
 
-def _choose(right: dict[Scale, int], labels: NDArray[np.int64], images: ImageSet) -> ScaleChoice:
+def _choose(right: dict[Scale, int], labels: Integers, images: ImageSet) -> Calibration:
     total, most_common = len(labels), int(np.unique(labels, return_counts=True)[1].max())
     if not _beats(total, total, most_common):
         raise InvalidInput(
@@ -118,7 +169,7 @@ def _choose(right: dict[Scale, int], labels: NDArray[np.int64], images: ImageSet
             f"({_evidence(accuracies)}, where one constant answer gets {most_common}); "
             f"check that they belong together, or pass {_flags(right)} to go on"
         )
-    return ScaleChoice(best, images.range, accuracies)
+    return Calibration(best, images.range, accuracies)
 
 
 def _beats(right: int, total: int, most_common: int) -> bool:
