@@ -88,8 +88,8 @@ def _success(curve: PruneCurve, drop: float) -> float:
 def _shares(curve: PruneCurve) -> tuple[list[float], list[float]]:
     """Clean accuracy and attack success at each step, 0..1."""
     clean = [float(count) / curve.total for count in curve.correct]
-    total = curve.hit_totals["sunglasses"]
-    return clean, [float(count) / total for count in curve.hits["sunglasses"]]
+    total = curve.success_totals["sunglasses"]
+    return clean, [float(count) / total for count in curve.successes["sunglasses"]]
 
 
 def _draw(curves: dict[str, PruneCurve], path: Path) -> None:

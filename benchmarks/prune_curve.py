@@ -23,7 +23,7 @@ from _measure import header, in_turn, options, ratios, seconds, show, spread, ve
 from _peer import KerasLoop, Steps
 
 from goodnet import Network, load_images, prune_curve, trace_backdoor
-from goodnet.evaluation import answer
+from goodnet.evaluation import predict_set
 from goodnet.imagesets import ImageSet
 from goodnet.types import PruneCurve
 
@@ -52,7 +52,7 @@ class Case:
     def plain_pass(self) -> list[int]:
         """Images of each set that the untouched network answers as labelled."""
         return [
-            int((answer(self.network, images) == images.labels).sum())
+            int((predict_set(self.network, images) == images.labels).sum())
             for images in (self.clean, self.poisoned)
         ]
 
@@ -79,7 +79,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _compare(case: Case, peer: KerasLoop | None, given: Namespace) -> None:
     curve, plain = case.curve(), case.plain_pass()  # off the clock: everything is warm after it
-    if plain != [curve.correct[0], curve.hits["poisoned"][0]]:
+    if plain != [curve.correct[0], curve.successes["poisoned"][0]]:
         raise SystemExit(f"the curve starts elsewhere than the plain pass: {plain}")
     count = len(curve.channels)
     steps = sorted({round(s) for s in np.linspace(1, count, min(given.peer_steps, count))})
@@ -121,7 +121,7 @@ def _report(times: dict[str, list[float]], count: int) -> None:
 def _check_answers(curve: PruneCurve, steps: list[int], peer: Steps) -> None:
     worst = {
         "clean": np.abs(curve.correct[steps] - peer.clean).max(),
-        "poisoned": np.abs(curve.hits["poisoned"][steps] - peer.poisoned).max(),
+        "poisoned": np.abs(curve.successes["poisoned"][steps] - peer.poisoned).max(),
     }
     print(
         f"answers at the steps {', '.join(map(str, steps))}: GoodNet and Keras differ by at most "

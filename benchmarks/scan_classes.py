@@ -21,7 +21,7 @@ from goodnet.imagesets import ImageSet, images_from_arrays
 from goodnet.network import Network
 from goodnet.scan import NeuralCleanse, Scan
 from goodnet.scan.case import open_case
-from goodnet.scan.inversion import Pace, begin, shrink
+from goodnet.scan.inversion import SearchOptions, begin, shrink
 
 __all__ = ["main"]
 
@@ -71,7 +71,7 @@ def _neural_cleanse(network: Network, images: ImageSet, given: Namespace) -> flo
     steps = int(given.steps)
     random = torch.Generator().manual_seed(0)
     case = open_case(network, images, layer=None, generator=random)
-    pace = Pace(steps, BATCH, NeuralCleanse().attack_success)
+    pace = SearchOptions(steps, BATCH, NeuralCleanse().attack_success)
     start = begin(replace(case.subject, classes=given.labels), random)
     took = seconds(lambda: shrink(case, start, pace, generator=random))
     return took / int(given.labels) * STEPS / steps

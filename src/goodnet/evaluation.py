@@ -13,10 +13,10 @@ from goodnet.network import Network, map_blocks
 from goodnet.stats import proportion
 from goodnet.types import Evaluation, Integers, SetResult
 
-__all__ = ["agree", "answer", "answer_inside", "evaluate", "evaluated", "score"]
+__all__ = ["agree", "evaluate", "evaluated", "predict_inside", "predict_set", "score"]
 
 
-def answer(network: Network, images: ImageSet) -> Integers:
+def predict_set(network: Network, images: ImageSet) -> Integers:
     """The class the network gives each image of a set, shape (images,)."""
 
     def run(block: Block) -> Integers:
@@ -26,7 +26,7 @@ def answer(network: Network, images: ImageSet) -> Integers:
     return np.concatenate(list(map_blocks(run, blocks, network.device)))
 
 
-def answer_inside(network: Network, layer: str, images: ImageSet) -> tuple[Integers, Integers]:
+def predict_inside(network: Network, layer: str, images: ImageSet) -> tuple[Integers, Integers]:
     """The classes by the value of a layer and by the network's output, shape (images,) each.
 
     Both come from one pass, as those of B' and of the G that holds it.
@@ -100,8 +100,8 @@ def evaluate(
     sets, reject_class = backdoor or {}, reject_class_of(network.spec)
     return evaluated(
         name or ("B" if reject_class is None else "G"),
-        (answer(network, clean), clean),
-        {key: (answer(network, images), images) for key, images in sets.items()},
+        (predict_set(network, clean), clean),
+        {key: (predict_set(network, images), images) for key, images in sets.items()},
         reject_class=reject_class,
     )
 

@@ -116,9 +116,9 @@ class PruneCurve:
         correct: Clean validation images still answered right with the first k channels silent,
             k = 0 first, shape (channels + 1,).
         total: Clean validation images.
-        hits: By backdoor set: poisoned images answered with their target at each k,
+        successes: By backdoor set: poisoned images answered with their target at each k,
             shape (channels + 1,). Never used to choose anything.
-        hit_totals: By backdoor set: its number of images.
+        success_totals: By backdoor set: its number of images.
     """
 
     layer: str
@@ -128,8 +128,8 @@ class PruneCurve:
     active_images: Integers
     correct: Integers
     total: int
-    hits: Mapping[str, Integers] = field(default_factory=dict)
-    hit_totals: Mapping[str, int] = field(default_factory=dict)
+    successes: Mapping[str, Integers] = field(default_factory=dict)
+    success_totals: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def dead_channels(self) -> list[int]:
@@ -145,12 +145,12 @@ class PruneCurve:
         reached = np.flatnonzero(lost * 100 >= drop * self.total)
         return int(reached[0]) if reached.size else None
 
-    def with_backdoor(self, name: str, hits: Integers, *, total: int) -> PruneCurve:
+    def with_backdoor(self, name: str, successes: Integers, *, total: int) -> PruneCurve:
         """The same curve with what one poisoned set shows at each step; nothing else changes."""
         return replace(
             self,
-            hits={**self.hits, name: hits},
-            hit_totals={**self.hit_totals, name: total},
+            successes={**self.successes, name: successes},
+            success_totals={**self.success_totals, name: total},
         )
 
     def silenced(self, steps: int) -> list[int]:

@@ -22,7 +22,7 @@ from goodnet.formats.silence import silence, silent_channels
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from goodnet.formats.spec import Array, NetworkSpec, Source
+    from goodnet.formats.spec import Array, NetworkSpec, SourceFile
 
 # Keras' own, on its torch backend with NumPy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -38,7 +38,7 @@ def sample(path: Path) -> NetworkSpec:
     return read_spec(path)
 
 
-def source(spec: NetworkSpec) -> Source:
+def source(spec: NetworkSpec) -> SourceFile:
     assert spec.file is not None
     return spec.file
 

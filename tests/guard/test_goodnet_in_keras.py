@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from tiny import SPECS, pictures
 
-from goodnet.evaluation import agree, answer
+from goodnet.evaluation import agree, predict_set
 from goodnet.formats import load_network, read_spec, silence
 from goodnet.formats.build import build
 from goodnet.formats.keras import write
@@ -66,9 +66,9 @@ def test_cifar_badnet_on_every_test_image(suffix: str, shared: Path, tmp_path: P
     write.write(guard_spec(spec, repaired), path)
     for name in ("cl/test.h5", "bd/bd_test.h5"):
         images = load_images(lab / name)
-        first, second = (answer(build(s), images) for s in (spec, repaired))
+        first, second = (predict_set(build(s), images) for s in (spec, repaired))
         expected = agree(first, second, num_classes=10)
-        assert answer(load_network(path), images).tolist() == expected.tolist()
+        assert predict_set(load_network(path), images).tolist() == expected.tolist()
         pixels = images.sample(len(images)).images
         assert keras_answers(path, pixels).tolist() == expected.tolist()
         assert (expected == 10).any()
@@ -84,9 +84,9 @@ def test_lab3_on_every_face(suffix: str, shared: Path, tmp_path: Path) -> None:
     for name in ("cl/faces.h5", "bd/sunglasses.h5"):
         images = load_images(csaw / name)
         expected = agree(
-            answer(build(first), images), answer(build(second), images), num_classes=1283
+            predict_set(build(first), images), predict_set(build(second), images), num_classes=1283
         )
         pixels = images.sample(len(images)).images
-        assert answer(load_network(path), images).tolist() == expected.tolist()
+        assert predict_set(load_network(path), images).tolist() == expected.tolist()
         assert keras_answers(path, pixels).tolist() == expected.tolist()
         assert (expected == 1283).any()

@@ -14,7 +14,7 @@ from goodnet.imagesets import ImageSet, images_from_arrays
 from goodnet.network import Network
 from goodnet.repair.activity import measure_activity
 from goodnet.repair.prune import prune_curve, trace_backdoor
-from goodnet.repair.trace import trace_answers
+from goodnet.repair.trace import trace_predictions
 
 LAYERS = {
     "plain": ("pool_2", "conv_1", "flatten"),
@@ -38,7 +38,7 @@ def test_incremental_equals_slow(name: str, layer: str, seed: int) -> None:
     network = build(SPECS[name](seed))
     images = labelled(network, 60, seed)
     groups = [[int(c)] for c in np.random.default_rng(seed).permutation(network.channels(layer))]
-    trace = trace_answers(network, images, layer, groups=groups)
+    trace = trace_predictions(network, images, layer, groups=groups)
     assert trace.correct.tolist() == slow_correct(network, images, layer, groups).tolist()
     assert layer != LAYERS[name][0] or len(set(trace.correct.tolist())) > 1
 
@@ -48,7 +48,7 @@ def test_incremental_equals_slow_for_a_module(layer: str) -> None:
     network = module_network()
     images = labelled(network, 60)
     groups = [[3], [0, 5], [], [1]]
-    trace = trace_answers(network, images, layer, groups=groups)
+    trace = trace_predictions(network, images, layer, groups=groups)
     assert trace.correct.tolist() == slow_correct(network, images, layer, groups).tolist()
 
 
@@ -59,8 +59,8 @@ def test_the_size_of_a_block_does_not_matter(block: int, name: str) -> None:
     images = labelled(network, 60)
     layer = LAYERS[name][0]
     groups = [[c] for c in range(network.channels(layer))]
-    whole = trace_answers(network, images, layer, groups=groups, keep=[0, 2])
-    parts = trace_answers(network, images, layer, groups=groups, keep=[0, 2], block=block)
+    whole = trace_predictions(network, images, layer, groups=groups, keep=[0, 2])
+    parts = trace_predictions(network, images, layer, groups=groups, keep=[0, 2], block=block)
     assert parts.correct.tolist() == whole.correct.tolist()
     assert parts.answers[2].tolist() == whole.answers[2].tolist()
 
@@ -68,7 +68,7 @@ def test_the_size_of_a_block_does_not_matter(block: int, name: str) -> None:
 def test_kept_answers_are_those_of_the_silenced_network() -> None:
     network = build(SPECS["plain"]())
     images = labelled(network, 60)
-    trace = trace_answers(network, images, "pool_2", groups=[[1, 2], [4]], keep=[0, 1, 2])
+    trace = trace_predictions(network, images, "pool_2", groups=[[1, 2], [4]], keep=[0, 1, 2])
     pixels = images.sample(60).images
     for step, channels in enumerate(([], [1, 2], [1, 2, 4])):
         expected = masked(network, "pool_2", channels).predict(pixels)
@@ -89,7 +89,7 @@ def test_only_touched_images_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
         return cut
 
     monkeypatch.setattr(Network, "cut", counting)
-    trace_answers(network, images, "pool_2", groups=[[c] for c in range(6)])
+    trace_predictions(network, images, "pool_2", groups=[[c] for c in range(6)])
     assert sum(seen) == 60 + int(active.sum())
     assert int(active.min()) < 60
 
@@ -109,9 +109,9 @@ def test_channels_that_do_not_exist_or_come_twice_are_refused() -> None:
     network = build(SPECS["plain"]())
     images = labelled(network, 5)
     with pytest.raises(InvalidInput, match=r"has the channels 0\.\.5, got 6"):
-        trace_answers(network, images, "pool_2", groups=[[6]])
+        trace_predictions(network, images, "pool_2", groups=[[6]])
     with pytest.raises(InvalidInput, match="channel 2 of layer 'pool_2' is listed twice"):
-        trace_answers(network, images, "pool_2", groups=[[2], [2]])
+        trace_predictions(network, images, "pool_2", groups=[[2], [2]])
 
 
 @given(st.integers(1, 70), st.sampled_from(CASES))
@@ -123,7 +123,7 @@ def test_the_activity_of_a_trace_is_the_one_measured_alone(
     network = build(SPECS[name]())
     images = labelled(network, 60)
     groups = [[c] for c in range(network.channels(layer))]
-    trace = trace_answers(network, images, layer, groups=groups, block=block)
+    trace = trace_predictions(network, images, layer, groups=groups, block=block)
     expected = measure_activity(network, images, layer).mean
     np.testing.assert_allclose(trace.mean_activation, expected, rtol=1e-5, atol=1e-9)
 

@@ -72,7 +72,7 @@ def test_colours_are_real_and_the_same_run_gives_the_same_bytes(tmp_path: Path) 
     assert "var(" not in (tmp_path / "one" / "curve.svg").read_text(encoding="utf-8")
 
 
-def pruned(hits: Mapping[str, tuple[int, ...]] | None = None) -> PruneCurve:
+def pruned(successes: Mapping[str, tuple[int, ...]] | None = None) -> PruneCurve:
     """Four channels of which 0 and 2 are dead."""
     return PruneCurve(
         layer="conv_3",
@@ -82,14 +82,14 @@ def pruned(hits: Mapping[str, tuple[int, ...]] | None = None) -> PruneCurve:
         active_images=np.array([0, 9, 0, 4]),
         correct=np.array([10, 10, 9, 7, 2]),
         total=10,
-        hits={name: np.array(counts) for name, counts in (hits or {}).items()},
-        hit_totals=dict.fromkeys(hits or {}, 8),
+        successes={name: np.array(counts) for name, counts in (successes or {}).items()},
+        success_totals=dict.fromkeys(successes or {}, 8),
     )
 
 
 def test_the_counts_become_shares_in_percent(figures: list[Figure], tmp_path: Path) -> None:
     plot_curve(
-        pruned(hits={"sunglasses": (8, 8, 8, 4, 0)}),
+        pruned(successes={"sunglasses": (8, 8, 8, 4, 0)}),
         drops={2.0: 2, 90.0: None},
         destination=tmp_path / "curve.png",
     )
@@ -109,7 +109,7 @@ def test_a_drawing_stands_beside_the_picture_of_a_curve(tmp_path: Path) -> None:
 
 
 def test_the_same_curve_gives_the_same_bytes_whatever_the_user_has_set(tmp_path: Path) -> None:
-    what = pruned(hits={"sunglasses": (8, 8, 8, 4, 0)})
+    what = pruned(successes={"sunglasses": (8, 8, 8, 4, 0)})
     plot_curve(what, drops={2.0: 2}, destination=tmp_path / "one.png")
     own: dict[Any, Any] = {
         "font.size": 30,

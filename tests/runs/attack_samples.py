@@ -10,7 +10,7 @@ import numpy as np
 
 from goodnet.attack import Goal, trigger
 from goodnet.imagesets import ImageSet, images_from_arrays
-from goodnet.runs.attack.data import Source
+from goodnet.runs.attack.data import ImageSource
 from goodnet.runs.attack.make import make_attack
 from goodnet.runs.attack.plan import Attack, AttackOptions, plan_attack
 from goodnet.training import Schedule
@@ -40,7 +40,7 @@ def options(*names: str, goals: list[Goal] | None = None, **others: Any) -> Atta
     return replace(plain, **others)
 
 
-def make(folder: Path, source: Source, chosen: AttackOptions) -> Attack:
+def make(folder: Path, source: ImageSource, chosen: AttackOptions) -> Attack:
     attack = plan_attack(source, chosen)
     folder.mkdir()
     make_attack(attack, folder)

@@ -6,10 +6,10 @@ import striped
 import torch
 
 from goodnet.scan.case import Case, Shown
-from goodnet.scan.inversion import Masks, Pace, begin, shrink, targets
+from goodnet.scan.inversion import Masks, SearchOptions, begin, shrink, targets
 from goodnet.scan.subject import Subject
 
-PACE = Pace(steps=20, images=6, success=0.99)
+PACE = SearchOptions(steps=20, images=6, success=0.99)
 
 
 def case(rows: torch.Tensor, *, bias: float = 0.0) -> Case:
@@ -19,8 +19,8 @@ def case(rows: torch.Tensor, *, bias: float = 0.0) -> Case:
     return Case(Subject.of(network), shown[:24], shown[24:], invented=False)
 
 
-def shrunk(given: Case, masks: Masks, pace: Pace = PACE) -> Masks:
-    return shrink(given, masks, pace, generator=torch.Generator().manual_seed(0))
+def shrunk(given: Case, masks: Masks, options: SearchOptions = PACE) -> Masks:
+    return shrink(given, masks, options, generator=torch.Generator().manual_seed(0))
 
 
 def started(given: Case) -> Masks:
@@ -56,8 +56,8 @@ def test_labels_do_not_disturb_each_other() -> None:
 
 def test_a_second_call_goes_on_from_the_first() -> None:
     given = case(striped.weights())
-    once = shrunk(given, started(given), Pace(60, 6, 0.99))
-    twice = shrunk(given, once, Pace(60, 6, 0.99))
+    once = shrunk(given, started(given), SearchOptions(60, 6, 0.99))
+    twice = shrunk(given, once, SearchOptions(60, 6, 0.99))
     assert (twice.sizes <= once.sizes).all()
     assert twice.sizes.sum() < once.sizes.sum()
 

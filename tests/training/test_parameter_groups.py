@@ -21,14 +21,14 @@ def test_only_the_first_weights_see_the_pixels() -> None:
     assert reads_pixels(with_rescale(plain_spec())) == []
 
 
-@pytest.mark.parametrize(("size", "pace"), [(100.0, 0.01), (0.5, 1.0)])
-def test_steps_are_as_much_smaller_as_the_pixels_are_larger(size: float, pace: float) -> None:
+@pytest.mark.parametrize(("size", "lr_factor"), [(100.0, 0.01), (0.5, 1.0)])
+def test_steps_are_as_much_smaller_as_the_pixels_are_larger(size: float, lr_factor: float) -> None:
     examples = Examples(np.full((4, 3, 8, 8), size, np.float32), np.zeros(4, np.int64))
     network = build(deepid_spec())
     groups = parameter_groups(network, examples)
     assert sum(len(group["params"]) for group in groups) == len(list(network.graph.parameters()))
     (group,) = [g for g in groups if network.layer("conv_1").weight is g["params"][0]][:1]
-    assert group["pace"] == pytest.approx(pace)
+    assert group["lr_factor"] == pytest.approx(lr_factor)
 
 
 def test_a_network_of_raw_pixels_survives_steps_of_the_usual_size() -> None:

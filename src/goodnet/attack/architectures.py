@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from goodnet.attack.draft import RELU, Draft
+from goodnet.attack.spec_builder import RELU, SpecBuilder
 from goodnet.errors import UsageError
 
 if TYPE_CHECKING:
@@ -115,16 +115,16 @@ def make_architecture(
 
 def _deepid(shape: tuple[int, int, int], num_classes: int, seed: int) -> NetworkSpec:
     """The network of the CSAW lab, after Sun et al., CVPR 2014 (DeepID)."""
-    draft = Draft("deepid", shape, least=31, num_classes=num_classes, seed=seed)
+    builder = SpecBuilder("deepid", shape, least=31, num_classes=num_classes, seed=seed)
     value = "rescale"
     for number, (filters, size) in enumerate(((20, 4), (40, 3), (60, 3)), start=1):
-        value = draft.conv(f"conv_{number}", value, filters, size=size, padding="valid")
-        value = draft.max_pool(f"pool_{number}", value)
-    deeper = draft.conv("conv_4", value, 80, size=2, padding="valid")
-    flat = [draft.flatten("flatten_1", value), draft.flatten("flatten_2", deeper)]
-    branches = [draft.dense(f"fc_{number}", x, 160) for number, x in enumerate(flat, start=1)]
-    value = draft.add("add_1", "add", *branches)
-    return draft.finish(draft.relu("activation_1", value))
+        value = builder.conv(f"conv_{number}", value, filters, size=size, padding="valid")
+        value = builder.max_pool(f"pool_{number}", value)
+    deeper = builder.conv("conv_4", value, 80, size=2, padding="valid")
+    flat = [builder.flatten("flatten_1", value), builder.flatten("flatten_2", deeper)]
+    branches = [builder.dense(f"fc_{number}", x, 160) for number, x in enumerate(flat, start=1)]
+    value = builder.add("add_1", "add", *branches)
+    return builder.finish(builder.relu("activation_1", value))
 
 
 def _residual(shape: tuple[int, int, int], num_classes: int, seed: int) -> NetworkSpec:
@@ -132,31 +132,31 @@ def _residual(shape: tuple[int, int, int], num_classes: int, seed: int) -> Netwo
 
     Departure: a max pool in front of each block takes the place of strides.
     """
-    draft = Draft("residual", shape, least=8, num_classes=num_classes, seed=seed)
-    value = draft.relu("stem_relu", draft.normed_conv("stem", "rescale", 32))
+    builder = SpecBuilder("residual", shape, least=8, num_classes=num_classes, seed=seed)
+    value = builder.relu("stem_relu", builder.normed_conv("stem", "rescale", 32))
     for number, filters in enumerate((32, 64, 128), start=1):
-        value = draft.max_pool(f"pool_{number}", value)
-        value = _block(draft, f"block_{number}", value, filters)
-    return draft.finish(draft.add("global_pool", "global_avg_pool2d", value, keepdims=False))
+        value = builder.max_pool(f"pool_{number}", value)
+        value = _block(builder, f"block_{number}", value, filters)
+    return builder.finish(builder.add("global_pool", "global_avg_pool2d", value, keepdims=False))
 
 
-def _block(draft: Draft, name: str, source: str, filters: int) -> str:
-    value = draft.relu(f"{name}_relu_1", draft.normed_conv(f"{name}_conv_1", source, filters))
-    value = draft.normed_conv(f"{name}_conv_2", value, filters)
-    if draft.channels(source) != filters:
-        source = draft.normed_conv(f"{name}_shortcut", source, filters, size=1)
-    return draft.relu(f"{name}_relu", draft.add(f"{name}_add", "add", value, source))
+def _block(builder: SpecBuilder, name: str, source: str, filters: int) -> str:
+    value = builder.relu(f"{name}_relu_1", builder.normed_conv(f"{name}_conv_1", source, filters))
+    value = builder.normed_conv(f"{name}_conv_2", value, filters)
+    if builder.channels(source) != filters:
+        source = builder.normed_conv(f"{name}_shortcut", source, filters, size=1)
+    return builder.relu(f"{name}_relu", builder.add(f"{name}_add", "add", value, source))
 
 
 def _small(shape: tuple[int, int, int], num_classes: int, seed: int) -> NetworkSpec:
     """Three convolutions, each with a pool, and a dense layer."""
-    draft = Draft("small", shape, least=8, num_classes=num_classes, seed=seed)
+    builder = SpecBuilder("small", shape, least=8, num_classes=num_classes, seed=seed)
     value = "rescale"
     for number, filters in enumerate((20, 40, 60), start=1):
-        value = draft.conv(f"conv_{number}", value, filters)
-        value = draft.max_pool(f"pool_{number}", value)
-    value = draft.flatten("flatten", value)
-    return draft.finish(draft.dense("fc", value, 100, activation=RELU))
+        value = builder.conv(f"conv_{number}", value, filters)
+        value = builder.max_pool(f"pool_{number}", value)
+    value = builder.flatten("flatten", value)
+    return builder.finish(builder.dense("fc", value, 100, activation=RELU))
 
 
 ARCHITECTURES: Mapping[str, Callable[[tuple[int, int, int], int, int], NetworkSpec]] = (

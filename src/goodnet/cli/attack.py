@@ -14,7 +14,7 @@ from goodnet.errors import UsageError
 
 if TYPE_CHECKING:
     from goodnet.attack.adaptive import Against
-    from goodnet.runs.attack.data import Source
+    from goodnet.runs.attack.data import ImageSource
 
 __all__ = ["attack"]
 
@@ -151,7 +151,7 @@ class _Stored(NamedTuple):
     range: str | None
 
 
-def _source(people: _People, stored: _Stored, *, seed: int) -> Source:
+def _source(people: _People, stored: _Stored, *, seed: int) -> ImageSource:
     from goodnet.imagesets.faces import SIZE, check_request
     from goodnet.runs.attack.faces import face_source
 
@@ -167,7 +167,7 @@ def _source(people: _People, stored: _Stored, *, seed: int) -> Source:
     return _open(stored.images, stored, seed=seed)
 
 
-def _open(path: Path, stored: _Stored, *, seed: int) -> Source:
+def _open(path: Path, stored: _Stored, *, seed: int) -> ImageSource:
     from goodnet.imagesets import load_images
     from goodnet.runs.attack.images import image_source
 

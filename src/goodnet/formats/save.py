@@ -9,7 +9,7 @@ from goodnet.errors import UsageError
 from goodnet.files import atomic_path
 from goodnet.formats.build import extract
 from goodnet.formats.keras import edit, write
-from goodnet.formats.spec import NetworkSpec, Source
+from goodnet.formats.spec import NetworkSpec, SourceFile
 from goodnet.network import ModuleSource
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def save_spec(spec: NetworkSpec, path: Path, *, force: bool = False) -> None:
         write.write(spec, path, force=force)
 
 
-def file_suffix(source: Source) -> str:
+def file_suffix(source: SourceFile) -> str:
     """The suffix of a copy of a file."""
     return ".keras" if source.format == "keras-zip" else ".h5"
 

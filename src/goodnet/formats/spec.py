@@ -25,7 +25,7 @@ from goodnet.preprocessing import IDENTITY, Preprocessing
 if TYPE_CHECKING:
     from goodnet.network import ModuleSource
 
-__all__ = ["Activation", "Array", "Layer", "NetworkSpec", "Origin", "Source"]
+__all__ = ["Activation", "Array", "Layer", "NetworkSpec", "Origin", "SourceFile"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SourceFile:
     """The file a network came from.
 
     Attributes:
@@ -75,13 +75,13 @@ class NetworkSpec:
     arrays: Mapping[str, Array]
     output: str
     name: str = "network"
-    source: Source | ModuleSource | None = None
+    source: SourceFile | ModuleSource | None = None
     preprocessing: Preprocessing = IDENTITY
 
     @property
-    def file(self) -> Source | None:
+    def file(self) -> SourceFile | None:
         """The file it was read from, if it was."""
-        return self.source if isinstance(self.source, Source) else None
+        return self.source if isinstance(self.source, SourceFile) else None
 
     def __getitem__(self, name: str) -> Layer:
         for layer in self.layers:

@@ -12,7 +12,7 @@ from goodnet.repair.methods import find_repair, repairs
 from goodnet.repair.prune import Prune, prune_curve, pruning_order, trace_backdoor
 from goodnet.repair.result import RepairResult
 from goodnet.repair.sparsify import Sparsify
-from goodnet.repair.trace import trace_answers
+from goodnet.repair.trace import trace_predictions
 from goodnet.repair.unlearn import Unlearn
 
 __all__ = [
@@ -34,6 +34,6 @@ __all__ = [
     "pruning_order",
     "repairs",
     "silence_channels",
-    "trace_answers",
     "trace_backdoor",
+    "trace_predictions",
 ]

@@ -20,7 +20,7 @@ from goodnet.repair.activity import ChannelActivity, measure_activity
 from goodnet.repair.layers import default_layer, silence_channels
 from goodnet.repair.method import Context, Repair
 from goodnet.repair.result import RepairResult
-from goodnet.repair.trace import Trace, trace_answers
+from goodnet.repair.trace import Trace, trace_predictions
 from goodnet.stats import proportion
 from goodnet.types import Integers, PruneCurve
 
@@ -158,7 +158,7 @@ def prune_curve(
         chosen = np.asarray(list(channels), dtype=np.int64)
         if not chosen.size:
             raise UsageError("expected at least one channel to prune, got an empty list")
-    trace = trace_answers(
+    trace = trace_predictions(
         network, images, layer, groups=[[int(c)] for c in chosen], progress=progress
     )
     return PruneCurve(
@@ -194,4 +194,6 @@ def trace_backdoor(
         progress: Called with the number of images done.
     """
     groups = [[int(c)] for c in curve.channels]
-    return trace_answers(network, images, curve.layer, groups=groups, keep=keep, progress=progress)
+    return trace_predictions(
+        network, images, curve.layer, groups=groups, keep=keep, progress=progress
+    )

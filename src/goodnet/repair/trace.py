@@ -29,7 +29,7 @@ from goodnet.progress import ProgressCallback
 from goodnet.repair.activity import channel_sums
 from goodnet.types import Integers
 
-__all__ = ["Tail", "Trace", "plan_tails", "trace_answers"]
+__all__ = ["Tail", "Trace", "plan_tails", "trace_predictions"]
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Trace:
         return self.activation / self.total
 
 
-def trace_answers(
+def trace_predictions(
     network: Network,
     images: ImageSet,
     layer: str,

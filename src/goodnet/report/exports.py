@@ -101,7 +101,10 @@ def plot_curve(curve: PruneCurve, *, drops: Mapping[float, int | None], destinat
         mean_activation=tuple(float(mean) for mean in curve.mean_activation),
         dead=tuple(curve.dead_channels),
         accuracy=_shares(curve.correct, curve.total),
-        success={name: _shares(hits, curve.hit_totals[name]) for name, hits in curve.hits.items()},
+        success={
+            name: _shares(successes, curve.success_totals[name])
+            for name, successes in curve.successes.items()
+        },
         drops=tuple(Drop(drop, steps) for drop, steps in drops.items()),
     )
     save(curve_chart([facts], WIDE), destination)

@@ -23,11 +23,11 @@ from goodnet.runs.inputs import to_device
 from goodnet.runs.options import InputOptions
 from goodnet.types import Integers
 
-__all__ = ["Answers", "Predictor", "open_predictor"]
+__all__ = ["PredictedClasses", "Predictor", "open_predictor"]
 
 
 @dataclass(frozen=True)
-class Answers:
+class PredictedClasses:
     """Classes of some images, by network: "B" or "G", or "B", "B'" and "G".
 
     Attributes:
@@ -87,7 +87,7 @@ class Predictor:
         check_fits(images, shape=shape, num_classes=self.network.num_classes, labels=False)
         return images
 
-    def predict(self, block: Block, images: ImageSet) -> Answers:
+    def predict(self, block: Block, images: ImageSet) -> PredictedClasses:
         """What each network says of some images.
 
         Where the scale is not known, only answers that are the same at every usual scale are
@@ -121,16 +121,16 @@ class Predictor:
         """The networks behind each preprocessing that was needed."""
         return {}
 
-    def _at(self, preprocessing: Preprocessing, images: NDArray[np.float32]) -> Answers:
+    def _at(self, preprocessing: Preprocessing, images: NDArray[np.float32]) -> PredictedClasses:
         if preprocessing not in self._ready:
             networks = [each for each in (self.network, self.repaired) if each is not None]
             self._ready[preprocessing] = [x.with_preprocessing(preprocessing) for x in networks]
         first, *others = [network.predict(images) for network in self._ready[preprocessing]]
         if not others:
-            return Answers({self.name: first}, self.reject_class)
+            return PredictedClasses({self.name: first}, self.reject_class)
         (second,) = others
         both = agree(first, second, num_classes=self.network.num_classes)
-        return Answers({"B": first, "B'": second, "G": both}, self.reject_class)
+        return PredictedClasses({"B": first, "B'": second, "G": both}, self.reject_class)
 
 
 def open_predictor(

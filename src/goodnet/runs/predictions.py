@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from goodnet.errors import InvalidInput
-from goodnet.evaluation import answer, answer_inside, evaluated
+from goodnet.evaluation import evaluated, predict_inside, predict_set
 from goodnet.formats import load_network, read_spec
 from goodnet.formats.save import file_suffix, save_spec
 from goodnet.guard.form import guard_spec, repaired_output
@@ -127,15 +127,16 @@ def predictions_of(network: Network, inputs: Inputs) -> Predictions:
     """What a network answers to the clean images it is judged by and the poisoned sets."""
     sets = inputs.backdoor.items()
     return Predictions(
-        answer(network, inputs.judged), {name: answer(network, images) for name, images in sets}
+        predict_set(network, inputs.judged),
+        {name: predict_set(network, images) for name, images in sets},
     )
 
 
 def _both(goodnet: Network, inputs: Inputs) -> tuple[Predictions, Predictions]:
     """What B' and G answer, from the file of G, which holds B' as its own file has it."""
     layer = repaired_output(goodnet.spec)
-    repaired, guarded = answer_inside(goodnet, layer, inputs.judged)
-    sets = {key: answer_inside(goodnet, layer, x) for key, x in inputs.backdoor.items()}
+    repaired, guarded = predict_inside(goodnet, layer, inputs.judged)
+    sets = {key: predict_inside(goodnet, layer, x) for key, x in inputs.backdoor.items()}
     return (
         Predictions(repaired, {key: found[0] for key, found in sets.items()}),
         Predictions(guarded, {key: found[1] for key, found in sets.items()}),

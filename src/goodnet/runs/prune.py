@@ -233,11 +233,14 @@ def _write_curve(curve: PruneCurve, path: Path) -> None:
 def curve_rows(curve: PruneCurve) -> list[list[Any]]:
     """The table of `curve.csv`: a header, then one row per silenced channel."""
     header = ["step", "channel", "mean_activation", "fraction_pruned", "clean_accuracy"]
-    rows: list[list[Any]] = [header + [text_cell(name) for name in curve.hits]]
+    rows: list[list[Any]] = [header + [text_cell(name) for name in curve.successes]]
     width = len(curve.mean_activation)
     for step, channel in enumerate(curve.channels, start=1):
         mean = float(curve.mean_activation[channel])
         accuracy = int(curve.correct[step]) / curve.total
-        asr = [int(curve.hits[name][step]) / curve.hit_totals[name] for name in curve.hits]
+        asr = [
+            int(curve.successes[name][step]) / curve.success_totals[name]
+            for name in curve.successes
+        ]
         rows.append([step, int(channel), mean, step / width, accuracy, *asr])
     return rows

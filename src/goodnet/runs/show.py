@@ -9,7 +9,7 @@ from goodnet.errors import UsageError
 from goodnet.imagesets import UNLABELLED, Block, ImageSet
 from goodnet.report.contact_sheet import MAX_IMAGES, Mark, contact_sheet
 from goodnet.runs.pictures import picture_bytes
-from goodnet.runs.predict import Answers, Predictor
+from goodnet.runs.predict import PredictedClasses, Predictor
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -75,7 +75,7 @@ def _labels(images: ImageSet, block: Block, index: int, *, poisoned: bool) -> li
     return [*lines, f"target {name}"]
 
 
-def _mark(block: Block, index: int, answers: Answers, *, poisoned: bool) -> Mark | None:
+def _mark(block: Block, index: int, answers: PredictedClasses, *, poisoned: bool) -> Mark | None:
     answer, label = answers.final[index], block.labels[index]
     if answer == answers.reject_class:
         return "refused"

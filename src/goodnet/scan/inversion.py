@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from goodnet.scan.result import Floats
     from goodnet.scan.subject import Subject
 
-__all__ = ["Masks", "Pace", "begin", "shrink", "targets"]
+__all__ = ["Masks", "SearchOptions", "begin", "shrink", "targets"]
 
 # Of Adam, and of the price of a mask, as in the authors' code.
 _RATE, _BETAS = 0.1, (0.5, 0.9)
@@ -36,7 +36,7 @@ _EDGE = 0.02
 
 
 @dataclass(frozen=True)
-class Pace:
+class SearchOptions:
     """How masks are shrunk.
 
     Attributes:
@@ -114,7 +114,7 @@ def begin(subject: Subject, generator: torch.Generator) -> Masks:
 def shrink(
     case: Case,
     masks: Masks,
-    pace: Pace,
+    options: SearchOptions,
     *,
     generator: torch.Generator,
     advance: ProgressCallback = lambda _done: None,
@@ -124,23 +124,23 @@ def shrink(
     Args:
         case: The network, and images to search on; each label sees those of other classes.
         masks: Where they are.
-        pace: Of the search.
+        options: Of the search.
         generator: Decides which images each step looks at.
         advance: Told of each label that is done.
     """
     subject, shown = case.subject, case.search
     orders = [
         torch.randperm(len(shown), generator=generator).to(subject.device)
-        for _ in range(pace.steps)
+        for _ in range(options.steps)
     ]
 
     def part(some: Masks) -> Masks:
-        done = _descend(subject, some, shown, orders, pace)
+        done = _descend(subject, some, shown, orders, options)
         advance(len(some))
         return done
 
     share = math.ceil(len(masks) / torch.get_num_threads())
-    size = max(1, min(subject.batch // pace.images, share))
+    size = max(1, min(subject.batch // options.images, share))
     jobs = [masks[start : start + size] for start in range(0, len(masks), size)]
     return Masks.join(subject.each(part, jobs))
 
@@ -166,7 +166,7 @@ def targets(case: Case, masks: Masks, scores: Floats, threshold: float) -> tuple
 
 
 def _descend(
-    subject: Subject, masks: Masks, shown: Shown, orders: Sequence[Tensor], pace: Pace
+    subject: Subject, masks: Masks, shown: Shown, orders: Sequence[Tensor], options: SearchOptions
 ) -> Masks:
     labels, price, best = masks.labels, masks.price, masks.best
     norms, entropy = masks.norms, masks.entropy
@@ -174,7 +174,7 @@ def _descend(
     adam = torch.optim.Adam([variable], lr=_RATE, betas=_BETAS)
     good_for = bad_for = torch.zeros_like(price)
     for order in orders:
-        images = shown.images[shown.others(labels, order, pace.images)]
+        images = shown.images[shown.others(labels, order, options.images)]
         stamped = _stamp(variable).on(images)
         logits = subject.logits(stamped.flatten(0, 1)).view(*images.shape[:2], -1)
         wanted = labels[:, None].expand(images.shape[:2])
@@ -182,7 +182,7 @@ def _descend(
         size = _size(variable)
         (variable.grad,) = torch.autograd.grad((loss + price * size).sum(), variable)
         entropy, size = loss.detach(), size.detach()
-        good = (logits.argmax(2) == wanted).double().mean(1) >= pace.success
+        good = (logits.argmax(2) == wanted).double().mean(1) >= options.success
         better = good & (size < norms)
         best = torch.where(better[:, None, None, None], variable.detach(), best)
         norms = torch.where(better, size, norms)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from goodnet.scan.case import Case
-from goodnet.scan.inversion import Masks, Pace, begin, shrink, targets
+from goodnet.scan.inversion import Masks, SearchOptions, begin, shrink, targets
 from goodnet.scan.result import ScanResult
 from goodnet.scan.scanner import Scanner, check_counts, check_shares
 
@@ -78,7 +78,7 @@ class KArm(Scanner):
 
     def _compete(self, case: Case, generator: torch.Generator, stage: Stage) -> Masks:
         """The masks of all labels, each as far as it came."""
-        pace = Pace(self.steps, self.images, self.attack_success)
+        options = SearchOptions(self.steps, self.images, self.attack_success)
         rounds = _rounds(case.subject.classes)
         left, gone = begin(case.subject, generator), []
         with stage(sum(rounds), "shrinking masks") as advance:
@@ -86,7 +86,7 @@ class KArm(Scanner):
                 order = _smallest_first(left)
                 gone.append(left[order[count:]])
                 left = left[order[:count]]
-                left = shrink(case, left, pace, generator=generator, advance=advance)
+                left = shrink(case, left, options, generator=generator, advance=advance)
         masks = Masks.join([*gone, left])
         return masks[masks.labels.argsort()]
 

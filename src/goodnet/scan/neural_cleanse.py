@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from goodnet.scan.case import Case
-from goodnet.scan.inversion import Pace, begin, shrink, targets
+from goodnet.scan.inversion import SearchOptions, begin, shrink, targets
 from goodnet.scan.outliers import robust_z, too_few
 from goodnet.scan.result import ScanResult
 from goodnet.scan.scanner import Scanner, check_counts, check_shares
@@ -60,11 +60,11 @@ class NeuralCleanse(Scanner):
         check_shares(self, "attack_success")
 
     def _scan(self, case: Case, generator: torch.Generator, stage: Stage) -> ScanResult:
-        pace = Pace(self.steps, self.images, self.attack_success)
+        options = SearchOptions(self.steps, self.images, self.attack_success)
         classes = case.subject.classes
         with stage(classes, "shrinking masks") as advance:
             start = begin(case.subject, generator)
-            masks = shrink(case, start, pace, generator=generator, advance=advance)
+            masks = shrink(case, start, options, generator=generator, advance=advance)
         scores = -robust_z(masks.sizes.cpu().numpy()).astype(np.float32)
         few = too_few(classes)
         found = () if few else targets(case, masks, scores, _INDEX)

@@ -24,7 +24,7 @@ from goodnet.formats.softmax import without_softmax
 from goodnet.network import Network
 from goodnet.training.checkpoint import Checkpoint, fingerprint
 from goodnet.training.frozen import Frozen
-from goodnet.training.gradient import Parts, shared_gradient
+from goodnet.training.gradient import SharedGradient, shared_gradient
 from goodnet.training.recipe import PLAIN, Recipe
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _BRINGS_TO_SIZE = frozenset({"rescale", "normalize"})
 
 
 def parameter_groups(network: Network, examples: Examples) -> list[dict[str, Any]]:
-    """The parameters of a network in groups for an optimiser, each with its `pace`.
+    """The parameters of a network in groups for an optimiser, each with its `lr_factor`.
 
     Args:
         network: Made of a description.
@@ -58,8 +58,8 @@ def parameter_groups(network: Network, examples: Examples) -> list[dict[str, Any
     }
     everything = list(network.graph.parameters())
     groups = [
-        {"params": [p for p in everything if id(p) not in first], "pace": 1.0},
-        {"params": [p for p in everything if id(p) in first], "pace": 1 / size},
+        {"params": [p for p in everything if id(p) not in first], "lr_factor": 1.0},
+        {"params": [p for p in everything if id(p) in first], "lr_factor": 1 / size},
     ]
     return [group for group in groups if group["params"]]
 
@@ -150,9 +150,9 @@ def fit(
     first = work.resume(saved)
     if progress and first:
         progress(first * len(examples))
-    with shared_gradient(network.graph, network.device, recipe=recipe) as parts:
+    with shared_gradient(network.graph, network.device, recipe=recipe) as shared:
         for epoch in range(first, schedule.epochs):
-            stop = work.epoch(epoch, parts, progress)
+            stop = work.epoch(epoch, shared, progress)
             if saved is not None:
                 saved.save(network.graph, work.optimizer, epoch + 1, watch=work.state())
             if stop:
@@ -197,7 +197,9 @@ class _Work:
     def state(self) -> dict[str, Any]:
         return self._watch.state() if self._watch else {}
 
-    def epoch(self, epoch: int, parts: Parts, progress: Callable[[int], None] | None) -> bool:
+    def epoch(
+        self, epoch: int, shared: SharedGradient, progress: Callable[[int], None] | None
+    ) -> bool:
         """Train on every example once; whether to stop then."""
         frozen = dict(self._frozen)
         if self._watch:
@@ -206,8 +208,8 @@ class _Work:
         total = 0.0
         for step, picked in self._order(epoch):
             seed = [self._schedule.seed, step]
-            gradient = partial(parts.step, self._examples, picked, seed=seed)
-            loss = parts.recipe.step(gradient, parts.parameters)
+            gradient = partial(shared.step, self._examples, picked, seed=seed)
+            loss = shared.recipe.step(gradient, shared.parameters)
             if not np.isfinite(loss):
                 raise Diverged(
                     f"training diverged in epoch {epoch + 1}; give a learning rate below "
@@ -233,7 +235,7 @@ class _Work:
     def _descend(self, step: int, kept: list[tuple[nn.Parameter, Tensor, Tensor]]) -> None:
         """Move against the gradient, but for what is frozen."""
         for group in self.optimizer.param_groups:
-            group["lr"] = group["pace"] * self._schedule.rate(step, len(self._examples))
+            group["lr"] = group["lr_factor"] * self._schedule.rate(step, len(self._examples))
         self.optimizer.step()
         with torch.no_grad():
             for parameter, mask, values in kept:

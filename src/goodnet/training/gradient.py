@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from goodnet.training.examples import Examples
     from goodnet.types import Integers
 
-__all__ = ["Parts", "shared_gradient"]
+__all__ = ["SharedGradient", "shared_gradient"]
 
 _PARTS = 4
 
@@ -39,7 +39,7 @@ class _Piece(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Parts:
+class SharedGradient:
     """A network in training and the copies that work on the parts of a batch.
 
     Attributes:
@@ -98,13 +98,13 @@ class Parts:
 @contextmanager
 def shared_gradient(
     network: nn.Module, device: torch.device, *, recipe: Recipe = PLAIN
-) -> Iterator[Parts]:
+) -> Iterator[SharedGradient]:
     """Train `network` in parts: one per core on the CPU, whole on another device."""
     count = _PARTS if device.type == "cpu" else 1
     copies = [_sharing_parameters(network) for _ in range(count)]
     buffers = [_as_one_vector(one, device) for one in (network, *copies)]
     with workers(device) as run:
-        yield Parts(list(network.parameters()), buffers, copies, recipe, run, device)
+        yield SharedGradient(list(network.parameters()), buffers, copies, recipe, run, device)
 
 
 @contextmanager

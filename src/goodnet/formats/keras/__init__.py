@@ -14,7 +14,7 @@ from goodnet.errors import InvalidInput
 from goodnet.formats.keras.architecture import read_architecture
 from goodnet.formats.keras.container import Container, open_container, read_configuration
 from goodnet.formats.keras.weights import read_weights
-from goodnet.formats.spec import NetworkSpec, Source
+from goodnet.formats.spec import NetworkSpec, SourceFile
 
 
 def read(path: Path | str, *, architecture: Path | str | None = None) -> NetworkSpec:
@@ -53,7 +53,7 @@ def read(path: Path | str, *, architecture: Path | str | None = None) -> Network
             arrays={**arrays, **network.constants},
             output=network.output,
             name=network.model.name,
-            source=Source(
+            source=SourceFile(
                 path=Path(path),
                 format=container.format,
                 sha256=container.sha256,

@@ -19,7 +19,7 @@ from goodnet.errors import InvalidInput, UsageError
 from goodnet.files import atomic_path
 from goodnet.formats import budgets, safe_hdf5, safe_zip
 from goodnet.formats.safe_file import open_regular
-from goodnet.formats.spec import Array, Origin, Source
+from goodnet.formats.spec import Array, Origin, SourceFile
 from goodnet.ops.layouts import array_shape, to_file
 
 # Where fields lie: PKWARE's APPNOTE, sections 4.3.7, 4.3.12 and 4.3.16.
@@ -89,7 +89,7 @@ _WEIGHTS = "model.weights.h5"
 
 
 def rewrite(
-    source: Source, changed: Mapping[str, Array], destination: Path, *, force: bool = False
+    source: SourceFile, changed: Mapping[str, Array], destination: Path, *, force: bool = False
 ) -> None:
     """Copy the file a network came from, with other numbers in some arrays.
 
@@ -125,7 +125,7 @@ def rewrite(
         path.write_bytes(patched)
 
 
-def _check_suffix(source: Source, destination: Path) -> None:
+def _check_suffix(source: SourceFile, destination: Path) -> None:
     if (destination.suffix.lower() == ".keras") != (source.format == "keras-zip"):
         expected = ".keras" if source.format == "keras-zip" else ".h5"
         raise UsageError(
@@ -134,7 +134,7 @@ def _check_suffix(source: Source, destination: Path) -> None:
         )
 
 
-def _read(source: Source) -> bytes:
+def _read(source: SourceFile) -> bytes:
     with open_regular(source.path, what="model file", limit=budgets.MODEL_BYTES) as file:
         content = file.read()
     if hashlib.sha256(content).hexdigest() != source.sha256:

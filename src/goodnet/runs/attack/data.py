@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from goodnet.attack import Landmarks
     from goodnet.progress import ProgressCallback
 
-__all__ = ["Labelled", "Parts", "Source", "check_memory", "save_labelled"]
+__all__ = ["ImageSource", "Labelled", "Split", "check_memory", "save_labelled"]
 
 # What the images of an attack may take in memory.
 MEMORY_BYTES = 8 * GIB
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Parts(Generic[T]):
+class Split(Generic[T]):
     """Something for each part of the images."""
 
     train: T
@@ -57,7 +57,7 @@ class Labelled:
         return Labelled(self.images[rows], self.labels[rows], marks)
 
 
-class Source(Protocol):
+class ImageSource(Protocol):
     """Where clean images come from; nothing is drawn or read before `load`."""
 
     @property
@@ -76,7 +76,7 @@ class Source(Protocol):
         ...
 
     @property
-    def labels(self) -> Parts[Integers]:
+    def labels(self) -> Split[Integers]:
         """True classes of the images of each part."""
         ...
 
@@ -89,12 +89,12 @@ class Source(Protocol):
         """Plain data for the card."""
         ...
 
-    def load(self, advance: ProgressCallback) -> Parts[Labelled]:
+    def load(self, advance: ProgressCallback) -> Split[Labelled]:
         """Bring all images into memory; `advance` is told how many more there are."""
         ...
 
 
-def check_memory(source: Source, *, copies: int = 1) -> None:
+def check_memory(source: ImageSource, *, copies: int = 1) -> None:
     """Refuse more images than are held in memory.
 
     Raises:

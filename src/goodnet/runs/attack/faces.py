@@ -9,7 +9,7 @@ import numpy as np
 
 from goodnet.errors import UsageError
 from goodnet.imagesets.faces import LANDMARKS
-from goodnet.runs.attack.data import Labelled, Parts
+from goodnet.runs.attack.data import Labelled, Split
 from goodnet.runs.faces import FacesRequest, face_blocks
 
 if TYPE_CHECKING:
@@ -34,37 +34,37 @@ class FaceSource:
 
     @property
     def count(self) -> int:
-        """See `Source`."""
+        """See `ImageSource`."""
         return self.request.total
 
     @property
     def shape(self) -> Shape:
-        """See `Source`."""
+        """See `ImageSource`."""
         return (3, *self.request.size)
 
     @property
     def image_bytes(self) -> int:
-        """See `Source`."""
+        """See `ImageSource`."""
         return self.request.image_bytes
 
     @property
-    def labels(self) -> Parts[Integers]:
-        """See `Source`."""
+    def labels(self) -> Split[Integers]:
+        """See `ImageSource`."""
         people = np.arange(self.count) % self.request.people
-        return Parts(*(people[rows] for rows in self._rows()))
+        return Split(*(people[rows] for rows in self._rows()))
 
     @property
     def landmarks(self) -> None:
-        """See `Source`: not known before they are drawn."""
+        """See `ImageSource`: not known before they are drawn."""
 
     def about(self) -> dict[str, Any]:
-        """See `Source`."""
+        """See `ImageSource`."""
         per_person = self.request.per_person - 2 * self.held_out
         request = {"people": self.request.people, "per_person": per_person}
         return {"faces": {**request, "held_out": self.held_out, "seed": self.request.seed}}
 
-    def load(self, advance: ProgressCallback) -> Parts[Labelled]:
-        """See `Source`."""
+    def load(self, advance: ProgressCallback) -> Split[Labelled]:
+        """See `ImageSource`."""
         images = np.empty((self.count, *self.shape), np.uint8)
         labels = np.empty(self.count, np.int64)
         landmarks = np.empty((self.count, len(LANDMARKS), 2), np.float32)
@@ -76,7 +76,7 @@ class FaceSource:
             start = here.stop
             advance(len(faces.labels))
         drawn = Labelled(images, labels, landmarks)
-        return Parts(*(drawn.part(rows) for rows in self._rows()))
+        return Split(*(drawn.part(rows) for rows in self._rows()))
 
     def _rows(self) -> tuple[slice, slice, slice]:
         people, held = self.request.people, self.request.people * self.held_out

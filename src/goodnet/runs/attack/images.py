@@ -13,7 +13,7 @@ import numpy as np
 from goodnet.errors import InvalidInput
 from goodnet.imagesets import ImageSet, check_fits
 from goodnet.imagesets.landmarks import find_landmarks
-from goodnet.runs.attack.data import Labelled, Parts
+from goodnet.runs.attack.data import Labelled, Split
 from goodnet.runs.poison import block_size
 
 if TYPE_CHECKING:
@@ -44,44 +44,44 @@ class ImageSource:
 
     @property
     def count(self) -> int:
-        """See `Source`."""
+        """See `ImageSource`."""
         return len(self.images) + (len(self.test) if self.test else 0)
 
     @property
     def shape(self) -> Shape:
-        """See `Source`."""
+        """See `ImageSource`."""
         return self.images.shape
 
     @property
     def image_bytes(self) -> int:
-        """See `Source`."""
+        """See `ImageSource`."""
         sets = [each for each in (self.images, self.test) if each is not None]
         return math.prod(self.shape) * max(_stored_as(each).itemsize for each in sets)
 
     @property
-    def labels(self) -> Parts[Integers]:
-        """See `Source`."""
+    def labels(self) -> Split[Integers]:
+        """See `ImageSource`."""
         train, valid, test = self._rows
         own, other = self.images.labels, (self.test or self.images).labels
-        return Parts(own[train], own[valid], other[test])
+        return Split(own[train], own[valid], other[test])
 
     @cached_property
     def landmarks(self) -> Landmarks | None:
-        """See `Source`."""
+        """See `ImageSource`."""
         found = find_landmarks(self.images)
         return None if found is None else found[:1]
 
     def about(self) -> dict[str, Any]:
-        """See `Source`."""
+        """See `ImageSource`."""
         return {"images": _about(self.images), "test": _about(self.test) if self.test else None}
 
-    def load(self, advance: ProgressCallback) -> Parts[Labelled]:
-        """See `Source`."""
+    def load(self, advance: ProgressCallback) -> Split[Labelled]:
+        """See `ImageSource`."""
         train, valid, test = self._rows
         if self.test is None:
-            return Parts(*_read(self.images, (train, valid, test), advance))
+            return Split(*_read(self.images, (train, valid, test), advance))
         own = _read(self.images, (train, valid), advance)
-        return Parts(*own, *_read(self.test, (test,), advance))
+        return Split(*own, *_read(self.test, (test,), advance))
 
     @cached_property
     def _rows(self) -> tuple[Integers, Integers, Integers]:

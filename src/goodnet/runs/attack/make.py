@@ -20,7 +20,7 @@ from goodnet.imagesets import images_from_arrays, load_images
 from goodnet.progress import Stage, no_progress
 from goodnet.repair.watched_layers import watched_layers
 from goodnet.runs.attack.card import card
-from goodnet.runs.attack.data import Labelled, Parts, save_labelled
+from goodnet.runs.attack.data import Labelled, Split, save_labelled
 from goodnet.runs.attack.plan import Attack, measured
 from goodnet.runs.evaluate import evaluate_files
 from goodnet.runs.options import InputOptions
@@ -71,7 +71,7 @@ def make_attack(
     return found
 
 
-def _write_sets(attack: Attack, data: Parts[Labelled], folder: Path, stage: Stage) -> None:
+def _write_sets(attack: Attack, data: Split[Labelled], folder: Path, stage: Stage) -> None:
     options = attack.options
     for name in ("cl", "bd"):
         (folder / name).mkdir()

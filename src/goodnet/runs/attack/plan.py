@@ -15,7 +15,7 @@ from goodnet.attack.pruning_aware import put_back
 from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats import silence
 from goodnet.formats.build import build
-from goodnet.runs.attack.data import Parts, Source, check_memory
+from goodnet.runs.attack.data import ImageSource, Split, check_memory
 from goodnet.runs.inputs import to_device
 from goodnet.training import Examples, Schedule
 
@@ -65,7 +65,7 @@ class Attack:
         num_classes: How many it has.
     """
 
-    source: Source
+    source: ImageSource
     options: AttackOptions
     plan: PoisonPlan
     spec: NetworkSpec
@@ -77,17 +77,17 @@ class Attack:
         return f"bd_net{self.options.suffix}"
 
     @property
-    def poisoned(self) -> list[Parts[str]]:
+    def poisoned(self) -> list[Split[str]]:
         """The files with images that bear each trigger; none of them is for training."""
         names = [f"_{t.name}" for t in self.options.triggers] if self._several else [""]
-        return [Parts("", f"bd/bd_valid{name}.h5", f"bd/bd_test{name}.h5") for name in names]
+        return [Split("", f"bd/bd_valid{name}.h5", f"bd/bd_test{name}.h5") for name in names]
 
     @property
     def _several(self) -> bool:
         return len(self.options.triggers) > 1
 
 
-def plan_attack(source: Source, options: AttackOptions) -> Attack:
+def plan_attack(source: ImageSource, options: AttackOptions) -> Attack:
     """Check everything that can be wrong before the long work starts.
 
     Raises:

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
     from goodnet.formats.shapes import Shape
 
-__all__ = ["RELU", "Draft"]
+__all__ = ["RELU", "SpecBuilder"]
 
 RELU, _SOFTMAX = Activation("relu"), Activation("softmax")
 # Keras' own.
 _EPSILON = 1e-3
 
 
-class Draft:
+class SpecBuilder:
     """A network that grows layer by layer; what adds a layer returns the layer's name."""
 
     def __init__(
