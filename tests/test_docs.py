@@ -16,37 +16,73 @@ from lab import Lab
 import goodnet
 from goodnet import plugins
 from goodnet.cli.main import run
+from goodnet.guard.methods import detectors
+from goodnet.imagesets import load_images
 from goodnet.repair import repairs
 from goodnet.runs.methods import all_methods, markdown
+from goodnet.scan.methods import scanners
 
 ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
-def toy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The method of `docs/add-a-method.md`, as a package would bring it."""
+def toys(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The methods of `docs/add-a-method.md`, as a package would bring them."""
     text = (ROOT / "docs" / "add-a-method.md").read_text(encoding="utf-8")
-    code = re.search(r"```python\n(.*?)```", text, re.S)
-    named = re.search(r'"goodnet\.methods"\]\n(\w+) = "(\w+:\w+)"', text)
-    assert code
+    named = re.search(r'"goodnet\.methods"\]\n((?:\w+ = "\w+:\w+"\n)+)', text)
     assert named
     module = ModuleType("my_package")
     monkeypatch.setitem(sys.modules, "my_package", module)
-    exec(compile(code[1], "my_package", "exec"), module.__dict__)
-    point = EntryPoint(named[1], named[2], plugins.GROUP)
-    monkeypatch.setattr(plugins, "entry_points", lambda group: [point])
-    repairs.cache_clear()
+    for code in re.findall(r"```python\n(.*?)```", text, re.S):
+        exec(compile(code, "my_package", "exec"), module.__dict__)
+    points = [
+        EntryPoint(name, value, plugins.GROUP)
+        for name, value in re.findall(r'(\w+) = "(.*)"', named[1])
+    ]
+    assert len(points) == 3
+    monkeypatch.setattr(plugins, "entry_points", lambda group: points)
+    registries = (repairs, scanners, detectors)
+    for registry in registries:
+        registry.cache_clear()
     yield
-    repairs.cache_clear()
+    for registry in registries:
+        registry.cache_clear()
+
+
+def test_the_methods_of_the_page_are_listed(toys: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["methods"]) == 0
+    shown = capsys.readouterr().out
+    for name in ("repair coarsen", "scan blank", "screen brightness"):
+        assert name in shown
+
+
+def test_the_scanner_of_the_page_is_a_method_of_scan(
+    toys: None, lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [str(lab.model), "--clean", str(lab.valid), "--scale", "raw", "--method", "blank"]
+    out = tmp_path / "run"
+    assert run(["scan", *given, "--set", "grey=0.4", "--out", str(out)]) == 1
+    found = json.loads((out / "results.json").read_text())
+    assert (found["method"], found["options"]["grey"]) == ("blank", 0.4)
+    assert found["verdict"] == "suspicious"
+    assert "blank" in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_detector_of_the_page_screens(
+    toys: None, lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [str(lab.test), "--model", str(lab.model), "--clean", str(lab.valid), "--scale", "raw"]
+    assert run(["screen", *given, "--detector", "brightness", "--json"]) in (0, 1)
+    scores = [json.loads(line)["score"] for line in capsys.readouterr().out.splitlines()]
+    pixels = load_images(lab.test).sample(150).images
+    assert scores == pytest.approx(pixels.mean((1, 2, 3)).tolist(), rel=1e-4)
 
 
 def test_the_method_of_the_page_is_a_command(
-    toy: None, lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    toys: None, lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["repair", "--help"]) == 0
     assert re.search(r"coarsen +Round all weights; write B' and G", capsys.readouterr().out)
-    assert run(["methods"]) == 0
-    assert "repair coarsen" in capsys.readouterr().out
     assert run(["repair", "coarsen", "--help"]) == 0
     assert "From nothing to the largest weight of a layer" in capsys.readouterr().out
     given = [str(lab.model), "--clean", str(lab.valid), "--scale", "raw"]

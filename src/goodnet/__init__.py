@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from goodnet.formats import load_network
     from goodnet.formats import read_spec as read_spec
     from goodnet.formats.torch import wrap as wrap
+    from goodnet.guard.confidence import Confidence as Confidence
     from goodnet.guard.goodnet import GoodNet as GoodNet
+    from goodnet.guard.strip import Strip as Strip
     from goodnet.imagesets import images_from_arrays
     from goodnet.imagesets import load_images as load_images
     from goodnet.network import Network as Network
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
 # Public name -> module. Imported when first used: torch takes seconds; reading a file needs none.
 _HOMES = {
+    "Confidence": "guard.confidence",
     "Cure": "repair",
     "CureResult": "repair",
     "Erase": "repair",
@@ -53,6 +56,7 @@ _HOMES = {
     "Scan": "scan",
     "ScanResult": "scan",
     "Sparsify": "repair",
+    "Strip": "guard.strip",
     "TrainingConfig": "training",
     "Unlearn": "repair",
     "evaluate": "evaluation",

@@ -5,11 +5,13 @@ from __future__ import annotations
 import inspect
 import re
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-__all__ = ["Option", "described", "make", "options_of", "values_of"]
+from goodnet.errors import UsageError
+
+__all__ = ["Option", "described", "from_texts", "make", "options_of", "values_of"]
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,35 @@ def make(method: type, values: Mapping[str, Any]) -> Any:
         elif field.name in values:
             given[field.name] = values[field.name]
     return method(**given)
+
+
+def from_texts(method: type, texts: Sequence[str], *, what: str) -> Any:
+    """A method with options as a user writes them.
+
+    Args:
+        method: A dataclass.
+        texts: "NAME=VALUE" for its fields.
+        what: The option that named the method, for messages.
+
+    Raises:
+        UsageError: If there is no such option, or a value is not one.
+    """
+    known = {option.name: option.kind_of_one for option in options_of(method)}
+    values = {}
+    for given in texts:
+        key, _, text = given.partition("=")
+        if key not in known:
+            raise UsageError(f"{what} has the options {', '.join(known)}, got {given!r}")
+        values[key] = _value(key, text, known[key])
+    return method(**values)
+
+
+def _value(key: str, text: str, kind: type) -> Any:
+    try:
+        return kind(text)
+    except ValueError as error:
+        wanted = {int: "a whole number", float: "a number"}[kind]
+        raise UsageError(f"expected {wanted} for the option {key}, got {text!r}") from error
 
 
 def values_of(method: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`goodnet methods`: all ways of scanning and repairing, with papers and needs."""
+"""`goodnet methods`: all ways of scanning, repairing and screening, with papers and needs."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from goodnet.guard.methods import detectors
 from goodnet.repair import repairs
 from goodnet.scan.methods import scanners
 
@@ -20,7 +21,7 @@ class MethodFact:
     """One method.
 
     Attributes:
-        kind: "repair" or "scan": the command it belongs to.
+        kind: "scan", "repair" or "screen": the command it belongs to.
         name: What it is called there.
         summary: What it does, in a line.
         needs: What it has to be given beside the network.
@@ -37,8 +38,12 @@ class MethodFact:
 
 
 def all_methods() -> tuple[MethodFact, ...]:
-    """The repairs, then the scanners."""
-    rooms: dict[str, Mapping[str, Any]] = {"repair": repairs(), "scan": scanners()}
+    """The scanners, the repairs, the detectors."""
+    rooms: dict[str, Mapping[str, Any]] = {
+        "scan": scanners(),
+        "repair": repairs(),
+        "screen": detectors(),
+    }
     return tuple(
         MethodFact(room, each.name, each.summary, each.needs, each.paper, _file(each))
         for room, methods in rooms.items()

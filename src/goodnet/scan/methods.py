@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any
 
 from goodnet.errors import UsageError
-from goodnet.options import options_of
+from goodnet.options import from_texts
 from goodnet.plugins import brought
 from goodnet.scan.k_arm import KArm
 from goodnet.scan.last_layer import HTell, LastLayer
@@ -58,20 +57,5 @@ def make_scanner(name: str, options: Sequence[str] = ()) -> Scanner:
     known_scanners = scanners()
     if name not in known_scanners:
         raise UsageError(f"the methods of scan are {', '.join(known_scanners)}, got {name!r}")
-    kind = known_scanners[name]
-    known = {option.name: option.kind_of_one for option in options_of(kind)}
-    values = {}
-    for option in options:
-        key, _, text = option.partition("=")
-        if key not in known:
-            raise UsageError(f"--method {name} has the options {', '.join(known)}, got {option!r}")
-        values[key] = _value(key, text, known[key])
-    return kind(**values)
-
-
-def _value(key: str, text: str, kind: type) -> Any:
-    try:
-        return kind(text)
-    except ValueError as error:
-        wanted = {int: "a whole number", float: "a number"}[kind]
-        raise UsageError(f"expected {wanted} for the option {key}, got {text!r}") from error
+    found: Scanner = from_texts(known_scanners[name], options, what=f"--method {name}")
+    return found

@@ -1,0 +1,87 @@
+"""`goodnet screen`: which of these images look as if they bore a trigger?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from goodnet.cli import options as opt
+from goodnet.cli.text import note, progress_bar, table
+from goodnet.runs.options import InputOptions
+
+__all__ = ["screen"]
+
+_FINDING = 1
+
+
+def screen(
+    images: Annotated[
+        Path,
+        typer.Argument(
+            metavar="IMAGES", help="HDF5, .npz, a folder or an image.", show_default=False
+        ),
+    ],
+    *,
+    model: Annotated[Path, typer.Option(metavar="MODEL", help="The network that answers them.")],
+    clean: opt.Clean,
+    detector: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Of those that goodnet methods lists under screen."),
+    ] = "confidence",
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="An option of the detector, such as overlays=32; may be given several times.",
+        ),
+    ] = None,
+    false_alarms: Annotated[
+        str,
+        typer.Option(
+            metavar="RATE", help="Share of clean images that may be taken for suspicious."
+        ),
+    ] = "1%",
+    count: Annotated[
+        int, typer.Option(metavar="N", help="Images to list, the most suspicious first.")
+    ] = 20,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a line of JSON for each image, in their order.")
+    ] = False,
+    reading: InputOptions,
+) -> None:
+    """Score incoming images, the most suspicious first. Exit code 1 where one stands out."""
+    from goodnet.runs import screen as job
+
+    ready = job.open_screen(
+        images,
+        model,
+        clean,
+        detector=job.make_detector(detector, set_ or []),
+        false_alarms=opt.share(false_alarms, what="a share such as 1% for --false-alarms"),
+        reading=reading,
+        stage=progress_bar,
+    )
+    note(*ready.notes, ready.images.describe())
+    found = []
+    for each in job.screen(ready):
+        found.append(each)
+        if as_json:
+            print(json.dumps(asdict(each)), flush=True)
+    suspicious = sum(each.suspicious for each in found)
+    if not as_json:
+        found.sort(key=lambda each: -each.score)
+        rows = [
+            [str(x.index), str(x.answer), f"{x.score:.4g}", "suspicious" if x.suspicious else ""]
+            for x in found[: max(count, 0)]
+        ]
+        print(table(["image", "class", "score", ""], rows))
+    note(
+        f"{suspicious} of {len(found)} images lie above {ready.limit:.4g}, as clean ones do with a "
+        f"probability of at most {100 * ready.held:.2g} %"
+    )
+    raise typer.Exit(_FINDING if suspicious else 0)

@@ -1,0 +1,51 @@
+"""How sure a network is of its answer: what every other detector has to beat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from goodnet.guard.detector import Detector
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from goodnet.network import Network
+
+__all__ = ["Confidence", "log_odds"]
+
+
+@dataclass(frozen=True)
+class Confidence(Detector):
+    """Triggers are often answered with more certainty than anything else.
+
+    References:
+        Hendrycks and Gimpel, A Baseline for Detecting Misclassified and Out-of-Distribution
+        Examples in Neural Networks, ICLR 2017. There the least sure is suspicious, here the most
+        sure; log-odds put images in the same order, and tell apart what rounds to 1.
+    """
+
+    name = "confidence"
+    summary = "how sure the network is"
+    paper = "Hendrycks, Gimpel, ICLR 2017, the other way round"
+
+    def _score(self, network: Network, images: Tensor, reference: Tensor) -> Tensor:
+        del reference
+        return log_odds(network.outputs(images.numpy()))
+
+
+def log_odds(logits: Tensor) -> Tensor:
+    """Logarithm of the odds of the answer: p / (1 - p) for the largest of a softmax.
+
+    Args:
+        logits: Shape (batch, classes), of two classes or more.
+
+    Returns:
+        Shape (batch,), float64.
+
+    Example:
+        >>> log_odds(torch.tensor([[3.0, 1.0], [0.0, 0.0]])).tolist()
+        [2.0, 0.0]
+    """
+    best, *_ = logits.double().sort(1, descending=True)
+    return best[:, 0] - best[:, 1:].logsumexp(1)

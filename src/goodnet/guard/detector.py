@@ -1,0 +1,135 @@
+"""What every way of telling backdoored inputs is: fitted on clean images, it scores any others."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from goodnet.errors import InvalidInput
+from goodnet.formats.build import build
+from goodnet.formats.softmax import without_softmax
+from goodnet.network import map_blocks
+from goodnet.progress import Stage, no_progress
+from goodnet.stats import conformal_limit
+
+if TYPE_CHECKING:
+    from goodnet.imagesets import Block, ImageSet
+    from goodnet.network import Network
+
+__all__ = ["Detector", "Fitted", "Scores"]
+
+Scores = NDArray[np.float32]
+
+# Images that a detector may keep; more would add little.
+_MOST = 256
+
+
+@dataclass(frozen=True)
+class Detector(ABC):
+    """A way of telling inputs that bear a trigger from clean ones; its fields are its options.
+
+    Attributes:
+        seed: Same seed, same result.
+
+    Example:
+        `Strip(overlays=64).fit(network, valid).score(images)` has shape (images,).
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    paper: ClassVar[str]
+    needs: ClassVar[str] = "clean images"
+    # Whether it keeps clean images: those are not used to find its threshold.
+    keeps: ClassVar[bool] = False
+
+    seed: int = 0
+
+    @final
+    def fit(self, network: Network, images: ImageSet, *, stage: Stage = no_progress) -> Fitted:
+        """Learn from clean images what is usual.
+
+        Args:
+            network: The network that answers; it is not changed.
+            images: Clean ones; labels are not looked at. Of a detector that keeps some, every
+                other is kept, up to 256, and the rest tell how large scores of clean images are.
+            stage: Shows the progress.
+
+        Raises:
+            InvalidInput: If there are too few images to learn from.
+        """
+        kept = np.arange(0, len(images), 2)[:_MOST] if self.keeps else np.arange(0)
+        rest = np.setdiff1d(np.arange(len(images)), kept)
+        if not len(rest) or (self.keeps and not len(kept)):
+            raise InvalidInput(
+                f"{self.name} needs {2 if self.keeps else 1} clean images or more, got "
+                f"{len(images)}"
+            )
+        logits = build(without_softmax(network.spec)).to(network.device)
+        reference = images.take(kept).images if len(kept) else np.empty((0, *images.shape), "f4")
+        fitted = Fitted(self, logits, torch.from_numpy(reference), np.empty(0, np.float32))
+        found = []
+        with stage(len(rest), "clean images") as advance:
+            for start in range(0, len(rest), network.block_size):
+                block = images.take(rest[start : start + network.block_size])
+                found.append(fitted.score_block(block))
+                advance(len(block.labels))
+        return Fitted(self, logits, fitted.reference, np.concatenate(found))
+
+    @abstractmethod
+    def _score(self, network: Network, images: Tensor, reference: Tensor) -> Tensor:
+        """How suspicious images are.
+
+        Args:
+            network: Gives logits (batch, classes).
+            images: Shape (batch, channels, height, width), 0..1, on the CPU.
+            reference: Clean images that were kept, likewise.
+
+        Returns:
+            Shape (batch,), higher = more suspicious.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A detector that has seen clean images.
+
+    Attributes:
+        detector: The detector.
+        network: Up to its logits.
+        reference: Clean images that it keeps, shape (n, channels, height, width).
+        readings: Scores of clean images that it does not keep, shape (m,).
+    """
+
+    detector: Detector
+    network: Network
+    reference: Tensor
+    readings: Scores
+
+    def score(self, images: ImageSet) -> Scores:
+        """How suspicious each image of a set is, shape (images,); higher = more suspicious."""
+        blocks = images.blocks(self.network.block_size)
+        found = list(map_blocks(self.score_block, blocks, self.network.device))
+        return np.concatenate(found) if found else np.empty(0, np.float32)
+
+    def score_block(self, block: Block) -> Scores:
+        """The same of images that are in memory."""
+        found = self.detector._score(self.network, torch.from_numpy(block.images), self.reference)
+        return found.cpu().numpy().astype(np.float32)
+
+    def threshold(self, rate: float) -> tuple[float, float]:
+        """What clean images exceed no more often than a rate.
+
+        Args:
+            rate: Of false alarms, 0..1.
+
+        Returns:
+            The threshold, and the rate that it holds, which few clean images cannot make small:
+            see `goodnet.stats.conformal_limit`.
+        """
+        return conformal_limit(self.readings.tolist(), rate)

@@ -1,0 +1,118 @@
+"""Score incoming images: which of them look as if they bore a trigger?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from goodnet.errors import UsageError
+from goodnet.guard.methods import detectors
+from goodnet.imagesets import ImageSet, check_fits, load_images
+from goodnet.options import from_texts
+from goodnet.runs.inputs import open_inputs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from goodnet.guard.detector import Detector, Fitted
+    from goodnet.progress import Stage
+    from goodnet.runs.options import InputOptions
+
+__all__ = ["Screen", "Screened", "make_detector", "open_screen", "screen"]
+
+
+@dataclass(frozen=True)
+class Screened:
+    """What is said of one image.
+
+    Attributes:
+        index: Its place in the set, from 0.
+        answer: The class that the network gives it.
+        score: How suspicious it is.
+        suspicious: Whether the score lies above the threshold.
+    """
+
+    index: int
+    answer: int
+    score: float
+    suspicious: bool
+
+
+@dataclass(frozen=True)
+class Screen:
+    """A detector that is ready, and the images that come in.
+
+    Attributes:
+        fitted: The detector.
+        images: To be scored.
+        limit: Above it an image is suspicious.
+        held: The rate of false alarms that the limit holds.
+        notes: One sentence per thing that was detected.
+    """
+
+    fitted: Fitted
+    images: ImageSet
+    limit: float
+    held: float
+    notes: tuple[str, ...]
+
+
+def make_detector(name: str, options: Sequence[str] = ()) -> Detector:
+    """A detector with its options as a user writes them, "NAME=VALUE".
+
+    Raises:
+        UsageError: If there is no such detector or option, or a value is not one.
+    """
+    known = detectors()
+    if name not in known:
+        raise UsageError(f"the detectors are {', '.join(known)}, got {name!r}")
+    found: Detector = from_texts(known[name], options, what=f"--detector {name}")
+    return found
+
+
+def open_screen(
+    images: Path,
+    model: Path,
+    clean: Path,
+    *,
+    detector: Detector,
+    false_alarms: float,
+    reading: InputOptions,
+    stage: Stage,
+) -> Screen:
+    """Open everything and fit the detector.
+
+    Args:
+        images: To be scored; labels are not needed.
+        model: The network.
+        clean: Clean labelled images.
+        detector: Of those that `detectors` lists.
+        false_alarms: Wanted share of clean images that are taken for suspicious, above 0, below 1.
+        reading: How to read the files.
+        stage: Shows the progress.
+
+    Raises:
+        GoodnetError: If a file is refused or does not fit.
+        UsageError: If the share is out of range.
+    """
+    if not 0 < false_alarms < 1:
+        raise UsageError(f"expected --false-alarms between 0 and 1, got {false_alarms:g}")
+    inputs = open_inputs(model, clean, reading)
+    coming = load_images(images, layout=reading.layout, range=reading.range)
+    network = inputs.network
+    check_fits(coming, shape=network.input_shape, num_classes=network.num_classes, labels=False)
+    fitted = detector.fit(network, inputs.clean, stage=stage)
+    limit, held = fitted.threshold(false_alarms)
+    return Screen(fitted, coming, limit, held, inputs.notes)
+
+
+def screen(ready: Screen) -> Iterator[Screened]:
+    """Score the images in their order, a block at a time."""
+    network = ready.fitted.network
+    for block in ready.images.blocks(network.block_size):
+        scores, answers = ready.fitted.score_block(block), network.predict(block.images)
+        for place, (score, answer) in enumerate(zip(scores, answers, strict=True)):
+            value = float(score)
+            yield Screened(block.start + place, int(answer), value, value > ready.limit)
