@@ -41,9 +41,10 @@ app = typer.Typer(
     name="goodnet",
     help="Open an image classifier without running it, look for a backdoor, mend and guard it.",
     cls=Commands,
-    epilog="Exit codes: 0 done, 1 a scan has a finding, a cure could not take it out, or an image screened stands out, 2 usage, "
-    "3 refused as unsafe, 4 invalid or unsupported input, 5 resource limit, 6 file cannot be read "
-    "or written, 8 a scan or a cure is inconclusive, 70 a bug of ours, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 a scan has a finding, a cure could not take it out, or an image "
+    "that was screened stands out, 2 usage, 3 refused as unsafe, 4 invalid or unsupported input, "
+    "5 resource limit, 6 file cannot be read or written, 8 a scan or a cure is inconclusive, "
+    "70 a bug of ours, 130 interrupted.",
     **APPEARANCE,
 )
 

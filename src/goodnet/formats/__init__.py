@@ -1,4 +1,7 @@
-"""Model file <-> network, one file or folder per format. Opening a file never executes it."""
+"""Model file <-> network, one file or folder per format, see `formats.format`.
+
+Opening a file never executes it.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +29,10 @@ def read_spec(path: Path | str, *, architecture: Path | str | None = None) -> Ne
         InvalidInput: If it is broken or holds a layer that is not known.
         OverBudget: If it declares more than the budgets allow.
     """
-    from goodnet.formats import keras
+    from goodnet.formats.format import reader_of
 
-    return keras.read(Path(path), architecture=Path(architecture) if architecture else None)
+    read = reader_of(Path(path))
+    return read(Path(path), Path(architecture) if architecture else None)
 
 
 def load_network(path: Path | str, *, architecture: Path | str | None = None) -> Network:

@@ -277,7 +277,7 @@ class Network:
             UsageError: If the file exists and `force` is not set, or has another suffix.
             FileError: If it cannot be written.
         """
-        from goodnet.formats.save import save_network
+        from goodnet.formats.format import save_network
 
         save_network(self, Path(path), force=force)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from goodnet.errors import InvalidInput
 from goodnet.evaluation import evaluated, predict_inside, predict_set
 from goodnet.formats import load_network, read_spec
-from goodnet.formats.save import file_suffix, save_spec
+from goodnet.formats.format import file_suffix, save_spec
 from goodnet.guard.form import guard_spec, repaired_output
 from goodnet.runs.inputs import to_device
 from goodnet.types import Evaluation, Integers

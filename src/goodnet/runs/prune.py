@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats import silence
 from goodnet.formats.compact import compact
-from goodnet.formats.save import file_suffix, save_spec
+from goodnet.formats.format import file_suffix, save_spec
 from goodnet.progress import ProgressCallback, Stage, no_progress
 from goodnet.repair.layers import default_layer
 from goodnet.repair.prune import Order, prune_curve, trace_backdoor

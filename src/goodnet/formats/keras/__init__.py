@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from goodnet.errors import InvalidInput
+from goodnet.formats import safe_hdf5, safe_zip
+from goodnet.formats.format import Format
 from goodnet.formats.keras.architecture import read_architecture
 from goodnet.formats.keras.container import Container, open_container, read_configuration
 from goodnet.formats.keras.weights import read_weights
-from goodnet.formats.spec import NetworkSpec, SourceFile
+from goodnet.formats.spec import Array, NetworkSpec, SourceFile
 
 
 def read(path: Path | str, *, architecture: Path | str | None = None) -> NetworkSpec:
@@ -62,6 +64,28 @@ def read(path: Path | str, *, architecture: Path | str | None = None) -> Network
                 origins=origins,
             ),
         )
+
+
+def _write(spec: NetworkSpec, path: Path, force: bool) -> None:
+    from goodnet.formats.keras.write import write
+
+    write(spec, path, force=force)
+
+
+def _patch(source: SourceFile, changed: Mapping[str, Array], path: Path, force: bool) -> None:
+    from goodnet.formats.keras.edit import rewrite
+
+    rewrite(source, changed, path, force=force)
+
+
+def _read(path: Path, architecture: Path | None) -> NetworkSpec:
+    return read(path, architecture=architecture)
+
+
+FORMATS = (
+    Format("keras-h5", ".h5", _write, safe_hdf5.SIGNATURE, _read, _patch),
+    Format("keras-zip", ".keras", _write, safe_zip.SIGNATURE, _read, _patch),
+)
 
 
 def _major(version: str, config: Mapping[str, Any]) -> int:

@@ -1,0 +1,106 @@
+"""What a format of model files says of itself, the formats there are, and writing by them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from goodnet.errors import GoodnetError, UsageError
+from goodnet.formats import budgets
+from goodnet.formats.safe_file import open_regular
+
+if TYPE_CHECKING:
+    from goodnet.formats.spec import Array, NetworkSpec, SourceFile
+    from goodnet.network import Network
+
+__all__ = ["Format", "file_suffix", "formats", "reader_of", "save_network", "save_spec"]
+
+# From a file, and another one to take the layers from if there is one, to the network.
+Reader = Callable[[Path, "Path | None"], "NetworkSpec"]
+
+_HEAD = 16  # bytes that tell what a file is
+
+
+@dataclass(frozen=True, eq=False)
+class Format:
+    """A format of model files.
+
+    Attributes:
+        name: As `SourceFile.format` has it.
+        suffix: Of the files that are written.
+        write: Writes a network anew to a path, over a file that is there if `force` is set.
+        starts: The first bytes of such a file; empty for a format that is not read.
+        read: Reads a file, with the layers of another file where one is given, and runs none of
+            it; None for a format that is not read.
+        patch: Writes a copy of the file a network came from in which some arrays differ; None
+            where there is no such copy.
+    """
+
+    name: str
+    suffix: str
+    write: Callable[[NetworkSpec, Path, bool], None]
+    starts: bytes = b""
+    read: Reader | None = None
+    patch: Callable[[SourceFile, Mapping[str, Array], Path, bool], None] | None = None
+
+
+@cache
+def formats() -> Mapping[str, Format]:
+    """The formats by name. A new one is a module that makes a `Format`, and its line here."""
+    from goodnet.formats import keras, safetensors
+
+    return MappingProxyType({each.name: each for each in (*keras.FORMATS, safetensors.FORMAT)})
+
+
+def reader_of(path: Path) -> Reader:
+    """What reads a file, told by its first bytes.
+
+    Of a file that cannot be opened, or is of no format, it is the reader of the first format, which
+    says what is wrong.
+    """
+    readers = {each.starts: each.read for each in formats().values() if each.read is not None}
+    first = next(iter(readers.values()))
+    try:
+        with open_regular(path, what="model file", limit=budgets.MODEL_BYTES) as file:
+            head = file.read(_HEAD)
+    except GoodnetError:
+        return first
+    return next((read for starts, read in readers.items() if head.startswith(starts)), first)
+
+
+def file_suffix(source: SourceFile) -> str:
+    """The suffix of a copy of a file."""
+    return formats()[source.format].suffix
+
+
+def save_network(network: Network, path: Path, *, force: bool = False) -> None:
+    """Write a network, see `Network.save`."""
+    from goodnet.formats.build import extract
+
+    save_spec(extract(network), path, force=force)
+
+
+def save_spec(spec: NetworkSpec, path: Path, *, force: bool = False) -> None:
+    """Write a network from its description: into a copy of its file where the suffix is the same.
+
+    Raises:
+        UsageError: If the suffix is of no format, or the file exists and `force` is not set.
+        InvalidInput: If the format cannot say what the network does.
+        FileError: If the file cannot be written.
+    """
+    suffix = path.suffix.lower()
+    known = {each.suffix: each for each in formats().values()}
+    if suffix not in known:
+        raise UsageError(
+            f"a model is written as {' or '.join(known)}, got the file name {path.name!r}"
+        )
+    chosen, source = known[suffix], spec.file
+    if source and chosen.patch and source.format == chosen.name:
+        stored = {key: array for key, array in spec.arrays.items() if key in source.origins}
+        chosen.patch(source, stored, path, force)
+    else:
+        chosen.write(spec, path, force)
