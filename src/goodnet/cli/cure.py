@@ -36,10 +36,10 @@ def cure(
     reading: InputOptions,
     place: Place,
 ) -> None:
-    """Scan a network and take out what is found; write B' and G. No trigger need be given.
+    """Scan a network and remove the backdoors found; write B' and G. No trigger is needed.
 
-    Exit code 0 where nothing is left to find, 1 where something is, 8 where there is no telling,
-    as of what is left where no clean images were given.
+    Exit code 0 if nothing is left, 1 if something is, 8 if that is inconclusive, as it is for a
+    backdoor found without clean images.
     """
     from goodnet.repair import Cure
     from goodnet.runs.repair import plan_repair

@@ -46,28 +46,29 @@ def scan(
         typer.Option(
             "--set",
             metavar="NAME=VALUE",
-            help="An option of the method, such as alpha=0.05; may be given several times.",
+            help="An option of the method, such as alpha=0.05; repeatable.",
         ),
     ] = None,
     layer: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Whose value are the features; default: what feeds the last linear layer.",
+            help="Layer whose value is the features; default: that of the method, mostly the input "
+            "of the last linear layer.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", help="Same seed, same result.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the random numbers.")] = 0,
     save_triggers: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Also write the triggers there, for repair --trigger and poison --trigger.",
+            help="Also write the triggers here, for --trigger of repair and poison.",
         ),
     ] = None,
     reading: InputOptions,
     place: Place,
 ) -> None:
-    """Look for a backdoor; name its labels and show its triggers. Exit code 1 with a finding."""
+    """Scan for a backdoor; name its labels and show its triggers. Exit code 1 with a finding."""
     from goodnet.runs import scan as job
     from goodnet.runs.folder import run_folder
     from goodnet.scan.methods import make_scanner
