@@ -69,7 +69,7 @@ Architecture = Annotated[
 Scale = Annotated[
     str | None,
     typer.Option(
-        metavar="raw|1/255|NUMBER", help="Factor for the stored pixels; default: determined."
+        metavar="raw|1/255|NUMBER", help="Factor for the stored pixels; default: detected."
     ),
 ]
 Source = Annotated[
@@ -85,12 +85,12 @@ Pattern = Annotated[
 ]
 Layout = Annotated[
     str | None,
-    typer.Option(metavar="NCHW|NHWC", help="Order of the axes of the images; default: determined."),
+    typer.Option(metavar="NCHW|NHWC", help="Order of the axes of the images; default: detected."),
 ]
 Range = Annotated[
     str | None,
     typer.Option(
-        metavar="0..255|0..1|-1..1", help="Range of the stored pixels; default: determined."
+        metavar="0..255|0..1|-1..1", help="Range of the stored pixels; default: detected."
     ),
 ]
 Device = Annotated[str, typer.Option(metavar="NAME", help="PyTorch device: cpu, cuda, cuda:1.")]

@@ -20,10 +20,10 @@ __all__ = ["FINDING", "INCONCLUSIVE", "found_lines", "scan"]
 FINDING, INCONCLUSIVE = 1, 8
 
 _WORDS = {
-    "no_finding": "no finding: nothing stands out; this is no proof that there is no backdoor",
-    "suspicious": "suspicious: a label stands out, but what clean networks score so is not known",
+    "no_finding": "no finding: no label stands out; this is no proof that there is no backdoor",
+    "suspicious": "suspicious: a label stands out, but how clean networks score is not known",
     "backdoored": "backdoored",
-    "inconclusive": "inconclusive: there is no telling",
+    "inconclusive": "inconclusive: the scan could not decide",
 }
 # Families are named where there are few.
 _FEW = 2
@@ -109,8 +109,8 @@ def found_lines(result: ScanResult) -> str:
             "",
             table(header, rows),
             "",
-            "success in percent, with its 95 % interval, on"
-            f" {result.images[1]} images never searched on; change in percent of the range",
+            f"success in percent, with its 95 % interval, on {result.images[1]} images not used for"
+            " the search; change in percent of the pixel range",
         ]
     lines += ["", f"p: {result.null}" if result.p_value is not None else result.null]
     return "\n".join(lines)

@@ -74,15 +74,15 @@ class Cure(Repair[CureResult]):
 
     Attributes:
         alpha: Share of clean networks in which a label may be named, 0..1.
-        form: Form of B': "clamped" adds layers that suppress the logit of a label, and changes
-            predictions of clean images only in the classes that are watched; "same" changes the
-            weights of the layers there are.
+        form: Form of B': "clamped" adds layers that suppress the logit of a watched label, and
+            changes no prediction but those of these labels; "same" changes the weights of the
+            existing layers.
         rounds: Maximum number of searches for triggers on the result, at least 1.
-        minutes: Time after which no further search begins; None for no limit.
+        minutes: Minutes after which no further search begins; None for no limit.
         tolerance: Clean accuracy that B' may lose, in percentage points; labels that stand out
             without being named are not watched where that costs more.
         false_alarms: Share of the clean images of a watched class on which its units may fire,
-            0..1; images with other predictions are never rejected.
+            0..1; images with other predictions are never refused.
         seed: Seed of the random numbers.
 
     References:

@@ -20,7 +20,7 @@ class TrainingConfig:
         batch_size: Images per training step.
         held_back: Share of the clean images to hold back for validation, 0..1.
         tolerance: Accuracy on the images held back that training may cost, in percentage points;
-            where one training costs more, the methods that know a gentler one try it.
+            above it a gentler training is tried, if the method has one.
         seed: Seed of the random numbers.
 
     Raises:
