@@ -44,6 +44,7 @@ def log_odds(logits: Tensor) -> Tensor:
         Shape (batch,), float64.
 
     Example:
+        >>> import torch
         >>> log_odds(torch.tensor([[3.0, 1.0], [0.0, 0.0]])).tolist()
         [2.0, 0.0]
     """
