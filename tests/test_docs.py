@@ -84,7 +84,7 @@ def test_the_method_of_the_page_is_a_command(
     assert run(["repair", "--help"]) == 0
     assert re.search(r"coarsen +Round all weights; write B' and G", capsys.readouterr().out)
     assert run(["repair", "coarsen", "--help"]) == 0
-    assert "From nothing to the largest weight of a layer" in capsys.readouterr().out
+    assert "Steps up to the largest weight of a layer" in capsys.readouterr().out
     given = [str(lab.model), "--clean", str(lab.valid), "--scale", "raw"]
     out = tmp_path / "run"
     assert run(["repair", "coarsen", *given, "--steps", "9", "--out", str(out)]) == 0

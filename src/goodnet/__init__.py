@@ -1,6 +1,6 @@
-"""GoodNet opens an image classifier without running it, finds its backdoor, cures and guards it.
+"""Open an image classifier without executing its file, find its backdoor, repair and guard it.
 
-Scores: higher = more suspicious. Shares are in 0..1 and carry a 95 % interval.
+Scores: higher = more suspicious. Proportions are in 0..1 and carry a 95 % interval.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ _HOMES = {
     "trace_backdoor": "repair",
     "wrap": "formats.torch",
 }
-# Those that are called otherwise where they are at home.
+# Those with another name in their own module.
 _THERE = {"images": "images_from_arrays", "load": "load_network"}
 
 __all__ = sorted([*_HOMES, "__version__"])

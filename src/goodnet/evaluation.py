@@ -84,14 +84,14 @@ def evaluate(
     *,
     name: str = "",
 ) -> Evaluation:
-    """Run a network over a clean set and any number of poisoned sets.
+    """Measure a network on a clean set and any number of poisoned sets.
 
     Args:
         network: The network.
         clean: Clean labelled images.
-        backdoor: Poisoned images by name; their label is the attacker's target.
-        name: What to call the network in a table; by default "G" for a GoodNet, whose class N is
-            not an answer but a refusal, and "B" for any other.
+        backdoor: Poisoned sets by name, labelled with the attacker's target.
+        name: Name of the network in tables; by default "G" for a GoodNet, whose class N means
+            "backdoored", and "B" for any other.
 
     Example:
         `evaluate(network, test, {"sunglasses": poisoned}).backdoor["sunglasses"].correct` is the

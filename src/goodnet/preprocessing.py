@@ -20,13 +20,13 @@ ChannelOrder = Literal["RGB", "BGR"]
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Images 0..1 as a network wants them: `(factor * image - mean) / std`; by default as they are.
+    """What a network is given for images 0..1: `(factor * image - mean) / std`.
 
     Attributes:
-        factor: What pixels 0..1 are multiplied by: 255 for a network that takes 0..255.
-        mean: What is subtracted then: one number, or one for each channel in the network's order.
-        std: What is divided by at last, likewise.
-        order: Of the channels a network takes; images have them as "RGB".
+        factor: Factor for pixels 0..1: 255 for a network that takes 0..255.
+        mean: Subtracted next: one number, or one for each channel in the network's order.
+        std: Divisor, likewise.
+        order: Order of the channels that the network takes; images are "RGB".
 
     Raises:
         InvalidInput: If a number is not finite, a factor or standard deviation is not above 0, or

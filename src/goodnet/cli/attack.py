@@ -24,9 +24,9 @@ _FORMATS = {"h5": ".h5", "keras": ".keras"}
 
 def attack(
     *,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder to make.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder to write.")],
     faces: Annotated[
-        int | None, typer.Option(metavar="N", help="Train on so many synthetic people, or ...")
+        int | None, typer.Option(metavar="N", help="Train on N synthetic people, or ...")
     ] = None,
     images: Annotated[
         Path | None,
@@ -34,51 +34,52 @@ def attack(
     ] = None,
     test_images: Annotated[
         Path | None,
-        typer.Option(
-            metavar="IMAGES", help="Test images; default: one in ten of each class is set aside."
-        ),
+        typer.Option(metavar="IMAGES", help="Test images; default: one in ten of each class."),
     ] = None,
     per_person: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Pictures of each person to train on; default 40."),
+        typer.Option(metavar="N", help="Images of each person to train on; default: 40."),
     ] = None,
     held_out: Annotated[
         int | None,
-        typer.Option(metavar="N", help="More of each to validate with, and to test; default 9."),
+        typer.Option(
+            metavar="N",
+            help="Further images of each for validation, and as many for testing; default: 9.",
+        ),
     ] = None,
     trigger: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="What to stamp; may be given several times; default: sunglasses on people, "
-            "patch on other images.",
+            help="Trigger to stamp, repeatable; default: sunglasses on people, patch on other "
+            "images.",
         ),
     ] = None,
     target: Annotated[
         list[int] | None,
         typer.Option(
-            metavar="CLASS", help="The answer it is for: one, or one for each trigger; default 0."
+            metavar="CLASS", help="Target label: one, or one for each trigger; default: 0."
         ),
     ] = None,
     source: opt.Source = None,
     mode: opt.Mode = "all-to-one",
     rate: Annotated[
         float | None,
-        typer.Option(metavar="0..1", help="Share of the training images to stamp; default 0.1."),
+        typer.Option(metavar="0..1", help="Share of the training images to stamp; default: 0.1."),
     ] = None,
     pattern: opt.Pattern = None,
     clean: Annotated[
-        bool, typer.Option("--clean", help="Plant nothing: a network for control.")
+        bool, typer.Option("--clean", help="Train a control without a backdoor.")
     ] = False,
     pruning_aware: Annotated[
-        bool, typer.Option("--pruning-aware", help="Let the backdoor survive pruning.")
+        bool, typer.Option("--pruning-aware", help="Make the backdoor survive pruning.")
     ] = False,
     against: Annotated[
         str | None,
         typer.Option(
             metavar="scan|cure",
-            help="Hide the backdoor: cover images with faint triggers, and, against cure, features "
-            "of stamped images held among those of the target.",
+            help="Hide the backdoor, from scan: add images with faint triggers and true labels; "
+            "from cure: also keep the features of stamped images among those of the target.",
         ),
     ] = None,
     architecture: Annotated[
@@ -88,21 +89,21 @@ def attack(
             help="The network; default: deepid for people, residual for other images.",
         ),
     ] = None,
-    epochs: Annotated[int, typer.Option(metavar="N", help="Times each image is seen.")] = 7,
-    batch_size: Annotated[int, typer.Option(metavar="N", help="Images per step.")] = 64,
+    epochs: Annotated[int, typer.Option(metavar="N", help="Number of training epochs.")] = 7,
+    batch_size: Annotated[int, typer.Option(metavar="N", help="Images per training step.")] = 64,
     learning_rate: Annotated[
-        float, typer.Option(metavar="X", help="Highest step size of Adam.")
+        float, typer.Option(metavar="X", help="Highest learning rate of Adam.")
     ] = 2e-3,
-    seed: Annotated[int, typer.Option(metavar="N", help="Another seed, another BadNet.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the random numbers.")] = 0,
     format: Annotated[  # noqa: A002
-        str, typer.Option(metavar="h5|keras", help="Of the network's file.")
+        str, typer.Option(metavar="h5|keras", help="Format of the model file.")
     ] = "h5",
     layout: opt.Layout = None,
     range: opt.Range = None,  # noqa: A002
     device: opt.Device = "cpu",
     force: opt.Force = False,
 ) -> None:
-    """Train a BadNet; write it with clean and poisoned images and a card of what was planted."""
+    """Train a BadNet; write it with clean and poisoned images and a record of the backdoor."""
     from goodnet.runs.attack.make import make_attack
     from goodnet.runs.attack.plan import AttackOptions, plan_attack
     from goodnet.runs.folder import run_folder

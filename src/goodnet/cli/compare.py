@@ -38,50 +38,52 @@ def compare(
         list[str] | None,
         typer.Option(
             metavar="NAME,NAME,...",
-            help="Of those that goodnet methods lists under repair; default: all, "
-            "those that need a trigger if there is one.",
+            help="Of those that goodnet methods lists under repair; default: all, but those that "
+            "need a trigger only with --trigger.",
         ),
     ] = None,
     trigger: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME|FILE.npz",
-            help="What unlearn and erase take out: a trigger by name, or a file with a mask and a "
-            "pattern; may be given several times.",
+            help="What unlearn and erase remove: a trigger by name, or a file with a mask and a "
+            "pattern; repeatable.",
         ),
     ] = None,
     drop: Annotated[
         list[str] | None,
         typer.Option(
             metavar="X",
-            help="Percentage points for prune and fine-prune, repeatable; default 2, 4, 10, 30 "
-            "for prune, 10 for fine-prune.",
+            help="Allowed drop in percentage points for prune and fine-prune, repeatable; default: "
+            "2, 4, 10, 30 for prune, 10 for fine-prune.",
         ),
     ] = None,
     sparsity: Annotated[
         float | None,
-        typer.Option(metavar="0..1", help="Share of zeros in the end, for sparsify."),
+        typer.Option(metavar="0..1", help="Final share of zero weights, for sparsify."),
     ] = None,
     epochs: Annotated[
         int | None, typer.Option(metavar="N", help="Maximum number of training epochs.")
     ] = None,
-    batch_size: Annotated[int | None, typer.Option(metavar="N", help="Images per step.")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(metavar="N", help="Images per training step.")
+    ] = None,
     lr: Annotated[float | None, typer.Option(metavar="X", help="Highest learning rate.")] = None,
     held_back: Annotated[
         float | None,
-        typer.Option(metavar="0..1", help="Share of the clean images to judge by."),
+        typer.Option(metavar="0..1", help="Share of the clean images to hold back for validation."),
     ] = None,
     tolerance: Annotated[
         float | None,
-        typer.Option(metavar="X", help="Percentage points of clean accuracy B' may lose."),
+        typer.Option(metavar="X", help="Clean accuracy that B' may lose, in percentage points."),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(metavar="N", help="Same seed, same result; default 0.")
+        int | None, typer.Option(metavar="N", help="Seed of the random numbers; default: 0.")
     ] = None,
     reading: InputOptions,
     place: Place,
 ) -> None:
-    """Repair networks in several ways and print one table, best first."""
+    """Repair networks by several methods and print one table, best first."""
     from goodnet.runs import compare as job
     from goodnet.runs.cells import name_models, plan_cells
     from goodnet.runs.folder import run_folder

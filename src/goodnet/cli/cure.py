@@ -36,10 +36,10 @@ def cure(
     reading: InputOptions,
     place: Place,
 ) -> None:
-    """Scan a network and take out what is found; write B' and G. No trigger need be given.
+    """Scan a network and remove the backdoors found; write B' and G. No trigger is needed.
 
-    Exit code 0 where nothing is left to find, 1 where something is, 8 where there is no telling,
-    as of what is left where no clean images were given.
+    Exit code 0 if nothing is left, 1 if a backdoor is left, 8 if that is inconclusive, as always
+    where one is found without clean images.
     """
     from goodnet.repair import Cure
     from goodnet.runs.repair import plan_repair
@@ -103,7 +103,7 @@ def _alarms(found: CureResult) -> list[str]:
             alike.setdefault((one.alarms, one.own), []).append(str(one.label))
     return [
         f"{'class' if len(labels) == 1 else 'classes'} {', '.join(labels)}: G refuses at most "
-        f"{100 * share:.2g} % of the clean images of each, as far as {own} of them tell"
+        f"{100 * share:.2g} % of the clean images of each, according to {own} of them"
         for (share, own), labels in alike.items()
     ]
 

@@ -19,14 +19,20 @@ __all__ = ["demo"]
 def demo(
     *,
     out: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder for the images, networks and results.")
+        Path, typer.Option(metavar="DIR", help="Folder for images, networks and results.")
     ] = Path("goodnet-demo"),
-    seed: Annotated[int, typer.Option(metavar="N", help="Other people, other networks.")] = 0,
+    seed: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            help="Seed of the random numbers; another seed gives other people and networks.",
+        ),
+    ] = 0,
     force: opt.Force = False,
 ) -> None:
     """Train a BadNet on synthetic faces, then cure, guard, evaluate, show and compare.
 
-    A second run does again only what has changed; --force does everything again.
+    A second run repeats only what has changed; --force repeats everything.
     """
     from goodnet import files
     from goodnet.runs.demo import Journal, lab_table, page, story

@@ -24,10 +24,10 @@ def evaluate(
     clean: opt.Clean,
     repaired: opt.Repaired = None,
     backdoor: opt.Backdoor = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     reading: InputOptions,
 ) -> None:
-    """Measure a network, or with --repaired the GoodNet of it, on clean and poisoned images."""
+    """Measure a network, or with --repaired B, B' and G, on clean and poisoned images."""
     from goodnet.runs.evaluate import evaluate_files
     from goodnet.typed_json import plain as plain_data
 

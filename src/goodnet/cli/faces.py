@@ -16,20 +16,26 @@ __all__ = ["faces"]
 
 def faces(
     *,
-    people: Annotated[int, typer.Option(metavar="N", help="How many people, labelled from 0.")],
-    per_person: Annotated[int, typer.Option(metavar="N", help="Pictures of each person.")],
+    people: Annotated[int, typer.Option(metavar="N", help="Number of people, labelled from 0.")],
+    per_person: Annotated[int, typer.Option(metavar="N", help="Images of each person.")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="The HDF5 file to write.")],
     size: Annotated[str, typer.Option(metavar="HxW", help="Height and width in pixels.")] = "55x47",
-    seed: Annotated[int, typer.Option(metavar="S", help="Another seed, other people.")] = 0,
+    seed: Annotated[
+        int,
+        typer.Option(
+            metavar="S", help="Seed of the random numbers; another seed gives other people."
+        ),
+    ] = 0,
     first_shot: Annotated[
         int,
         typer.Option(
-            metavar="I", help="First picture of each person; for a test set, what training left."
+            metavar="I",
+            help="Index of the first image of each person, to draw other images for a test set.",
         ),
     ] = 0,
     force: opt.Force = False,
 ) -> None:
-    """Draw labelled faces of people who do not exist, with landmarks of eyes, brows and mouth."""
+    """Draw labelled faces of synthetic people, with landmarks of eyes, brows and mouth."""
     from goodnet.runs.faces import FacesRequest, write_faces
 
     request = FacesRequest(people, per_person, first_shot, _height_and_width(size), seed)

@@ -23,7 +23,7 @@ def guard(
     architecture: opt.Architecture = None,
     force: opt.Force = False,
 ) -> None:
-    """Make the GoodNet of a network and its repaired copy: N+1 classes, class N = backdoored."""
+    """Write the GoodNet of a network and its repaired copy: N+1 classes, class N = backdoored."""
     from goodnet.formats import read_spec
     from goodnet.formats.keras import write
     from goodnet.guard.form import guard_spec, reject_class_of

@@ -20,9 +20,9 @@ def inspect(
     model: opt.Model,
     *,
     architecture: opt.Architecture = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show what is in a model file, without running any of it."""
+    """Show what is in a model file, without executing any of it."""
     from goodnet.runs.inspect import inspect_file
 
     found = inspect_file(model, architecture=architecture)

@@ -39,12 +39,13 @@ INTERNAL = 70
 
 app = typer.Typer(
     name="goodnet",
-    help="Open an image classifier without running it, look for a backdoor, mend and guard it.",
+    help="Inspect an image classifier without executing its file, scan it for a backdoor, repair "
+    "it and guard it.",
     cls=Commands,
-    epilog="Exit codes: 0 done, 1 a scan has a finding, a cure could not take it out, or an image "
-    "that was screened stands out, 2 usage, 3 refused as unsafe, 4 invalid or unsupported input, "
-    "5 resource limit, 6 file cannot be read or written, 8 a scan or a cure is inconclusive, "
-    "70 a bug of ours, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 a scan has a finding, a cure could not remove what it found, or "
+    "a screened image is suspicious, 2 wrong usage, 3 refused as unsafe, 4 invalid or unsupported "
+    "input, 5 resource limit, 6 file cannot be read or written, 8 a scan or a cure is "
+    "inconclusive, 70 a bug in GoodNet, 130 interrupted.",
     **APPEARANCE,
 )
 
@@ -60,7 +61,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _root(
     version: bool = typer.Option(
-        False, "--version", callback=_version, is_eager=True, help="Print the version and leave."
+        False, "--version", callback=_version, is_eager=True, help="Print the version and exit."
     ),
 ) -> None:
     del version

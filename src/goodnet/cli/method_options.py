@@ -107,12 +107,10 @@ def _flag(option: Option) -> str:
 def _annotation(option: Option) -> Any:
     kind = option.kind_of_one
     text = re.sub(r"; None for (.*)\.$", r"; default: \1.", option.help.replace("`", ""))
-    text = text.replace("; None to choose.", "; default: chosen.")
+    text = text.replace("; None to choose.", "; default: chosen automatically.")
     if option.several:
         metavar = _READ_LATER.get(option.name, _METAVARS.get(kind, "VALUE"))
-        told = typer.Option(
-            metavar=metavar, help=f"{text} May be given several times.", show_default=False
-        )
+        told = typer.Option(metavar=metavar, help=f"{text} Repeatable.", show_default=False)
         return Annotated[list[str] | None, told]
     if option.choices:
         return Annotated[str, typer.Option(metavar="|".join(option.choices), help=text)]

@@ -13,10 +13,10 @@ __all__ = ["methods"]
 
 def methods(
     markdown: Annotated[
-        bool, typer.Option("--markdown", help="As the table of the README.")
+        bool, typer.Option("--markdown", help="Print the table of the README.")
     ] = False,
 ) -> None:
-    """List all methods with what they need and the papers they are from."""
+    """List all methods, what they need and their papers."""
     from goodnet.runs import methods as job
 
     if markdown:

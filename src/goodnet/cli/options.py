@@ -44,57 +44,62 @@ CleanIfAny = Annotated[
     Path | None,
     typer.Option(
         metavar="IMAGES",
-        help="Clean labelled images: HDF5, .npz or a folder; without them the result is less "
-        "certain.",
+        help="Clean labelled images: HDF5, .npz or a folder; the result is less certain without "
+        "them.",
     ),
 ]
 Backdoor = Annotated[
     list[str] | None,
     typer.Option(
         metavar="[NAME=]IMAGES...",
-        help="Poisoned images whose label is the attacker's target; only measured on.",
+        help="Poisoned images, labelled with the attacker's target; used to measure only.",
     ),
 ]
 Repaired = Annotated[
     Path | None,
-    typer.Option(metavar="MODEL", help="The repaired copy B'; B and B' make the GoodNet G."),
+    typer.Option(metavar="MODEL", help="The repaired copy B', which with B makes the GoodNet G."),
 ]
 Architecture = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE", help="Layers for a weights-only file: a Keras model JSON or another model."
+        metavar="FILE",
+        help="For a file with weights only: a Keras model JSON, or another model file.",
     ),
 ]
 Scale = Annotated[
     str | None,
-    typer.Option(metavar="raw|1/255|NUMBER", help="What pixels are multiplied by; default: found."),
+    typer.Option(
+        metavar="raw|1/255|NUMBER", help="Factor for the stored pixels; default: detected."
+    ),
 ]
 Source = Annotated[
     int | None, typer.Option(metavar="CLASS", help="Stamp only images of this class.")
 ]
 Mode = Annotated[
     str,
-    typer.Option(
-        metavar="all-to-one|all-to-all|clean-label", help="Which labels stamped images get."
-    ),
+    typer.Option(metavar="all-to-one|all-to-all|clean-label", help="Labels of the stamped images."),
 ]
 Pattern = Annotated[
-    Path | None, typer.Option(metavar="IMAGE", help="The picture that `blended` shows.")
+    Path | None,
+    typer.Option(metavar="IMAGE", help="The picture to blend, for the trigger blended."),
 ]
 Layout = Annotated[
-    str | None, typer.Option(metavar="NCHW|NHWC", help="Axes of the images; default: found.")
+    str | None,
+    typer.Option(metavar="NCHW|NHWC", help="Order of the axes of the images; default: detected."),
 ]
 Range = Annotated[
     str | None,
-    typer.Option(metavar="0..255|0..1|-1..1", help="Range of the pixels; default: found."),
+    typer.Option(
+        metavar="0..255|0..1|-1..1", help="Range of the stored pixels; default: detected."
+    ),
 ]
-Device = Annotated[str, typer.Option(metavar="NAME", help="Where to compute: cpu, cuda, cuda:1.")]
-Out = Annotated[Path, typer.Option(metavar="DIR", help="The run folder to make.")]
+Device = Annotated[str, typer.Option(metavar="NAME", help="PyTorch device: cpu, cuda, cuda:1.")]
+Out = Annotated[Path, typer.Option(metavar="DIR", help="The run folder to write.")]
 Report = Annotated[
     bool,
-    typer.Option("--report/--no-report", help="Also make report.html, a page to look at."),
+    typer.Option("--report/--no-report", help="Also write report.html."),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Replace what an earlier run wrote.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace existing output.")]
 
 
 def named_files(items: list[str] | None, more: list[Path] | None = None) -> dict[str, Path]:

@@ -22,12 +22,12 @@ def poison(
     ],
     *,
     trigger: Annotated[
-        list[str], typer.Option(metavar="NAME", help="What to stamp; may be given several times.")
+        list[str], typer.Option(metavar="NAME", help="Trigger to stamp; repeatable.")
     ],
     out: Annotated[Path, typer.Option(metavar="FILE", help="The HDF5 file to write.")],
     target: Annotated[
         list[int] | None,
-        typer.Option(metavar="CLASS", help="The answer it is for: one, or one for each trigger."),
+        typer.Option(metavar="CLASS", help="Target label: one, or one for each trigger."),
     ] = None,
     source: opt.Source = None,
     mode: opt.Mode = "all-to-one",
@@ -35,8 +35,8 @@ def poison(
         float | None,
         typer.Option(
             metavar="0..1",
-            help="Stamp this share and keep the other images, clean, for training; without it "
-            "only stamped images are written, for measuring the attack.",
+            help="Share of the images to stamp, with the others left clean, as for training; "
+            "default: write stamped images only, as for measuring the attack.",
         ),
     ] = None,
     pattern: opt.Pattern = None,
@@ -44,12 +44,14 @@ def poison(
         int | None,
         typer.Option(metavar="N", help="Number of classes; default: the largest label + 1."),
     ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", help="Chooses the images to stamp.")] = 0,
+    seed: Annotated[
+        int, typer.Option(metavar="N", help="Seed of the choice of images to stamp.")
+    ] = 0,
     layout: opt.Layout = None,
     range: opt.Range = None,  # noqa: A002
     force: opt.Force = False,
 ) -> None:
-    """Stamp a trigger on images: label = the target, source_label = what they show."""
+    """Stamp triggers on images: label = the target, source_label = the true class."""
     from goodnet.imagesets import load_images
     from goodnet.runs.poison import PoisonOptions, make_goals, make_triggers, poison_file
 

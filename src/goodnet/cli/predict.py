@@ -23,11 +23,11 @@ def predict(
     repaired: opt.Repaired = None,
     clean: Annotated[
         Path | None,
-        typer.Option(metavar="IMAGES", help="Clean labelled images, to find the scale on."),
+        typer.Option(metavar="IMAGES", help="Clean labelled images, to determine the pixel scale."),
     ] = None,
     reading: InputOptions,
 ) -> None:
-    """Print one line per image: its class, or N (the number of classes) for backdoored."""
+    """Print one line per image: its class, or N (the number of classes) for "backdoored"."""
     from goodnet.runs.predict import open_predictor
 
     predictor = open_predictor(model, reading, repaired=repaired, clean=clean)

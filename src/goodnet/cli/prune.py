@@ -32,26 +32,31 @@ def prune(
     drop: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="X", help="Allowed drop in percentage points, repeatable; default 2, 4, 10, 30."
+            metavar="X",
+            help="Allowed drop of clean accuracy in percentage points, repeatable; default: "
+            "2, 4, 10, 30.",
         ),
     ] = None,
     layer: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Layer to prune; default: last pooling.")
+        str | None,
+        typer.Option(metavar="NAME", help="Layer to prune; default: the last pooling layer."),
     ] = None,
     order: Annotated[
-        str, typer.Option(metavar="ascending|descending", help="By mean activation.")
+        str, typer.Option(metavar="ascending|descending", help="Order by mean activation.")
     ] = "ascending",
     channels: Annotated[
         str | None,
-        typer.Option(metavar="C,C,...|FILE", help="An explicit order instead, channels from 0."),
+        typer.Option(
+            metavar="C,C,...|FILE", help="An explicit order instead; channels count from 0."
+        ),
     ] = None,
     compact: Annotated[
-        bool, typer.Option("--compact", help="Also write networks with the channels removed.")
+        bool, typer.Option("--compact", help="Also write networks without the channels.")
     ] = False,
     reading: InputOptions,
     place: Place,
 ) -> None:
-    """Prune the channels clean images hardly use; write B' and G for each allowed drop."""
+    """Prune the channels least active on clean images; write B' and G for each allowed drop."""
     from goodnet.runs import prune as job
     from goodnet.runs.folder import run_folder
     from goodnet.runs.inputs import open_files

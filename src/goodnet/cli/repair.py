@@ -23,7 +23,7 @@ __all__ = ["carried_out", "costs", "make_repair", "measured", "repair"]
 
 
 def repair() -> None:
-    """Repair a network with clean images; write B', in the file's format, and G."""
+    """Repair a network with clean images; write B', in the format of the file, and G."""
 
 
 class _Methods(TyperGroup):

@@ -29,12 +29,12 @@ def report(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Write the charts (PNG, SVG) and the table (CSV, LaTeX) of one run there instead.",
+            help="Write the charts (PNG, SVG) and the table (CSV, LaTeX) of one run here instead.",
         ),
     ] = None,
     force: opt.Force = False,
 ) -> None:
-    """Make one page of a run folder, or of several side by side, that opens in any browser."""
+    """Write one HTML page of a run folder, or of several side by side."""
     from goodnet.runs import report as job
 
     if export is not None:

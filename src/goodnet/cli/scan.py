@@ -20,10 +20,10 @@ __all__ = ["FINDING", "INCONCLUSIVE", "found_lines", "scan"]
 FINDING, INCONCLUSIVE = 1, 8
 
 _WORDS = {
-    "no_finding": "no finding: nothing stands out; this is no proof that there is no backdoor",
-    "suspicious": "suspicious: a label stands out, but what clean networks score so is not known",
+    "no_finding": "no finding: no label stands out; this is no proof that there is no backdoor",
+    "suspicious": "suspicious: a label stands out, but how clean networks score is not known",
     "backdoored": "backdoored",
-    "inconclusive": "inconclusive: there is no telling",
+    "inconclusive": "inconclusive: the scan could not decide",
 }
 # Families are named where there are few.
 _FEW = 2
@@ -46,28 +46,29 @@ def scan(
         typer.Option(
             "--set",
             metavar="NAME=VALUE",
-            help="An option of the method, such as alpha=0.05; may be given several times.",
+            help="An option of the method, such as alpha=0.05; repeatable.",
         ),
     ] = None,
     layer: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Whose value are the features; default: what feeds the last linear layer.",
+            help="Layer whose value is the features; default: that of the method, mostly the input "
+            "of the last linear layer.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", help="Same seed, same result.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the random numbers.")] = 0,
     save_triggers: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Also write the triggers there, for repair --trigger and poison --trigger.",
+            help="Also write the triggers here, for --trigger of repair and poison.",
         ),
     ] = None,
     reading: InputOptions,
     place: Place,
 ) -> None:
-    """Look for a backdoor; name its labels and show its triggers. Exit code 1 with a finding."""
+    """Scan for a backdoor; name its labels and show its triggers. Exit code 1 with a finding."""
     from goodnet.runs import scan as job
     from goodnet.runs.folder import run_folder
     from goodnet.scan.methods import make_scanner
@@ -108,8 +109,8 @@ def found_lines(result: ScanResult) -> str:
             "",
             table(header, rows),
             "",
-            "success in percent, with its 95 % interval, on"
-            f" {result.images[1]} images never searched on; change in percent of the range",
+            f"success in percent, with its 95 % interval, on {result.images[1]} images not used for"
+            " the search; change in percent of the pixel range",
         ]
     lines += ["", f"p: {result.null}" if result.p_value is not None else result.null]
     return "\n".join(lines)

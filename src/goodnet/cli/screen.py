@@ -26,35 +26,36 @@ def screen(
         ),
     ],
     *,
-    model: Annotated[Path, typer.Option(metavar="MODEL", help="The network that answers them.")],
+    model: Annotated[Path, typer.Option(metavar="MODEL", help="The network that classifies them.")],
     clean: opt.Clean,
     detector: Annotated[
         str,
-        typer.Option(metavar="NAME", help="Of those that goodnet methods lists under screen."),
+        typer.Option(metavar="NAME", help="One that goodnet methods lists under screen."),
     ] = "confidence",
     set_: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
             metavar="NAME=VALUE",
-            help="An option of the detector, such as overlays=32; may be given several times.",
+            help="An option of the detector, such as overlays=32; repeatable.",
         ),
     ] = None,
     false_alarms: Annotated[
         str,
-        typer.Option(
-            metavar="RATE", help="Share of clean images that may be taken for suspicious."
-        ),
+        typer.Option(metavar="RATE", help="Share of clean images that may be called suspicious."),
     ] = "1%",
     count: Annotated[
-        int, typer.Option(metavar="N", help="Images to list, the most suspicious first.")
+        int, typer.Option(metavar="N", help="Number of images to list, the most suspicious first.")
     ] = 20,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print a line of JSON for each image, in their order.")
+        bool,
+        typer.Option(
+            "--json", help="Print one line of JSON per image, in the order of the images."
+        ),
     ] = False,
     reading: InputOptions,
 ) -> None:
-    """Score incoming images, the most suspicious first. Exit code 1 where one stands out."""
+    """Score incoming images, the most suspicious first. Exit code 1 if one is suspicious."""
     from goodnet.runs import screen as job
 
     ready = job.open_screen(

@@ -26,22 +26,25 @@ def show(
         "sheet.png"
     ),
     model: Annotated[
-        Path | None, typer.Option(metavar="MODEL", help="Also show what this network answers.")
+        Path | None,
+        typer.Option(metavar="MODEL", help="Also show the predictions of this network."),
     ] = None,
     repaired: opt.Repaired = None,
-    count: Annotated[int, typer.Option(metavar="N", help="Images at most, spread evenly.")] = 40,
-    columns: Annotated[int | None, typer.Option(metavar="N", help="Images in a row.")] = None,
+    count: Annotated[
+        int, typer.Option(metavar="N", help="Maximum number of images, evenly spaced.")
+    ] = 40,
+    columns: Annotated[int | None, typer.Option(metavar="N", help="Images per row.")] = None,
     poisoned: Annotated[
         bool, typer.Option("--poisoned", help="The labels are the attacker's targets.")
     ] = False,
     clean: Annotated[
         Path | None,
-        typer.Option(metavar="IMAGES", help="Clean labelled images, to find the scale on."),
+        typer.Option(metavar="IMAGES", help="Clean labelled images, to determine the pixel scale."),
     ] = None,
     force: opt.Force = False,
     reading: InputOptions,
 ) -> None:
-    """Draw a contact sheet (PNG): images, labels and, beside a model, its answers."""
+    """Draw a contact sheet (PNG) of images, their labels and, with --model, predictions."""
     from goodnet.errors import UsageError
     from goodnet.files import atomic_path
     from goodnet.imagesets import load_images

@@ -19,14 +19,14 @@ def read_spec(path: Path | str, *, architecture: Path | str | None = None) -> Ne
     """Read a model file into plain data, without torch.
 
     Args:
-        path: A Keras `.h5` or `.keras` file; what it is is told by its content.
+        path: A Keras `.h5` or `.keras` file; the format is determined by its content.
         architecture: For a file that holds weights only: a Keras model JSON, or another model
             file to take the layers from.
 
     Raises:
         FileError: If a file cannot be read.
-        UnsafeInput: If it asks for code to be run or another file to be read.
-        InvalidInput: If it is broken or holds a layer that is not known.
+        UnsafeInput: If it would execute code or read another file.
+        InvalidInput: If it is broken or holds an unknown layer.
         OverBudget: If it declares more than the budgets allow.
     """
     from goodnet.formats.format import reader_of
@@ -36,7 +36,7 @@ def read_spec(path: Path | str, *, architecture: Path | str | None = None) -> Ne
 
 
 def load_network(path: Path | str, *, architecture: Path | str | None = None) -> Network:
-    """Open a model file as a network that can be run; raises what `read_spec` raises."""
+    """Open a model file as a network that can be run; raises the same errors as `read_spec`."""
     from goodnet.formats.build import build
 
     return build(read_spec(path, architecture=architecture))

@@ -1,4 +1,4 @@
-"""How sure a network is of its answer: what every other detector has to beat."""
+"""Confidence of a prediction: the baseline for every other detector."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ __all__ = ["Confidence", "log_odds"]
 
 @dataclass(frozen=True)
 class Confidence(Detector):
-    """Triggers are often answered with more certainty than anything else.
+    """Suspect predictions of high confidence, as triggers often cause.
 
     References:
         Hendrycks and Gimpel, A Baseline for Detecting Misclassified and Out-of-Distribution
-        Examples in Neural Networks, ICLR 2017. There the least sure is suspicious, here the most
-        sure; log-odds put images in the same order, and tell apart what rounds to 1.
+        Examples in Neural Networks, ICLR 2017. There low confidence is suspicious, here high
+        confidence; log-odds give the same order and distinguish values that round to 1.
     """
 
     name = "confidence"
-    summary = "how sure the network is"
-    paper = "Hendrycks, Gimpel, ICLR 2017, the other way round"
+    summary = "suspect predictions of high confidence"
+    paper = "after Hendrycks, Gimpel, ICLR 2017, reversed"
 
     def _score(self, network: Network, images: Tensor, reference: Tensor) -> Tensor:
         del reference
@@ -44,6 +44,7 @@ def log_odds(logits: Tensor) -> Tensor:
         Shape (batch,), float64.
 
     Example:
+        >>> import torch
         >>> log_odds(torch.tensor([[3.0, 1.0], [0.0, 0.0]])).tolist()
         [2.0, 0.0]
     """

@@ -1,4 +1,4 @@
-"""What every way of telling backdoored inputs is: fitted on clean images, it scores any others."""
+"""What every detector of stamped inputs is: fitted on clean images, it scores others."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _MOST = 256
 
 @dataclass(frozen=True)
 class Detector(ABC):
-    """A way of telling inputs that bear a trigger from clean ones; its fields are its options.
+    """A method of telling inputs with a trigger from clean ones; its fields are its options.
 
     Attributes:
-        seed: Same seed, same result.
+        seed: Seed of the random numbers.
 
     Example:
         `Strip(overlays=64).fit(network, valid).score(images)` has shape (images,).
@@ -52,16 +52,16 @@ class Detector(ABC):
 
     @final
     def fit(self, network: Network, images: ImageSet, *, stage: Stage = no_progress) -> Fitted:
-        """Learn from clean images what is usual.
+        """Measure the scores of clean images.
 
         Args:
-            network: The network that answers; it is not changed.
-            images: Clean ones; labels are not looked at. Of a detector that keeps some, every
-                other is kept, up to 256, and the rest tell how large scores of clean images are.
+            network: The network whose inputs are screened; it is not changed.
+            images: Clean images; labels are not used. A detector that keeps clean images keeps
+                every other one, up to 256, and is calibrated on the rest.
             stage: Shows the progress.
 
         Raises:
-            InvalidInput: If there are too few images to learn from.
+            InvalidInput: If there are too few images.
         """
         kept = np.arange(0, len(images), 2)[:_MOST] if self.keeps else np.arange(0)
         rest = np.setdiff1d(np.arange(len(images)), kept)
@@ -97,11 +97,11 @@ class Detector(ABC):
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """A detector that has seen clean images.
+    """A detector fitted on clean images.
 
     Attributes:
         detector: The detector.
-        network: Up to its logits.
+        network: The network up to its logits.
         reference: Clean images that it keeps, shape (n, channels, height, width).
         readings: Scores of clean images that it does not keep, shape (m,).
     """
@@ -123,13 +123,13 @@ class Fitted:
         return found.cpu().numpy().astype(np.float32)
 
     def threshold(self, rate: float) -> tuple[float, float]:
-        """What clean images exceed no more often than a rate.
+        """The score that clean images exceed no more often than a rate.
 
         Args:
-            rate: Of false alarms, 0..1.
+            rate: Rate of false alarms, 0..1.
 
         Returns:
-            The threshold, and the rate that it holds, which few clean images cannot make small:
-            see `goodnet.stats.conformal_limit`.
+            The threshold, and the rate that it guarantees, which is larger if there are few clean
+            images: see `goodnet.stats.conformal_limit`.
         """
         return conformal_limit(self.readings.tolist(), rate)

@@ -1,4 +1,4 @@
-"""STRIP: an answer that stays the same whatever is laid over the image is the trigger's."""
+"""STRIP: a prediction that stays the same whatever is blended in is due to a trigger."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ __all__ = ["Strip", "entropy"]
 
 @dataclass(frozen=True)
 class Strip(Detector):
-    """Lay clean images over an input and see whether the answers still vary.
+    """Blend clean images into an input and measure the entropy of the predictions.
 
     Attributes:
-        overlays: Clean images laid over each input, at least 1.
-        weight: Of the clean image in the blend, between 0 and 1.
+        overlays: Number of clean images blended into each input, at least 1.
+        weight: Weight of the clean image in the blend, between 0 and 1.
 
     Raises:
         UsageError: If an option is out of range.
@@ -34,7 +34,7 @@ class Strip(Detector):
     """
 
     name = "strip"
-    summary = "whether answers vary under clean images laid over"
+    summary = "suspect predictions that do not vary when clean images are blended in"
     paper = "Gao et al., ACSAC 2019"
     keeps = True
 
@@ -48,7 +48,7 @@ class Strip(Detector):
             raise UsageError(f"strip needs weight between 0 and 1, got {self.weight:g}")
 
     def _score(self, network: Network, images: Tensor, reference: Tensor) -> Tensor:
-        """Minus the mean entropy of the answers, in nats."""
+        """Minus the mean entropy of the predictions, in nats."""
         generator = torch.Generator().manual_seed(self.seed)
         chosen = torch.randperm(len(reference), generator=generator)[: self.overlays]
         overlays = self.weight * reference[chosen]

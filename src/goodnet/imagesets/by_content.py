@@ -1,4 +1,4 @@
-"""Open labelled images of any kind that is read, by content."""
+"""Open labelled images of any supported kind, determined by content."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ def load_images(
     range: str | None = None,  # noqa: A002
     name: str | None = None,
 ) -> ImageSet:
-    """Open labelled images, whatever the suffix of their file.
+    """Open labelled images; the content of the file decides, not its suffix.
 
-    Read are: an HDF5 or npz file with the arrays `data`, `label` and perhaps `source_label` (or
+    Supported are an HDF5 or npz file with the arrays `data`, `label` and perhaps `source_label` (or
     `images` and `labels`, or `x` and `y`); a folder with one sub-folder of PNG, JPEG, BMP or WebP
-    files per class, or a .tar.xz archive of one; one such file, which then has no label (-1).
+    files per class, or a .tar.xz archive of one; and a single such file, which has no label (-1).
 
     Args:
         path: A local file or folder; for an archive that holds several sets also with the folder
             of one of them, as in "cifar10.tar.xz/cifar10/train".
-        layout: Order of the axes of an array, "NCHW", "NHWC" or "NHW", where it cannot be told.
+        layout: Order of the axes of an array, "NCHW", "NHWC" or "NHW", if it cannot be determined.
             Not used for image files.
-        range: Of the pixels of an array, "0..255", "0..1" or "-1..1", where it cannot be told.
+        range: Of the pixels of an array, "0..255", "0..1" or "-1..1", if it cannot be determined.
             Not used for image files.
-        name: What to call the set; its file's name if not given.
+        name: Name of the set; by default that of its file.
 
     Returns:
         The set. Nothing stays open and no pixels are held.
 
     Raises:
         FileError: If the path is missing or may not be read.
-        InvalidInput: If it is none of these, is damaged, or its arrays do not belong together.
-        UnsafeInput: If it asks for other files or foreign code.
+        InvalidInput: If it is none of these, is damaged, or its arrays do not fit together.
+        UnsafeInput: If it refers to other files or to code.
         OverBudget: If it declares too much.
-        UsageError: If `layout` or `range` is not one that is known.
+        UsageError: If `layout` or `range` is unknown.
     """
     path = Path(path)
     name = name or path.name or path.resolve().name

@@ -1,4 +1,4 @@
-"""Labelled images that are in memory already."""
+"""Labelled images that are already in memory."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ def images_from_arrays(
     range: str | None = None,  # noqa: A002
     name: str = "images",
 ) -> ImageSet:
-    """Make a set of arrays; they are checked and understood as those of a file are.
+    """Make a set of arrays, which are checked and interpreted like those of a file.
 
     Args:
         images: Pixels, shape (N, channels, height, width) or (N, height, width, channels).
         labels: Class of each image, shape (N,), or one-hot rows, shape (N, classes).
-        source_labels: What poisoned images really show, as `labels`.
-        layout: Order of the axes, "NCHW", "NHWC" or "NHW", where it cannot be told.
-        range: Of the pixels, "0..255", "0..1" or "-1..1", where it cannot be told.
-        name: What to call the set; also stands for its path.
+        source_labels: True classes of poisoned images, as `labels`.
+        layout: Order of the axes, "NCHW", "NHWC" or "NHW", if it cannot be determined.
+        range: Of the pixels, "0..255", "0..1" or "-1..1", if it cannot be determined.
+        name: Name of the set, also used as its path.
 
     Raises:
-        InvalidInput: If the arrays do not belong together or hold something else.
-        UsageError: If `layout` or `range` is not one that is known.
+        InvalidInput: If the arrays do not fit together or hold something else.
+        UsageError: If `layout` or `range` is unknown.
         OverBudget: If one image or the list of labels is too large.
 
     Example:

@@ -137,7 +137,7 @@ class Network:
 
     @property
     def device(self) -> torch.device:
-        """Where the parameters lie."""
+        """The device of the parameters."""
         tensors = [*self.graph.parameters(), *self.graph.buffers()]
         return tensors[0].device if tensors else torch.device("cpu")
 
@@ -162,8 +162,8 @@ class Network:
     def module(self) -> nn.Module:
         """This network as a PyTorch module, a copy, without its preprocessing.
 
-        Of a network that was made of a module by `goodnet.wrap`, and of every copy of it with other
-        numbers, it is of the user's own class; of any other, a `torch.fx.GraphModule`.
+        For a network made by `goodnet.wrap`, and every copy of it with other weights, it is of the
+        user's class; for any other, a `torch.fx.GraphModule`.
 
         Raises:
             InvalidInput: If two layers that share an array of the user's module differ in it.
@@ -216,10 +216,10 @@ class Network:
         return duplicate
 
     def with_preprocessing(self, preprocessing: Preprocessing) -> Network:
-        """The same layers and weights behind another preprocessing; this network if it is its own.
+        """The same layers and weights with another preprocessing; this network if it is the same.
 
         Raises:
-            InvalidInput: If it is for images of another number of channels.
+            InvalidInput: If it is for images with another number of channels.
         """
         from goodnet.formats.build import build, extract
 
@@ -229,15 +229,15 @@ class Network:
         return build(spec).to(self.device)
 
     def calibrated(self, images: ImageSet) -> Network:
-        """The same network with the preprocessing at which it recognises images.
+        """The same network with the preprocessing with which it classifies images correctly.
 
-        Networks usually take pixels 0..1 or 0..255; both are tried. What this one has is ignored.
+        Pixels 0..1 and 0..255 are tried; the preprocessing this network has is ignored.
 
         Args:
             images: Clean and labelled.
 
         Raises:
-            InvalidInput: If neither works, or the images are too few or too uniform to tell.
+            InvalidInput: If neither works, or the images are too few or too uniform to decide.
         """
         return self.with_preprocessing(calibrate(self, images).preprocessing)
 
@@ -261,18 +261,18 @@ class Network:
         )
 
     def save(self, path: Path | str, *, force: bool = False) -> None:
-        """Write the network without its preprocessing; the suffix tells what it is written as.
+        """Write the network without its preprocessing; the suffix determines the format.
 
         Args:
             path: The file to write. A network with the layers of the Keras file it came from is
-                written into a copy of that file, bit-equal but for the numbers that changed, if
-                the suffix is the same; other networks are written as `.keras` or `.h5` from Keras'
-                built-in layers only. `.safetensors` takes the state dict of a network that was
-                made of a module, with the module's own keys.
+                written into a copy of that file, bit-equal except for the changed numbers, if the
+                suffix is the same; other networks are written as `.keras` or `.h5` with built-in
+                layers of Keras only. `.safetensors` takes the state dict of a network made of a
+                module, with the module's own keys.
             force: Replace an existing file.
 
         Raises:
-            InvalidInput: If a layer of the network cannot be said in Keras, or the file that the
+            InvalidInput: If a layer of the network does not exist in Keras, or the file that the
                 network came from has changed.
             UsageError: If the file exists and `force` is not set, or has another suffix.
             FileError: If it cannot be written.

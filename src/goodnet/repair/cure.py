@@ -1,10 +1,10 @@
-"""Find the backdoor without any trigger being given, and take it out.
+"""Find the backdoor without being given a trigger, and remove it.
 
-The network is scanned; units watch its layers for what was found (see `repair.watch`) and take the
-logit of the label away where they fire (see `repair.veto`). Then triggers of the same labels are
-searched again on the result: what comes back is watched for, too. Where no layer may be added, what
-the triggers do is unlearned, or what they add to the features erased, whichever does better on
-clean images held back (see `repair.unlearn`, `repair.erase`).
+The network is scanned. Units read several layers for the triggers found (see `repair.watch`) and
+suppress the logit of the label where they fire (see `repair.veto`). Then the result is searched for
+triggers of the same labels: those that come back are watched for, too. Where no layer may be added,
+the triggers are unlearned or erased, whichever does better on clean images held back (see
+`repair.unlearn`, `repair.erase`).
 """
 
 from __future__ import annotations
@@ -68,22 +68,22 @@ _TAKEN_OUT = 3
 
 @dataclass(frozen=True)
 class Cure(Repair[CureResult]):
-    """Scan a network, and take out what is found. B' is B where nothing is.
+    """Scan a network and remove the backdoors found. B' is B if there are none.
 
-    Without images some are made from the network.
+    Without images, some are made from the network.
 
     Attributes:
-        alpha: Share of clean networks that may be changed at all, 0..1.
-        form: Of B': "clamped" adds a few layers that only watch, and no clean image changes its
-            answer unless it is of a class that is watched; "same" changes numbers of the layers
-            there are.
-        rounds: How often triggers are searched again on the result, at most; at least once.
-        minutes: After so many nothing more is searched; None for no end.
-        tolerance: Percentage points of accuracy on clean images that B' may lose: labels that are
-            watched only because they stand out beside those named are let go for it.
-        false_alarms: Share of the clean images of a class that its units may fire on, 0..1; images
-            that are answered with other classes are never refused.
-        seed: Same seed, same result.
+        alpha: Share of clean networks in which a label may be named, 0..1.
+        form: Form of B': "clamped" adds layers that suppress the logit of a watched label, and
+            changes no prediction but those of these labels; "same" changes the weights of the
+            existing layers.
+        rounds: Maximum number of searches for triggers on the result, at least 1.
+        minutes: Minutes after which no further search begins; None for no limit.
+        tolerance: Clean accuracy that B' may lose, in percentage points; labels that stand out
+            without being named are not watched where that costs more.
+        false_alarms: Share of the clean images of a watched class on which its units may fire,
+            0..1; images with other predictions are never refused.
+        seed: Seed of the random numbers.
 
     References:
         Ours. Watching a linear reader of a layer's value is what Mahalanobis detectors do (Lee et
@@ -91,7 +91,7 @@ class Cure(Repair[CureResult]):
     """
 
     name = "cure"
-    summary = "scan, and take out what is found: no trigger need be given"
+    summary = "scan the network and remove the backdoors found; no trigger is needed"
     paper = "ours"
     needs = "clean labelled images, or none"
     output = "B' with units that watch its layers"

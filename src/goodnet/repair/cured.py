@@ -1,4 +1,4 @@
-"""What a cure gives back: the network, what it was cured of and what is left, in words, too."""
+"""What a cure returns: the network, what it was cured of and what is left, also in words."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class CureResult(RepairResult):
     """A cured network and what it was cured of.
 
     Attributes:
-        scan: What was found; B' is B where it found nothing.
+        scan: What was found; B' is B if it found nothing.
         watches: The units, label by label.
         left: What is left, label by label.
     """

@@ -1,8 +1,9 @@
-"""How hard to train a repair: as hard as clean accuracy bears, for that is what moves a backdoor.
+"""How aggressively to train a repair: as much as clean accuracy allows, which removes backdoors.
 
-Small steps leave a backdoor where it is. Large ones, on images moved about, drive it out where the
-classes can be told anew from the clean images, and ruin the network where they cannot. Nobody
-knows beforehand, so the hardest training is tried first and judged by the images held back.
+A low learning rate leaves a backdoor in place. A high one, on shifted images, removes it where the
+classes can be learned again from the clean images, and ruins the network where they cannot. Which
+holds is not known beforehand, so the hardest training is tried first and judged by the images held
+back.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def tune_hard(
     frozen: Frozen | None = None,
     course: Course | None = None,
 ) -> RepairResult:
-    """Train a network on clean images as hard as its accuracy bears.
+    """Train a network on clean images as hard as its accuracy allows.
 
     The hardest training is tried first. One that costs more accuracy on the images held back than
     is tolerated gives way to the next; if all do, the one that costs least is taken.

@@ -1,8 +1,8 @@
 """Erase what triggers add to the features of a network, in closed form, without training.
 
-A trigger moves the features of an image. The mean of stamped minus clean features is a direction
-for each trigger; taken out of the value of a layer, the layers behind it cannot tell a stamped
-image from a clean one by it. Repair is then a change of a few numbers (see `repair.fold`).
+A trigger shifts the features of an image. The mean of stamped minus clean features is a direction
+for each trigger. Once it is removed from the value of a layer, the layers behind it cannot tell a
+stamped image from a clean one by it. The repair changes a few weights only (see `repair.fold`).
 """
 
 from __future__ import annotations
@@ -33,25 +33,25 @@ _NOTHING = "nothing was erased: nothing did better than the network as it is"
 
 @dataclass(frozen=True)
 class Erase(Repair[RepairResult]):
-    """Take the directions triggers add to a layer's value out of the layers that read it.
+    """Remove the directions that triggers add to a layer's value from the layers that read it.
 
-    What is left open is chosen by measuring on the images to train on, each time on a fifth that
-    the directions were not taken from: the layer, from the last one backwards; the rank; the
-    strength; and, where the readers give the answers, whether only the answers the triggers lead to
-    lose the directions or all do (see `repair.erasure.choose`). The network stays as it is if
-    nothing is better. Landmarks beside the images tell where triggers of faces lie.
+    Options left open are chosen by five-fold cross-validation on the images not held back: the
+    layer, from the last one backwards; the rank; the strength; and, where the readers give the
+    logits, whether only the triggers' target labels lose the directions or all labels do (see
+    `repair.erasure.choose`). The network stays as it is if no choice improves it. Landmarks stored
+    with the images place triggers on faces.
 
-    `details` of the result has the layer, the rank, the strength, the labels whose answers were
-    changed (None for all), and what each trigger does to the images held back
+    `details` of the result holds the layer, the rank, the strength, the labels whose logits were
+    changed (None for all), and the effect of each trigger on the images held back
     (`repair.stamped.effects`).
 
     Attributes:
-        triggers: What to erase, all at once.
-        layer: Whose value to erase in, a vector or a channel map; None to choose.
-        rank: Directions for each trigger: the mean difference, then the principal directions of
-            what differs beside it; None to choose.
-        held_back: Share of the clean images to judge by, 0..1.
-        seed: Same seed, same result.
+        triggers: Triggers to erase, all at once.
+        layer: Layer in whose value to erase, a vector or a channel map; None to choose.
+        rank: Directions per trigger: the mean difference, then principal directions of the
+            remaining difference; None to choose.
+        held_back: Share of the clean images to hold back for validation, 0..1.
+        seed: Seed of the random numbers.
 
     Raises:
         UsageError: If there is no trigger, or the rank is below 1.
@@ -61,7 +61,7 @@ class Erase(Repair[RepairResult]):
     """
 
     name = "erase"
-    summary = "take out of the features what triggers add to them"
+    summary = "remove from the features what triggers add to them, without training"
     paper = "ours, after Belrose et al., NeurIPS 2023"
     needs = "clean images and triggers"
     output = "B', no training"

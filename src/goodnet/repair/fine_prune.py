@@ -1,4 +1,4 @@
-"""Prune the channels that clean images hardly use, then train on without them.
+"""Prune the channels least active on clean images, then fine-tune without them.
 
 Liu, Dolan-Gavitt and Garg, Fine-Pruning, RAID 2018.
 """
@@ -27,10 +27,10 @@ __all__ = ["FinePrune"]
 
 @dataclass(frozen=True)
 class FinePrune(Trained):
-    """Prune a layer until accuracy has fallen, then fine-tune; what is pruned stays silent.
+    """Prune a layer until accuracy has fallen, then fine-tune; pruned channels stay silent.
 
     Attributes:
-        drop: Percentage points that accuracy may fall by pruning; training wins them back.
+        drop: Drop of clean accuracy to prune to, in percentage points, before fine-tuning.
         layer: The layer to prune; None for the last pooling layer, else the last convolution, else
             the last hidden dense layer.
 
@@ -39,7 +39,7 @@ class FinePrune(Trained):
     """
 
     name = "fine-prune"
-    summary = "prune channels that clean images hardly use, then train on without them"
+    summary = "prune the channels least active on clean images, then fine-tune"
     paper = "Liu, Dolan-Gavitt, Garg, RAID 2018"
     output = "B' with silent channels"
 

@@ -1,4 +1,4 @@
-"""Train on, on clean images: the control that every other repair has to beat."""
+"""Fine-tune on clean images: the baseline for every other repair."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ __all__ = ["FineTune"]
 
 @dataclass(frozen=True)
 class FineTune(Trained):
-    """Train a network on clean images.
+    """Fine-tune a network on clean images.
 
     References:
-        Liu, Dolan-Gavitt and Garg, Fine-Pruning, RAID 2018, which shows why it is not enough.
+        Liu, Dolan-Gavitt and Garg, Fine-Pruning, RAID 2018, which shows where it fails.
     """
 
     name = "fine-tune"
-    summary = "train on, on clean images"
-    paper = "the control of Liu, Dolan-Gavitt, Garg, RAID 2018"
+    summary = "fine-tune on clean images"
+    paper = "the baseline of Liu, Dolan-Gavitt, Garg, RAID 2018"
 
     def _repair(self, network: Network, images: ImageSet, context: Context) -> RepairResult:
         clean = prepare(network, images, context.training)

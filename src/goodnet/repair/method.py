@@ -1,4 +1,4 @@
-"""What every way of repairing is: a frozen dataclass whose fields are its options."""
+"""What every repair method is: a frozen dataclass whose fields are its options."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Context:
     """A repair under way.
 
     Attributes:
-        training: How it trains; of a method that does not, only some of it is heeded.
+        training: How it trains; a method that does not train uses only a part of it.
         stage: Shows the progress of each stage of the work.
-        checkpoint: A file to go on from after an interruption; remove it when done.
+        checkpoint: A file to resume from after an interruption; remove it when done.
     """
 
     training: TrainingConfig = field(default_factory=TrainingConfig)
@@ -40,7 +40,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Repair(ABC, Generic[ResultT]):
-    """A way of making B'; its fields are its options.
+    """A method of making B'; its fields are its options.
 
     Example:
         `FinePrune(drop=10)(network, images)` is a `RepairResult`.
@@ -69,12 +69,12 @@ class Repair(ABC, Generic[ResultT]):
             network: B, from a file or a module; it is not changed.
             images: Clean and labelled.
             stage: Shows the progress of each stage of the work.
-            checkpoint: A file to go on from after an interruption, for methods that train; remove
-                it when the result is safe.
+            checkpoint: A file to resume from after an interruption, for methods that train; remove
+                it when the result is saved.
 
         Raises:
-            InvalidInput: If B does not answer the clean images as labelled, or the method cannot
-                work on such a network.
+            InvalidInput: If B does not classify the clean images as labelled, or the method does
+                not work on such a network.
             OverBudget: If the images do not fit in memory.
             UsageError: If there are no images, and the method needs some.
         """
@@ -105,7 +105,7 @@ class Trained(Repair[RepairResult]):
     """A repair that trains.
 
     Attributes:
-        training: How.
+        training: How it trains.
     """
 
     training: TrainingConfig = field(default_factory=TrainingConfig, kw_only=True)

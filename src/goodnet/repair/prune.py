@@ -1,4 +1,4 @@
-"""Prune the channels that clean images hardly use, until accuracy has fallen by X points.
+"""Prune the channels least active on clean images, until accuracy has fallen by X points.
 
 Liu, Dolan-Gavitt and Garg, Fine-Pruning, RAID 2018 (the pruning half), as the CSAW-HackML lab
 states it: channels of the last pooling layer, in ascending order of mean activation.
@@ -39,10 +39,10 @@ Order = Literal["ascending", "descending"]
 
 @dataclass(frozen=True)
 class Prune(Repair[RepairResult]):
-    """Prune a layer until accuracy has fallen. The result has the whole curve.
+    """Prune a layer until accuracy has fallen; the result holds the whole curve.
 
     Attributes:
-        drop: Percentage points that accuracy may fall.
+        drop: Drop of clean accuracy to prune to, in percentage points.
         layer: The layer to prune; None for the last pooling layer, else the last convolution, else
             the last hidden dense layer.
 
@@ -54,7 +54,7 @@ class Prune(Repair[RepairResult]):
     """
 
     name = "prune"
-    summary = "prune channels that clean images hardly use"
+    summary = "prune the channels least active on clean images"
     paper = "Liu, Dolan-Gavitt, Garg, RAID 2018"
     output = "B' with silent channels"
 
@@ -134,13 +134,13 @@ def prune_curve(
     channels: Sequence[int] | None = None,
     progress: ProgressCallback | None = None,
 ) -> PruneCurve:
-    """Clean accuracy as the channels of a layer fall silent one after another.
+    """Clean accuracy as the channels of a layer are silenced one after another.
 
     Args:
         network: The suspect network; it is not changed.
         images: The clean labelled validation set. Two passes are made.
         layer: The layer to prune; None for the last pooling layer.
-        order: Least used channels first, or most used first.
+        order: Least active channels first, or most active first.
         channels: An explicit order instead; may leave channels out.
         progress: Called with the number of images done, in all twice the set.
 
@@ -180,17 +180,17 @@ def trace_backdoor(
     keep: Iterable[int] = (),
     progress: ProgressCallback | None = None,
 ) -> Trace:
-    """Attack success along a curve: how many poisoned images get their target at every step.
+    """Attack success along a curve: at each step, how many poisoned images get their target.
 
-    The order is fixed by then: this looks at what was chosen, it never chooses. Add the outcome
-    to the curve with `curve.with_backdoor(name, trace.correct, total=trace.total)`. The trace also
-    says how much the layer's channels do on the poisoned images: `trace.mean_activation`.
+    The order is fixed by then: this measures, and chooses nothing. Add the result to the curve with
+    `curve.with_backdoor(name, trace.correct, total=trace.total)`. `trace.mean_activation` is the
+    mean activation of the layer's channels on the poisoned images.
 
     Args:
         curve: A curve of `network`.
         network: The network the curve was made from.
         images: Poisoned images whose label is the attacker's target.
-        keep: Steps whose answers are wanted image by image.
+        keep: Steps for which the prediction for each image is kept.
         progress: Called with the number of images done.
     """
     groups = [[int(c)] for c in curve.channels]

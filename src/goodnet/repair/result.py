@@ -1,4 +1,4 @@
-"""What every way of repairing gives back."""
+"""What every repair method returns."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ Result = TypeVar("Result", bound="RepairResult")
 
 @dataclass(frozen=True)
 class RepairResult:
-    """A repaired network and how it came about.
+    """A repaired network and a record of the repair.
 
     Attributes:
         method: The name of the method.
-        network: B'. It comes from the same layers as B; only numbers differ.
+        network: B'. It has the layers of B, and those that a cure adds.
         before: Accuracy of B on the clean images held back.
         after: Accuracy of B' on them.
-        epochs: What happened, epoch by epoch; empty for a method that does not train.
+        epochs: Loss and accuracy of each epoch; empty for a method that does not train.
         chosen: The epoch B' is from, counted from 1; 0 if it was not trained.
         notes: What a user should know, a sentence each.
-        details: What the method itself has to say, plain data.
+        details: What the method itself reports, plain data.
         seconds: How long it took.
-        peak_memory: The most this process ever held, bytes; None where the system does not say.
-        curve: Clean accuracy as channels fell silent, of a method that prunes.
+        peak_memory: Peak memory of the process in bytes; None where the system does not report it.
+        curve: Clean accuracy as channels were silenced, for a method that prunes.
     """
 
     method: str

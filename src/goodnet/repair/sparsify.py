@@ -1,4 +1,4 @@
-"""Take out single weights, the smallest first and ever more of them, while training goes on.
+"""Set weights to zero, the smallest first and more in each epoch, while fine-tuning.
 
 Zhu and Gupta, To Prune, or Not to Prune, ICLR workshop 2018.
 """
@@ -33,17 +33,17 @@ _FIRST = 0.5
 
 @dataclass(frozen=True)
 class Sparsify(Trained):
-    """Set the smallest weights of some layers to zero, ever more of them, while fine-tuning.
+    """Set the smallest weights of some layers to zero, more in each epoch, while fine-tuning.
 
-    The first half of the epochs goes from the first sparsity to the last, the second half stays
-    there, and only an epoch of that half is kept. What is zero once stays zero. Biases are left
-    alone. The details of the result hold `initial`, `final`, and `sparsity`, the share of zeros in
-    the weights of each layer by name.
+    The sparsity rises during the first half of the epochs and stays constant during the second;
+    the best epoch of the second half is kept. A weight that is zero stays zero. Biases are not
+    changed. The details of the result hold `initial`, `final`, and `sparsity`, the share of zero
+    weights of each layer by name.
 
     Attributes:
-        sparsity: Share of each layer's weights that is zero in the end, 0..1.
-        initial: The same in the first epoch; None for 0.5, or `sparsity` if that is less.
-        layers: Convolutions and dense layers to thin out; None for all dense layers.
+        sparsity: Final share of zero weights in each layer, 0..1.
+        initial: Share in the first epoch; None for 0.5, or `sparsity` if that is less.
+        layers: Convolutions and dense layers to sparsify; None for all dense layers.
 
     Raises:
         UsageError: If a sparsity is outside 0..1, or the last is below the first.
@@ -54,7 +54,7 @@ class Sparsify(Trained):
     """
 
     name = "sparsify"
-    summary = "set the smallest weights to zero, ever more of them, while training on"
+    summary = "fine-tune while setting more and more of the smallest weights to zero"
     paper = "Zhu, Gupta, ICLR workshop 2018"
     output = "B' with sparse weights"
 

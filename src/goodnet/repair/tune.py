@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Course", "tune"]
 
-# Called before each epoch with its number from 0: what is held in it. It may change numbers.
+# Called before each epoch with its number from 0: what is frozen in it. It may change numbers.
 Course = Callable[[int, "Network"], Frozen]
 
 # Epochs without a better one before training stops.
@@ -56,7 +56,7 @@ def tune(
         context: Checkpoint and progress.
         recipe: What is asked in each step.
         train: What to train on instead of `clean.train`.
-        judged: Frozen-back sets that an epoch is judged by beside the clean one, all alike.
+        judged: Held-back sets that an epoch is judged by beside the clean one, all alike.
         frozen: Numbers that stay as they are.
         course: What changes from epoch to epoch.
 

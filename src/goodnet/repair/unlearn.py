@@ -1,4 +1,4 @@
-"""Train on stamped clean images with their true labels, until triggers no longer matter.
+"""Fine-tune on stamped clean images with their true labels, so that triggers lose effect.
 
 Wang et al., Neural Cleanse, IEEE S&P 2019 (the unlearning half), for triggers that are known.
 """
@@ -66,20 +66,20 @@ _MOST_EPOCHS, _FEW_SHIFT, _TEACHER = 60, 2, 0.5
 
 @dataclass(frozen=True)
 class Unlearn(Trained):
-    """Train on clean images and stamped copies of them with their true labels.
+    """Fine-tune on clean images and stamped copies of them with their true labels.
 
-    Where images are many, each is shown clean and with one of the triggers; if training in small
-    steps leaves too much of a trigger or costs too much, larger ones on images moved about are
-    tried as well, and what does best on the images held back is taken. Where images are few, each
-    is shown clean and with every trigger, moved about, and B is heeded where it is right. Where
-    there are fewer than classes, only those numbers of the last dense layer are trained that make
-    the answers the triggers lead to: with more, the network forgets the classes it is not shown.
+    With many images, each is shown clean and with one of the triggers; if a low learning rate
+    leaves too much of a trigger or costs too much accuracy, higher ones on shifted images are tried
+    as well, and the best on the images held back is taken. With few images, each is shown clean and
+    with every trigger, shifted, and B is a teacher where it is right. With fewer images than
+    classes, only the weights of the last dense layer that give the triggers' target labels are
+    trained: with more, the network would forget the classes that it is not shown.
 
-    `details["triggers"]` of the result says for each trigger what it does to the images held back,
-    see `repair.stamped.effects`. Landmarks beside the images tell where triggers of faces lie.
+    `details["triggers"]` of the result holds the effect of each trigger on the images held back,
+    see `repair.stamped.effects`. Landmarks stored with the images place triggers on faces.
 
     Attributes:
-        triggers: What to unlearn, all at once.
+        triggers: Triggers to unlearn, all at once.
 
     Raises:
         UsageError: If there is no trigger.
@@ -90,7 +90,7 @@ class Unlearn(Trained):
     """
 
     name = "unlearn"
-    summary = "train on stamped clean images with their true labels"
+    summary = "fine-tune on stamped clean images with their true labels"
     paper = "Wang et al., IEEE S&P 2019"
     needs = "clean images and triggers"
 

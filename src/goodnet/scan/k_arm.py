@@ -1,4 +1,4 @@
-"""K-Arm: the labels compete for the steps of the search, and the smallest trigger decides."""
+"""K-Arm: the labels compete for the optimisation steps, and the smallest trigger decides."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _LEAST = 1e-6
 
 @dataclass(frozen=True)
 class KArm(Scanner):
-    """Masks and patterns as for Neural Cleanse, the larger half of the masks given up every round.
+    """Optimise masks and patterns as Neural Cleanse does, and drop the larger half every round.
 
     The score of a label is the bound divided by the share of the image that its mask covers (its
-    L1 norm) when it was given up or the search ended. The label that is left at the end is named if
-    its score is above 1: a size decides, not an outlier, so there may be any number of classes.
+    L1 norm) when it was dropped or the search ended. The label that remains is named if its score
+    is above 1: a fixed size decides, not an outlier test, so any number of classes will do.
 
     Attributes:
-        steps: Of the search in each round.
-        images: To look at in each step.
+        steps: Number of optimisation steps in each round.
+        images: Number of images in each step.
         attack_success: Share of them that a mask has to lead to its label, 0..1.
-        bound: Share of the image below which a mask is a backdoor's, 0..1.
+        bound: Share of the image below which a mask counts as that of a backdoor, 0..1.
 
     References:
         Shen et al., Backdoor Scanning for Deep Neural Networks through K-Arm Optimization, ICML
@@ -47,7 +47,9 @@ class KArm(Scanner):
     """
 
     name: ClassVar[str] = "k-arm"
-    summary: ClassVar[str] = "shrink triggers of all labels, giving up the larger half every round"
+    summary: ClassVar[str] = (
+        "find the smallest trigger, dropping the larger half of the labels every round"
+    )
     paper: ClassVar[str] = "Shen et al., ICML 2021"
 
     steps: int = 50

@@ -1,4 +1,4 @@
-"""What the last linear layer alone gives away: no images, no gradients, milliseconds."""
+"""What the weights of the last linear layer tell: no images, no gradients, milliseconds."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ _OUTLIERS = (
 
 @dataclass(frozen=True)
 class HTell(Scanner):
-    """Random features into the last layer: does one label get too many of them?
+    """Pass random features to the last layer: does one label get too many of them?
 
-    The score of a label is the share of the features that are answered with it.
+    The score of a label is the share of the features that get it.
 
     Attributes:
-        probes: Random features, of half-normal values.
-        shuffles: Last layers with shuffled weights to compare with.
+        probes: Number of random features, with half-normal values.
+        shuffles: Number of last layers with shuffled weights to compare with.
         alpha: The largest p-value that counts as a backdoor, 0..1.
 
     References:
@@ -55,7 +55,7 @@ class HTell(Scanner):
     """
 
     name: ClassVar[str] = "htell"
-    summary: ClassVar[str] = "find the label that random features are answered with too often"
+    summary: ClassVar[str] = "find the label that random features get too often"
     paper: ClassVar[str] = "Yu et al., arXiv:2605.18908, 2026"
 
     probes: int = 1000
@@ -105,18 +105,18 @@ class HTell(Scanner):
 
 @dataclass(frozen=True)
 class LastLayer(Scanner):
-    """Several figures of each row of the last layer: is one of them out of the ordinary?
+    """Compute statistics of each row of the last layer: is one of them an outlier?
 
     The score of a label is the largest robust z of its row's norm, mean, skewness and bias.
 
     References:
         Yu et al., Lightweight and Fast Backdoor Model Detection (DFBScanner), 2026
         (arXiv:2605.18907), of which we know the abstract: indicators of the last layer and their
-        largest anomaly; which ones and the cut are ours.
+        largest anomaly; which ones, and the threshold, are ours.
     """
 
     name: ClassVar[str] = "last-layer"
-    summary: ClassVar[str] = "find the label whose weights in the last layer are unlike the others'"
+    summary: ClassVar[str] = "find the label whose weights in the last layer are outliers"
     paper: ClassVar[str] = "Yu et al., arXiv:2605.18907, 2026"
 
     def _scan(self, case: Case, generator: torch.Generator, stage: Stage) -> ScanResult:  # noqa: ARG002

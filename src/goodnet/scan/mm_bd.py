@@ -1,4 +1,4 @@
-"""MM-BD: the label whose largest possible margin is too large; no images needed."""
+"""MM-BD: the label whose maximum margin is an outlier; no images needed."""
 
 from __future__ import annotations
 
@@ -32,14 +32,13 @@ _NULL = (
 
 @dataclass(frozen=True)
 class MMBD(Scanner):
-    """For each label the largest margin that any image reaches; is the largest of them too large?
+    """Find the maximum margin of each label over all images; is the largest an outlier?
 
-    The score of a label is that margin. Clean images are only looked at to see that the network
-    can be trusted to answer at all.
+    The score of a label is that margin. Clean images only serve to check that the network works.
 
     Attributes:
-        starts: Random images that the margin is raised from, the same for all labels.
-        steps: Of gradient ascent.
+        starts: Number of random images that gradient ascent starts from, the same for all labels.
+        steps: Number of steps of gradient ascent.
         rate: Length of a step for a gradient of length 1, in units of the pixel range.
         alpha: The largest p-value that counts as a backdoor, 0..1.
 
@@ -51,7 +50,7 @@ class MMBD(Scanner):
     """
 
     name: ClassVar[str] = "mm-bd"
-    summary: ClassVar[str] = "find the label whose largest possible margin is too large"
+    summary: ClassVar[str] = "find the label whose maximum margin is an outlier"
     paper: ClassVar[str] = "Wang et al., IEEE S&P 2024"
 
     starts: int = 30

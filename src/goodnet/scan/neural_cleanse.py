@@ -30,14 +30,14 @@ _RULE = (
 
 @dataclass(frozen=True)
 class NeuralCleanse(Scanner):
-    """For each label the smallest mask and pattern that lead images to it; then the outliers.
+    """Find the smallest mask and pattern that lead images to each label; name the outliers.
 
     The score of a label is its anomaly index: how many robust standard deviations the L1 norm of
     its mask lies below the median.
 
     Attributes:
-        steps: Of the search for a mask.
-        images: To look at in each step.
+        steps: Number of optimisation steps for each mask.
+        images: Number of images in each step.
         attack_success: Share of them that a mask has to lead to its label, 0..1.
 
     References:
@@ -48,7 +48,7 @@ class NeuralCleanse(Scanner):
     """
 
     name: ClassVar[str] = "neural-cleanse"
-    summary: ClassVar[str] = "find the label whose smallest trigger is far smaller than the others'"
+    summary: ClassVar[str] = "find the label whose smallest trigger is an outlier"
     paper: ClassVar[str] = "Wang et al., IEEE S&P 2019"
 
     steps: int = 200

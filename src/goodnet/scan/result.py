@@ -1,4 +1,4 @@
-"""What a scan finds, as frozen values; what the results have of them, and back."""
+"""What a scan finds, as frozen values, and their records in the results."""
 
 from __future__ import annotations
 
@@ -154,18 +154,18 @@ class ScanResult:
     Attributes:
         method: The name of the scanner.
         options: Its fields by name, plain data.
-        verdict: "no_finding" is no proof that there is none; "inconclusive" where a step failed or
-            there was too little to go by.
+        verdict: "no_finding" does not prove that there is no backdoor; "inconclusive" where a step
+            failed or there were too few images.
         p_value: Probability that the most suspicious label of a clean network scores as high as
             that of this one; None where the method gives none.
-        null: What the p-value is against, or by what rule the verdict is, a sentence.
-        scores: Of all classes, higher = more suspicious, float32, shape (classes,).
+        null: The null hypothesis of the p-value, or the decision rule, in a sentence.
+        scores: Of all labels, higher = more suspicious, float32, shape (classes,).
         threshold: Labels with a score above it are named; None where there is none.
-        targets: The labels that stand out, the most suspicious first.
-        images: Clean images searched on, and others that the triggers were judged by.
+        targets: The labels named, the most suspicious first.
+        images: Number of clean images searched on, and of others the triggers were judged by.
         notes: What a user should know, a sentence each.
-        standings: Where scores are made of several figures, the largest of each among all classes.
-        beside: Labels that stand out beside those that are named, but not enough to be named.
+        standings: Where scores consist of several figures, the largest of each over all labels.
+        beside: Labels that stand out beside the targets, but not enough to be named.
     """
 
     method: str

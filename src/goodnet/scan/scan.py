@@ -1,4 +1,4 @@
-"""GoodNet's own scan: search triggers of many families for all labels, and see which stands out."""
+"""GoodNet's own scan: search for triggers of all labels in many families; which stands out?"""
 
 from __future__ import annotations
 
@@ -50,26 +50,26 @@ _UNSEEN = (
 
 @dataclass(frozen=True)
 class Scan(Scanner):
-    """Search a trigger for every label, in many families at once, and compare the labels.
+    """Search for a trigger of every label, in many families at once, and compare the labels.
 
-    All classes are ranked by one linear step at clean and at roughened images; the best are
-    climbed, in several families of triggers (perturbations on grids from pixels to a few cells,
-    plane waves, opaque rectangles and bands, blends), by one trigger for all images that raises
-    the mean logit margin of the label. A label whose triggers gain more than others for how far
-    they move the features, or that leads by far, stands higher than the first label of a clean
-    network of as many classes. The others are then compared without it, in two searches, each on
-    one half of the images, until none stands out in both.
+    All classes are ranked by one linear step at clean and at perturbed images, in several families
+    of triggers (perturbations on grids from pixels to a few cells, plane waves, opaque rectangles
+    and bands, blends). For the best, gradient ascent finds one trigger for all images that raises
+    the mean logit margin of the label. A label is named if its triggers gain more margin than those
+    of others for the distance they move the features, or lead by so much, that its score exceeds
+    that of the first label of clean networks with as many classes. The others are then compared
+    without it, in two searches, each on one half of the images, until none stands out in both.
 
     Attributes:
-        alpha: Share of clean networks that may be called backdoored, 0..1.
+        alpha: Share of clean networks that may be called backdoored, at least 0.001, below 1.
 
     References:
-        Ours. The margin as what is raised is that of Wang et al., MM-BD, IEEE S&P 2024; universal
-        perturbations are those of Moosavi-Dezfooli et al., CVPR 2017.
+        Ours. Raising the margin follows Wang et al., MM-BD, IEEE S&P 2024; universal perturbations
+        are those of Moosavi-Dezfooli et al., CVPR 2017.
     """
 
     name: ClassVar[str] = "goodnet"
-    summary: ClassVar[str] = "search triggers of many families for all labels"
+    summary: ClassVar[str] = "search for triggers of all labels in many families"
     paper: ClassVar[str] = "ours"
 
     alpha: float = 0.01

@@ -1,4 +1,4 @@
-"""What every way of scanning takes, what all of them check, and what each has to fill in."""
+"""What every scanner takes, what all of them check, and what each has to implement."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ __all__ = ["Scanner", "check_counts", "check_shares"]
 
 @dataclass(frozen=True)
 class Scanner(ABC):
-    """A way of telling whether a network carries a backdoor; its fields are its options.
+    """A method of telling whether a network carries a backdoor; its fields are its options.
 
     Attributes:
-        layer: The layer whose value are the features; None for what feeds the last linear layer.
-        seed: Same seed, same result.
+        layer: Layer whose value is the features; None for the input of the last linear layer.
+        seed: Seed of the random numbers.
     """
 
     name: ClassVar[str]
@@ -52,8 +52,8 @@ class Scanner(ABC):
             stage: Shows the progress of each stage.
 
         Returns:
-            The verdict with its evidence. Where the network's outputs are constant or not finite,
-            or it does not answer the images as labelled, the verdict is never "no_finding".
+            The verdict with its evidence. If the network's outputs are constant or not finite, or
+            it does not classify the images as labelled, the verdict is never "no_finding".
 
         Raises:
             InvalidInput: If the network does not take such images, has fewer than two outputs, or

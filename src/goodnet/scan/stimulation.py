@@ -1,4 +1,4 @@
-"""Channel stimulation: the label that a single channel, fully driven, leads all images to."""
+"""Channel stimulation: the label that images get when a single channel is raised."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ _RULE = (
 
 @dataclass(frozen=True)
 class ChannelStimulation(Scanner):
-    """Set one channel of the features to the largest value clean images reach; which label wins?
+    """Raise one channel of the features to its maximum on clean images; which label is predicted?
 
-    The score of a label is the largest share of clean images, over the channels, that are answered
-    with it then and were not before. It puts labels in order rather than convicts one, so it never
-    says more than "suspicious".
+    The score of a label is the largest share of clean images, over the channels, that get it then
+    and did not before. The order of the labels is what it tells, so the verdict is at most
+    "suspicious".
 
     Attributes:
         layer: The layer whose channels are raised; None for the last pooling layer or convolution.
 
     References:
         The idea is that of Liu et al., ABS: Scanning Neural Networks for Back-doors by Artificial
-        Brain Stimulation, CCS 2019. Departures: one value for each channel, no larger than clean
-        images reach, where they sweep beyond it; no trigger is sought for the channels that lead
-        somewhere; the cut is ours.
+        Brain Stimulation, CCS 2019. Departures: one value for each channel, no larger than on
+        clean images, where they sweep beyond it; no trigger is sought for the channels found; the
+        threshold is ours.
     """
 
     name: ClassVar[str] = "stimulation"
-    summary: ClassVar[str] = "find the label that one channel alone leads all images to"
+    summary: ClassVar[str] = "find the label that images get when one channel is raised"
     paper: ClassVar[str] = "the idea of Liu et al., CCS 2019"
 
     def _usual_layer(self, network: Network) -> str | None:

@@ -1,4 +1,4 @@
-"""What a user says of training."""
+"""What a user sets of training."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ __all__ = ["TrainingConfig"]
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How a repair trains; what is None it decides by the number of images.
+    """How a repair trains; options that are None are chosen by the number of images.
 
     Attributes:
         epochs: Maximum number of training epochs; None for the method's own choice.
         lr: Highest learning rate; None for the method's own choice.
-        batch_size: Images per step.
-        held_back: Share of the clean images to judge by, not to train on, 0..1.
-        tolerance: Percentage points of accuracy on the images held back that training may cost;
-            methods that know a gentler way try it where one costs more.
-        seed: Same seed, same result.
+        batch_size: Images per training step.
+        held_back: Share of the clean images to hold back for validation, 0..1.
+        tolerance: Accuracy on the images held back that training may cost, in percentage points;
+            above it a gentler training is tried, if the method has one.
+        seed: Seed of the random numbers.
 
     Raises:
         UsageError: If a number is outside its range.

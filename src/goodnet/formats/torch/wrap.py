@@ -32,16 +32,17 @@ def wrap(
     *,
     preprocessing: Preprocessing = IDENTITY,
 ) -> Network:
-    """Make a network of a module of yours; a copy is taken, the module stays as it is.
+    """Make a network of a PyTorch module; a copy is taken, the module is not changed.
 
     The module is traced by `torch.fx` and described layer by layer; layers have the names of its
-    submodules. What is not known or cannot be traced stays one layer: it is evaluated and trained
-    as it is. The `module` of the network, or of a repaired copy, is of your class again.
+    submodules. A part that is unknown or cannot be traced becomes one layer, which is evaluated and
+    trained, but cannot be pruned. The `module` of the network, or of a repaired copy, is again of
+    the module's class.
 
     Args:
         module: A classifier from (batch, *input_shape) to logits or probabilities (batch, classes).
         input_shape: Shape of one image, (channels, height, width).
-        preprocessing: What is done to images 0..1 before the module gets them; by default nothing.
+        preprocessing: Applied to images 0..1 before the module gets them; by default none.
 
     Raises:
         InvalidInput: If the module does not take such images or does not return such outputs, or
