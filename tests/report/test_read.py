@@ -380,6 +380,15 @@ def test_a_linked_picture_of_a_scan_is_refused(tmp_path: Path) -> None:
         read_run(folder)
 
 
+def test_options_that_are_nested_deeply_are_one_sentence(tmp_path: Path) -> None:
+    folder = repair_run(tmp_path / "run")
+    text = json.dumps(results(folder) | {"options": {"a": "HERE"}})
+    deep = text.replace('"HERE"', "[" * 900 + "1" + "]" * 900)
+    (folder / "results.json").write_text(deep)
+    with pytest.raises(InvalidInput, match="nested too deeply"):
+        read_run(folder)
+
+
 def test_a_folder_without_results_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"there is no results\.json in"):
         read_run(tmp_path)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from goodnet.cli import options as opt
-from goodnet.cli.options import share
+from goodnet.cli.options import number_of, share
 from goodnet.cli.typed import typed
 from goodnet.runs.options import InputOptions, Place
 
@@ -22,6 +22,8 @@ __all__ = ["expanded"]
 
 # Options of which a user gives a text that is read later, and how it is written.
 _READ_LATER = {"triggers": "NAME|FILE.npz"}
+# Options that are a share; of others, such as percentage points, 1% would be 100 times too little.
+_SHARES = frozenset({"false_alarms", "held_back", "sparsity", "initial", "alpha"})
 _METAVARS = {int: "N", float: "X", str: "NAME"}
 
 
@@ -121,13 +123,15 @@ def _annotation(option: Option) -> Any:
 
 
 def _number_for(option: Option) -> Callable[[str], float]:
-    """Reads a number, or a share such as 1%."""
+    """Reads a number, or a share such as 1% where the option is one."""
+    shown, is_share = option.name.replace("_", "-"), option.name in _SHARES
 
     def number(text: str | float) -> float:
         if isinstance(text, float):
             return text
-        shown = option.name.replace("_", "-")
-        return share(text, what=f"a number, or a share such as 1%, for --{shown}")
+        if is_share:
+            return share(text, what=f"a number, or a share such as 1%, for --{shown}")
+        return number_of(text, what=f"a number for --{shown}")
 
     return number
 

@@ -28,6 +28,7 @@ __all__ = [
     "Scale",
     "Source",
     "named_files",
+    "number_of",
     "numbers",
     "share",
 ]
@@ -135,7 +136,7 @@ def numbers(texts: list[str], *, what: str) -> list[float]:
     Raises:
         UsageError: If one is not a number.
     """
-    return [_number(part, what) for item in texts for part in item.split(",")]
+    return [number_of(part, what=what) for item in texts for part in item.split(",")]
 
 
 def share(text: str, *, what: str) -> float:
@@ -144,11 +145,16 @@ def share(text: str, *, what: str) -> float:
     Raises:
         UsageError: If it is neither.
     """
-    number = _number(text.removesuffix("%"), what)
+    number = number_of(text.removesuffix("%"), what=what)
     return number / 100 if text.endswith("%") else number
 
 
-def _number(text: str, what: str) -> float:
+def number_of(text: str, *, what: str) -> float:
+    """Read a number.
+
+    Raises:
+        UsageError: If it is none.
+    """
     try:
         return float(text)
     except ValueError as error:

@@ -105,7 +105,7 @@ def costs(cost: Cost) -> tuple[str, str]:
 def _summary(found: RepairResult, results: RepairResults) -> str:
     kept = f", epoch {found.chosen} of {len(found.epochs)} kept" if found.epochs else ""
     lines = [
-        f"{found.method}{kept}: accuracy on {found.before.total} clean images held back "
+        f"{found.method}{kept}: accuracy on {found.judged} "
         f"{percent(found.before)} before, {percent(found.after)} after",
         *(f"{name}: {text}" for name, value in found.details.items() if (text := _shown(value))),
     ]

@@ -49,9 +49,14 @@ class RepairResult:
     def __str__(self) -> str:
         """One line: the method, and the accuracy before and after on the images held back."""
         return (
-            f"{self.method}: {self.before} percent of {self.before.total} clean images held back "
-            f"before, {self.after} after; {self.seconds:.1f} s"
+            f"{self.method}: {self.before} percent of {self.judged} before, {self.after} after; "
+            f"{self.seconds:.1f} s"
         )
+
+    @property
+    def judged(self) -> str:
+        """The images that `before` and `after` are of, in words: pruning holds none back."""
+        return f"{self.before.total} clean images{'' if self.curve else ' held back'}"
 
     @property
     def cost(self) -> float:

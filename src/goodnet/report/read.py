@@ -88,6 +88,10 @@ def read_run(folder: Path, *, name: str = "") -> Run:
     try:
         kind, read = _reader(read_object(folder, RESULTS, Results))
         return read(folder, read_object(folder, RESULTS, kind), shown)
+    except RecursionError as error:
+        raise InvalidInput(
+            f"cannot make a report of {folder}: {RESULTS} is nested too deeply"
+        ) from error
     except (Unreadable, GoodnetError, OSError) as error:
         raise InvalidInput(f"cannot make a report of {folder}: {error}") from error
 

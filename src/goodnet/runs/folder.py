@@ -91,8 +91,8 @@ def run_folder(
         UsageError: If the folder exists and may not be replaced.
         FileError: If the system refuses.
     """
-    checkpoint = checkpoint_of(place.out)
     with files.run_folder(place.out, force=place.force) as path:
+        checkpoint = checkpoint_of(place.out)
         if resumes and checkpoint.exists():
             say(f"going on from {checkpoint}, if the same command left it")
         yield RunFolder(path, checkpoint, place.line)
