@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from lab import Lab
+from PIL import Image
 from planted import as_images, planted
 from scipy.stats import rankdata
 
@@ -70,6 +71,9 @@ def test_the_threshold_holds_a_rate_that_the_images_allow(fitted: Fitted) -> Non
     assert held <= 0.1
     assert (fitted.readings > limit).mean() <= held
     assert fitted.threshold(1e-6) == (fitted.readings.max(), 1 / (count + 1))
+    for rate in (0.0, 1.0, float("nan")):
+        with pytest.raises(UsageError, match="a rate of false alarms between 0 and 1"):
+            fitted.threshold(rate)
 
 
 def test_what_is_kept_is_not_read_again() -> None:
@@ -112,7 +116,7 @@ def test_the_command_lists_the_most_suspicious_first(
     given += ["--scale", "raw", "--set", "seed=1"]
     code = run([*given, "--false-alarms", "50%", "--count", "5"])
     shown = capsys.readouterr()
-    scores = [float(line.split()[2]) for line in shown.out.splitlines()[2:]]
+    scores = [float(line.split()[3]) for line in shown.out.splitlines()[2:]]
     assert len(scores) == 5
     assert scores == sorted(scores, reverse=True)
     assert code == 1
@@ -127,7 +131,7 @@ def test_the_command_streams_a_line_for_each_image(
     code = run(given)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["index"] for line in lines] == list(range(150))
-    assert set(lines[0]) == {"index", "answer", "score", "suspicious"}
+    assert set(lines[0]) == {"file", "index", "answer", "score", "suspicious"}
     assert code == int(any(line["suspicious"] for line in lines))
 
 
@@ -154,3 +158,15 @@ def test_images_of_another_size_are_refused(
     given = ["screen", str(tmp_path / "large.npz"), "--model", str(lab.model)]
     assert run([*given, "--clean", str(lab.valid), "--scale", "raw"]) == 4
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_several_picture_files_are_told_apart(
+    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [tmp_path / f"{name}.png" for name in ("a", "b")]
+    for value, path in enumerate(files):
+        Image.fromarray(np.full((8, 8, 3), 90 * value + 20, np.uint8)).save(path)
+    given = ["--model", str(lab.model), "--clean", str(lab.valid), "--scale", "raw", "--json"]
+    assert run(["screen", *map(str, files), *given]) in (0, 1)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["file"], line["index"]) for line in lines] == [(str(path), 0) for path in files]

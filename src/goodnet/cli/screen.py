@@ -20,9 +20,9 @@ _FINDING = 1
 
 def screen(
     images: Annotated[
-        Path,
+        list[Path],
         typer.Argument(
-            metavar="IMAGES", help="HDF5, .npz, a folder or an image.", show_default=False
+            metavar="IMAGES...", help="Image files, HDF5, .npz or folders.", show_default=False
         ),
     ],
     *,
@@ -67,7 +67,7 @@ def screen(
         reading=reading,
         stage=progress_bar,
     )
-    note(*ready.notes, ready.images.describe())
+    note(*ready.notes)
     found = []
     for each in job.screen(ready):
         found.append(each)
@@ -77,10 +77,10 @@ def screen(
     if not as_json:
         found.sort(key=lambda each: -each.score)
         rows = [
-            [str(x.index), str(x.answer), f"{x.score:.4g}", "suspicious" if x.suspicious else ""]
+            [x.file, str(x.index), str(x.answer), f"{x.score:.4g}", "suspicious" * x.suspicious]
             for x in found[: max(count, 0)]
         ]
-        print(table(["image", "class", "score", ""], rows))
+        print(table(["file", "image", "class", "score", ""], rows))
     note(
         f"{suspicious} of {len(found)} images lie above {ready.limit:.4g}, as clean ones do with a "
         f"probability of at most {100 * ready.held:.2g} %"

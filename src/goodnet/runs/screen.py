@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from goodnet.errors import UsageError
 from goodnet.guard.methods import detectors
-from goodnet.imagesets import ImageSet, check_fits, load_images
+from goodnet.imagesets import Block, ImageSet, check_fits, load_images
 from goodnet.options import from_texts
 from goodnet.runs.inputs import open_inputs
 
@@ -28,12 +28,14 @@ class Screened:
     """What is said of one image.
 
     Attributes:
-        index: Its place in the set, from 0.
+        file: The file or folder it is from.
+        index: Its place in there, from 0.
         answer: The class that the network gives it.
         score: How suspicious it is.
         suspicious: Whether the score lies above the threshold.
     """
 
+    file: str
     index: int
     answer: int
     score: float
@@ -53,7 +55,7 @@ class Screen:
     """
 
     fitted: Fitted
-    images: ImageSet
+    images: tuple[ImageSet, ...]
     limit: float
     held: float
     notes: tuple[str, ...]
@@ -73,7 +75,7 @@ def make_detector(name: str, options: Sequence[str] = ()) -> Detector:
 
 
 def open_screen(
-    images: Path,
+    images: Sequence[Path],
     model: Path,
     clean: Path,
     *,
@@ -100,19 +102,25 @@ def open_screen(
     if not 0 < false_alarms < 1:
         raise UsageError(f"expected --false-alarms between 0 and 1, got {false_alarms:g}")
     inputs = open_inputs(model, clean, reading)
-    coming = load_images(images, layout=reading.layout, range=reading.range)
     network = inputs.network
-    check_fits(coming, shape=network.input_shape, num_classes=network.num_classes, labels=False)
+    coming = [load_images(path, layout=reading.layout, range=reading.range) for path in images]
+    for each in coming:
+        check_fits(each, shape=network.input_shape, num_classes=network.num_classes, labels=False)
     fitted = detector.fit(network, inputs.clean, stage=stage)
     limit, held = fitted.threshold(false_alarms)
-    return Screen(fitted, coming, limit, held, inputs.notes)
+    return Screen(fitted, tuple(coming), limit, held, inputs.notes)
 
 
 def screen(ready: Screen) -> Iterator[Screened]:
     """Score the images in their order, a block at a time."""
-    network = ready.fitted.network
-    for block in ready.images.blocks(network.block_size):
-        scores, answers = ready.fitted.score_block(block), network.predict(block.images)
-        for place, (score, answer) in enumerate(zip(scores, answers, strict=True)):
-            value = float(score)
-            yield Screened(block.start + place, int(answer), value, value > ready.limit)
+    for images in ready.images:
+        for block in images.blocks(ready.fitted.network.block_size):
+            yield from _block(ready, block, str(images.path))
+
+
+def _block(ready: Screen, block: Block, file: str) -> Iterator[Screened]:
+    scores = ready.fitted.score_block(block)
+    answers = ready.fitted.network.predict(block.images)
+    for place, (score, answer) in enumerate(zip(scores, answers, strict=True), start=block.start):
+        value = float(score)
+        yield Screened(file, place, int(answer), value, value > ready.limit)
