@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from goodnet.errors import InvalidInput
+from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats.build import build
 from goodnet.formats.softmax import without_softmax
 from goodnet.network import map_blocks
@@ -131,5 +131,10 @@ class Fitted:
         Returns:
             The threshold, and the rate that it guarantees, which is larger if there are few clean
             images: see `goodnet.stats.conformal_limit`.
+
+        Raises:
+            UsageError: If the rate is not between 0 and 1.
         """
+        if not 0 < rate < 1:
+            raise UsageError(f"expected a rate of false alarms between 0 and 1, got {rate:g}")
         return conformal_limit(self.readings.tolist(), rate)
