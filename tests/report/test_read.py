@@ -25,7 +25,8 @@ from PIL import Image
 
 from goodnet.errors import InvalidInput
 from goodnet.report.facts import Scan
-from goodnet.report.read import PICTURED, read_run
+from goodnet.report.read import read_run
+from goodnet.report.read_scan import PICTURED
 from goodnet.stats import proportion
 
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict
+from heapq import nlargest
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from goodnet.cli import options as opt
 from goodnet.cli.text import note, progress_bar, table
 from goodnet.runs.options import InputOptions
+
+if TYPE_CHECKING:
+    from goodnet.runs.screen import Screened
 
 __all__ = ["screen"]
 
@@ -68,21 +74,25 @@ def screen(
         stage=progress_bar,
     )
     note(*ready.notes)
-    found = []
-    for each in job.screen(ready):
-        found.append(each)
-        if as_json:
-            print(json.dumps(asdict(each)), flush=True)
-    suspicious = sum(each.suspicious for each in found)
+    seen = Counter[bool]()
+
+    def told() -> Iterator[Screened]:
+        for each in job.screen(ready):
+            seen[each.suspicious] += 1
+            if as_json:
+                print(json.dumps(asdict(each)), flush=True)
+            yield each
+
+    # Of a long stream only those to list are held.
+    worst = nlargest(max(count, 1), told(), key=lambda each: each.score)
     if not as_json:
-        found.sort(key=lambda each: -each.score)
         rows = [
             [x.file, str(x.index), str(x.answer), f"{x.score:.4g}", "suspicious" * x.suspicious]
-            for x in found[: max(count, 0)]
+            for x in worst[: max(count, 0)]
         ]
         print(table(["file", "image", "class", "score", ""], rows))
     note(
-        f"{suspicious} of {len(found)} images lie above {ready.limit:.4g}, as clean ones do with a "
-        f"probability of at most {100 * ready.held:.2g} %"
+        f"{seen[True]} of {seen.total()} images lie above {ready.limit:.4g}, as clean ones do with "
+        f"a probability of at most {100 * ready.held:.2g} %"
     )
-    raise typer.Exit(_FINDING if suspicious else 0)
+    raise typer.Exit(_FINDING if seen[True] else 0)

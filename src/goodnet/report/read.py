@@ -6,28 +6,24 @@ checked by the decoder and every picture is encoded anew.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from goodnet.errors import GoodnetError, InvalidInput
 from goodnet.files import RESULTS
 from goodnet.report.facts import (
-    Curve,
-    Drop,
     FileFact,
     Measured,
-    Recovered,
+    Picture,
     Run,
-    Scan,
-    Target,
     Trial,
 )
-from goodnet.report.folder import MIB, list_outputs, read_bytes, read_object, within
-from goodnet.report.read_pictures import read_picture, read_pictures
+from goodnet.report.folder import list_outputs, read_object
+from goodnet.report.read_curve import read_curve
+from goodnet.report.read_pictures import read_pictures
+from goodnet.report.read_scan import read_scan
 from goodnet.results import (
     SCHEMA,
     ComparedRow,
@@ -43,26 +39,17 @@ from goodnet.results import (
     RepairResults,
     Results,
     RunRecord,
-    ScanRecord,
     ScanResults,
-    TargetRecord,
 )
-from goodnet.stats import proportion
 from goodnet.typed_json import Unreadable
 from goodnet.types import Proportion
 
-__all__ = ["PICTURED", "SHOWN_DROP", "read_run"]
+__all__ = ["SHOWN_DROP", "read_run"]
 
-PICTURED = 8  # targets whose pictures are read: the most suspicious
 SHOWN_DROP = 10.0  # the numbers at the top are of the largest reached drop up to this
-
-ResultsT = TypeVar("ResultsT", bound=Results)
 
 _RECORD = "run.json"
 _UNTOUCHED = "none"  # what a comparison calls B in its table
-_MOST_SAMPLES = 4  # clean images of one target
-_CSV_BYTES = 64 * MIB
-_FIXED = ("step", "channel", "mean_activation", "fraction_pruned", "clean_accuracy")
 
 
 def read_run(folder: Path, *, name: str = "") -> Run:
@@ -107,9 +94,6 @@ def _reader(found: Results) -> tuple[type[Any], Callable[[Path, Any, str], Run]]
 def _known() -> str:
     *others, last = _READERS
     return f"{', '.join(others)} or {last}"
-
-
-# -- what every command has ----------------------------------------------------------------------
 
 
 def _common(folder: Path, found: Results) -> dict[str, Any]:
@@ -188,9 +172,6 @@ def _measured(name: str, rates: Rates) -> Measured:
     )
 
 
-# -- prune ---------------------------------------------------------------------------------------
-
-
 def _read_prune(folder: Path, found: PruneResults, name: str) -> Run:
     shown = _shown_drop(found.drops)
     after = found.drops[shown].parameters if shown is not None else None
@@ -200,7 +181,7 @@ def _read_prune(folder: Path, found: PruneResults, name: str) -> Run:
         baseline=_measured("B", found.baseline),
         trials=tuple(map(_drop_trial, found.drops)),
         shown=shown,
-        curve=_curve(folder, found),
+        curve=read_curve(folder, found),
         pictures=read_pictures(folder, found.pictures),
         pruned_layer=found.layer,
         parameters=(found.network.parameters, after),
@@ -229,55 +210,6 @@ def _drop_trial(found: PruneDrop) -> Trial:
     )
 
 
-def _curve(folder: Path, found: PruneResults) -> Curve | None:
-    """Put a curve together; None where the folder has no `curve.csv`."""
-    if not (folder / "curve.csv").exists():
-        return None
-    before, poisoned = found.baseline.validation, found.baseline.backdoor
-    rows = _csv_rows(folder, 1 + len(poisoned))
-    most = max(found.channels, default=0)
-    if before is None or len(rows) != len(found.channels) or most >= len(found.mean_activation):
-        raise Unreadable("curve.csv and results.json do not speak of the same channels")
-    columns = [
-        _column(share, [row[i] for row in rows])
-        for i, share in enumerate((before, *poisoned.values()))
-    ]
-    return Curve(
-        layer=found.layer,
-        order=found.order,
-        channels=found.channels,
-        mean_activation=found.mean_activation,
-        dead=found.dead_channels,
-        accuracy=columns[0],
-        success=dict(zip(poisoned, columns[1:], strict=True)),
-        poisoned_activation=found.poisoned_activation,
-        drops=tuple(Drop(each.drop, each.channels_pruned, each.parameters) for each in found.drops),
-    )
-
-
-def _csv_rows(folder: Path, columns: int) -> list[list[float]]:
-    """The shares of each row, clean first."""
-    try:
-        text = read_bytes(folder, "curve.csv", limit=_CSV_BYTES).decode("utf-8")
-        header, *rows = csv.reader(io.StringIO(text, newline=""))
-        shares = [[float(cell) for cell in row[len(_FIXED) - 1 :]] for row in rows]
-    except (ValueError, csv.Error) as error:
-        raise Unreadable("curve.csv is not a table as this program writes it") from error
-    if tuple(header[: len(_FIXED)]) != _FIXED or any(len(row) != columns for row in shares):
-        raise Unreadable("curve.csv has other columns than results.json has poisoned sets")
-    if not all(0 <= share <= 1 for row in shares for share in row):
-        raise Unreadable("curve.csv holds a share outside 0..1")
-    return shares
-
-
-def _column(first: Proportion, shares: list[float]) -> tuple[Proportion, ...]:
-    """The file has shares; they are of as many images as the first one."""
-    return first, *(proportion(round(share * first.total), first.total) for share in shares)
-
-
-# -- repair and cure -----------------------------------------------------------------------------
-
-
 def _read_repair(folder: Path, found: RepairResults, name: str) -> Run:
     common, pruned = _common(folder, found), "channels_pruned" in found.details
     trial = Trial(
@@ -296,7 +228,7 @@ def _read_repair(folder: Path, found: RepairResults, name: str) -> Run:
         epochs=found.epochs,
         chosen=found.chosen,
         pictures=read_pictures(folder, found.pictures),
-        scan=_scan(folder, found, found.scan) if isinstance(found, CureResults) else None,
+        scan=read_scan(folder, found, found.scan) if isinstance(found, CureResults) else None,
         left=found.left if isinstance(found, CureResults) else (),
         pruned_layer=str(found.details.get("layer", "")) if pruned else "",
         parameters=(found.network.parameters, found.parameters_left),
@@ -313,9 +245,6 @@ def _repair_options(found: RepairResults) -> dict[str, str]:
         f"accuracy held back, {key} (%)": str(share) for key, share in held_back.items() if share
     }
     return own | _options(found.options) | shown
-
-
-# -- compare -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -406,13 +335,10 @@ def _best(trials: Sequence[Trial]) -> int | None:
     return max(made, key=lambda place: trials[place].rating or 0.0, default=None)
 
 
-def _pictures_of(folder: Path, best: _Row | None) -> tuple[Any, ...]:
+def _pictures_of(folder: Path, best: _Row | None) -> tuple[Picture, ...]:
     if best is None or best.results is None or not best.row.folder:
         return ()
     return read_pictures(folder / best.row.folder, best.results.pictures)
-
-
-# -- scan ----------------------------------------------------------------------------------------
 
 
 def _read_scan(folder: Path, found: ScanResults, name: str) -> Run:
@@ -424,61 +350,11 @@ def _read_scan(folder: Path, found: ScanResults, name: str) -> Run:
         baseline=None,
         trials=(),
         shown=None,
-        scan=_scan(folder, found, found),
+        scan=read_scan(folder, found, found),
         parameters=(found.network.parameters, None),
         options=own | _options(images) | _options(found.options),
         **_of_network(found),
         **_common(folder, found),
-    )
-
-
-def _scan(folder: Path, about: NetworkResults, found: ScanRecord) -> Scan:
-    given, used = about.inputs.clean, found.images.searched + found.images.judged
-    return Scan(
-        found.verdict,
-        p_value=found.p_value,
-        null=found.null,
-        scores=found.scores,
-        threshold=found.threshold,
-        targets=tuple(
-            _target(folder, each, pictured=place < PICTURED)
-            for place, each in enumerate(found.targets)
-        ),
-        # Where few images were given, all were searched on and judged by.
-        apart=given is None or given.images is None or used <= given.images,
-        invented=given is None,
-    )
-
-
-def _target(folder: Path, found: TargetRecord, *, pictured: bool) -> Target:
-    if found.file:
-        within(folder, found.file)
-    return Target(
-        found.label,
-        found.score,
-        p_value=found.p_value,
-        trigger=_recovered(folder, found, pictured=pictured),
-        families=found.families,
-        layer=found.direction.layer if found.direction else "",
-        own=found.direction.own if found.direction else None,
-        file=found.file or "",
-    )
-
-
-def _recovered(folder: Path, found: TargetRecord, *, pictured: bool) -> Recovered | None:
-    trigger, pictures = found.trigger, found.pictures
-    if trigger is None:
-        return None
-    pairs = list(zip(pictures.clean, pictures.stamped, strict=True))[:_MOST_SAMPLES]
-    samples = [(read_picture(folder, one), read_picture(folder, other)) for one, other in pairs]
-    return Recovered(
-        trigger.family,
-        trigger.success,
-        changed=trigger.changed,
-        area=trigger.area,
-        margin=trigger.margin,
-        png=read_picture(folder, pictures.trigger) if pictures.trigger and pictured else b"",
-        samples=tuple(samples) if pictured else (),
     )
 
 
