@@ -1,4 +1,7 @@
-"""What the GoodNet G costs per image against the network B it is made of."""
+"""What the GoodNet G costs per image against the network B it is made of.
+
+Once with a B' that is pruned, once with a B' that is cured: its units watch layers that both share.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from _measure import header, in_turn, options, ratios, seconds, show, verdict
 from numpy.typing import NDArray
 
 from goodnet import (
+    Cure,
     GoodNet,
     Network,
     Preprocessing,
@@ -33,28 +37,40 @@ from goodnet.network import batches
 __all__ = ["main"]
 
 TARGET = 1.25
-_HEAD = ("network", "B' lacks", "batch", "B us/image", "B, then B'", "G us/image", "G / B", "")
+_HEAD = ("network", "B'", "batch", "B us/image", "B, then B'", "G us/image", "G / B", "")
 
 
 @dataclass(frozen=True)
-class Towers:
+class Guarded:
     """B, its repaired copy, and the GoodNet of both."""
 
     name: str
     original: Network
     repaired: Network
     goodnet: Network
-    silenced: int
+    how: str
 
     @classmethod
-    def of(cls, name: str, network: Network, images: ImageSet, *, drop: float) -> Towers:
+    def pruned(cls, name: str, network: Network, images: ImageSet, *, drop: float) -> Guarded:
         """Prune a network until it has lost `drop` points on some clean images."""
         curve = prune_curve(network, images)
         steps = curve.steps_to_drop(drop)
         if steps is None:
             raise SystemExit(f"{name} never loses {drop:g} points; ask for less with --drop")
         repaired = silence_channels(network, curve.layer, curve.silenced(steps))
-        return cls(name, network, repaired, GoodNet(network, repaired), steps)
+        how = f"{steps} channels silenced"
+        return cls(name, network, repaired, GoodNet(network, repaired), how)
+
+    @classmethod
+    def cured(cls, name: str, network: Network, images: ImageSet) -> Guarded | None:
+        """Cure a network; None where no backdoor is found."""
+        result = Cure()(network, images)
+        units = sum(len(watch.units) for watch in result.watches)
+        if not units:
+            return None
+        return cls(
+            name, network, result.network, GoodNet(network, result.network), f"{units} units watch"
+        )
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -64,31 +80,38 @@ def main(arguments: list[str] | None = None) -> None:
     rows = [list(_HEAD)]
     with TemporaryDirectory() as folder:
         for name, network, images in _networks(Path(folder), given):
-            towers = Towers.of(name, network, images, drop=given.drop)
             pixels = images.sample(given.images).images
-            rows += [_row(towers, pixels, batch, given.repeats) for batch in given.batches]
+            for guarded in _guarded(name, network, images, given):
+                rows += [_row(guarded, pixels, batch, given.repeats) for batch in given.batches]
     show(rows)
-    print(f"\nmedians of {given.repeats}; B' is B pruned until it lost {given.drop:g} points")
+    print(f"\nmedians of {given.repeats}; a pruned B' lost {given.drop:g} points")
 
 
-def _row(towers: Towers, pixels: NDArray[np.float32], batch: int, repeats: int) -> list[str]:
+def _guarded(name: str, network: Network, images: ImageSet, given: Namespace) -> Iterator[Guarded]:
+    yield Guarded.pruned(name, network, images, drop=given.drop)
+    cured = Guarded.cured(name, network, images)
+    if cured is not None:
+        yield cured
+
+
+def _row(guarded: Guarded, pixels: NDArray[np.float32], batch: int, repeats: int) -> list[str]:
     groups = list(batches(pixels, batch))
 
     def run(*networks: Network) -> float:
         return seconds(lambda: [network(group) for network in networks for group in groups])
 
     jobs = {
-        "B": lambda: run(towers.original),
-        "apart": lambda: run(towers.original, towers.repaired),
-        "G": lambda: run(towers.goodnet),
+        "B": lambda: run(guarded.original),
+        "apart": lambda: run(guarded.original, guarded.repaired),
+        "G": lambda: run(guarded.goodnet),
     }
     in_turn(jobs, 2)  # off the clock: everything is warm after it
     times = in_turn(jobs, repeats)
     cost = {name: f"{1e6 * median(values) / len(pixels):.1f}" for name, values in times.items()}
     factor = median(ratios(times["G"], times["B"]))
     return [
-        towers.name,
-        f"{towers.silenced} channels",
+        guarded.name,
+        guarded.how,
         str(batch),
         cost["B"],
         cost["apart"],

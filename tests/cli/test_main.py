@@ -369,3 +369,14 @@ def test_a_pipe_is_refused_and_not_waited_for(lab: Lab, tmp_path: Path) -> None:
     )
     assert found.returncode == 4
     assert "Traceback" not in found.stderr
+
+
+@pytest.mark.parametrize(("stdout", "code"), [("/dev/full", 6), ("&-", 0)])
+def test_an_output_that_cannot_be_written_is_one_sentence(lab: Lab, stdout: str, code: int) -> None:
+    if stdout == "/dev/full" and not Path(stdout).exists():
+        pytest.skip("this system has no device that is always full")
+    command = f"{sys.executable} -m goodnet inspect {lab.model} >{stdout}"
+    found = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert found.returncode == code, found.stderr
+    told = "goodnet: cannot write to the standard output: No space left on device\n"
+    assert found.stderr == (told if code else "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from pathlib import Path
 from types import FrameType
 
 import typer
@@ -30,7 +31,7 @@ from goodnet.cli import (
 )
 from goodnet.cli.method_options import expanded
 from goodnet.cli.typed import APPEARANCE, LATER, Command, Commands
-from goodnet.errors import GoodnetError, OverBudget
+from goodnet.errors import FileError, GoodnetError, OverBudget
 
 __all__ = ["app", "main"]
 
@@ -100,6 +101,8 @@ for command in (
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     signal.signal(signal.SIGTERM, _terminate)
+    if sys.stdout is None:  # closed by who started us: nobody wants to read
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
@@ -112,12 +115,12 @@ def run(arguments: list[str]) -> int:
         return _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
         code = INTERRUPTED
-    except BrokenPipeError:
-        return _unheard()
+    except OSError as error:
+        return _unwritten(error)
     except SystemExit as stop:
         # Typer leaves this way when the reader of our output has gone.
         if isinstance(stop.__context__, BrokenPipeError):
-            return _unheard()
+            return _unwritten(stop.__context__)
         raise
     except MemoryError:
         return _fail(
@@ -130,9 +133,15 @@ def run(arguments: list[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _unheard() -> int:
+def _unwritten(error: OSError) -> int:
+    """What was printed did not arrive; whatever is done to a file raises `FileError` instead."""
+    if error.filename is not None:
+        return _unexpected(error)
+    # What is left is dropped, or Python would try once more at its end.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+    if isinstance(error, BrokenPipeError):
+        return 0
+    return _fail(f"cannot write to the standard output: {error.strerror}", FileError.exit_code)
 
 
 def _unexpected(error: Exception) -> int:
