@@ -143,9 +143,7 @@ def measured(results: RepairResults, found: RepairResult) -> list[str]:
 
 def _rows(name: str, rates: Rates) -> list[list[str]]:
     """A row for each poisoned set, the first of them with what is known of clean images."""
-    from goodnet.results import GuardedRates
-
-    good = rates if isinstance(rates, GuardedRates) else GuardedRates()
+    good = rates.guarded
     poisoned = [
         [key, *map(percent, (success, good.detected.get(key), rates.robust.get(key)))]
         for key, success in rates.backdoor.items()

@@ -6,7 +6,7 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
-from goodnet.report.facts import Curve, Drop
+from goodnet.report.facts import Curve
 from goodnet.report.folder import MIB, read_bytes
 from goodnet.stats import proportion
 from goodnet.typed_json import Unreadable
@@ -50,7 +50,7 @@ def read_curve(folder: Path, found: PruneResults) -> Curve | None:
         accuracy=columns[0],
         success=dict(zip(poisoned, columns[1:], strict=True)),
         poisoned_activation=found.poisoned_activation,
-        drops=tuple(Drop(each.drop, each.channels_pruned, each.parameters) for each in found.drops),
+        drops=found.drops,
     )
 
 

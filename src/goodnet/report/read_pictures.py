@@ -5,70 +5,74 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
-from goodnet.report.facts import Picture
-from goodnet.report.folder import MIB, read_bytes
+from goodnet.report.folder import MIB, read_bytes, within
 from goodnet.typed_json import Unreadable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from PIL.Image import Image
 
-    from goodnet.results import PictureRecord, Pictures
+    from goodnet.results import PictureRecord, ScanRecord, TargetRecord
 
-__all__ = ["read_picture", "read_pictures"]
+__all__ = ["PICTURED", "first_of_each", "read_pictures", "read_scan_pictures", "samples_of"]
 
-_MOST = 96  # pictures of one run in a page
+PICTURED = 8  # targets whose pictures are shown: the most suspicious
+
+_MOST, _MOST_SAMPLES = 96, 4  # pictures of one run in a page, and clean images of one target
 _FILE_BYTES, _SIDE, _LARGEST_SIDE = 4 * MIB, 96, 4096
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_NETWORKS = ("B", "B'", "G")
 
 
-def read_pictures(folder: Path, found: Pictures) -> tuple[Picture, ...]:
-    """Read pictures of a run folder; where there are very many, the first of each set.
+def first_of_each(items: tuple[PictureRecord, ...]) -> tuple[PictureRecord, ...]:
+    """The pictures to show: where there are very many, the first of each set."""
+    groups: dict[tuple[str, str], list[PictureRecord]] = {}
+    for item in items:
+        groups.setdefault((item.set, item.why), []).append(item)
+    share = max(_MOST // max(len(groups), 1), 1)
+    return tuple(item for group in list(groups.values())[:_MOST] for item in group[:share])
+
+
+def samples_of(target: TargetRecord) -> list[tuple[str, str]]:
+    """Files of clean images to show, each with that of the same one stamped."""
+    return list(zip(target.pictures.clean, target.pictures.stamped, strict=True))[:_MOST_SAMPLES]
+
+
+def read_pictures(folder: Path, items: Iterable[PictureRecord]) -> dict[str, bytes]:
+    """The PNG files of pictures by name, each encoded anew and made smaller if it is large.
 
     Raises:
         Unreadable: If one is not a small PNG inside the folder.
         GoodnetError: If a file cannot be read.
     """
-    return tuple(_picture(folder, item) for item in _first_of_each(found.items))
+    return {item.file: _read(folder, item.file) for item in items}
 
 
-def read_picture(folder: Path, name: str) -> bytes:
-    """A PNG of the folder, encoded anew and made smaller if it is large.
+def read_scan_pictures(folder: Path, scan: ScanRecord) -> dict[str, bytes]:
+    """The same of the triggers that a scan found.
 
     Raises:
-        Unreadable: If it is not a small PNG inside the folder.
-        GoodnetError: If the file cannot be read.
+        Unreadable: If one is not a small PNG inside the folder, or a file of a trigger is outside.
+        GoodnetError: If a file cannot be read.
     """
-    return _small_png(read_bytes(folder, name, limit=_FILE_BYTES), name)
+    found: dict[str, bytes] = {}
+    for target in scan.targets:
+        if target.file:
+            within(folder, target.file)
+    for target in scan.targets[:PICTURED]:
+        if target.trigger:
+            alone = [target.pictures.trigger] if target.pictures.trigger else []
+            names = [*alone, *(name for pair in samples_of(target) for name in pair)]
+            found |= {name: _read(folder, name) for name in names}
+    return found
 
 
-def _first_of_each(items: tuple[PictureRecord, ...]) -> list[PictureRecord]:
-    groups: dict[tuple[str, str], list[PictureRecord]] = {}
-    for item in items:
-        groups.setdefault((item.set, item.why), []).append(item)
-    share = max(_MOST // max(len(groups), 1), 1)
-    return [item for group in list(groups.values())[:_MOST] for item in group[:share]]
-
-
-def _picture(folder: Path, item: PictureRecord) -> Picture:
-    answers = {key: item.answers.get(key) for key in _NETWORKS}
-    return Picture(
-        png=read_picture(folder, item.file),
-        set=item.set,
-        index=item.index,
-        label=item.label,
-        source_label=item.source_label,
-        answers={key: answer for key, answer in answers.items() if answer is not None},
-        why=item.why,
-    )
-
-
-def _small_png(data: bytes, name: str) -> bytes:
+def _read(folder: Path, name: str) -> bytes:
     """The same picture without anything else the file may hold, made smaller if it is large."""
     from PIL import Image
 
+    data = read_bytes(folder, name, limit=_FILE_BYTES)
     # Before the decoder sees it: a few bytes can declare gigabytes of pixels.
     width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
     if not data.startswith(_SIGNATURE) or not 0 < max(width, height) <= _LARGEST_SIDE:
