@@ -24,8 +24,8 @@ from made_runs import (
 from PIL import Image
 
 from goodnet.errors import InvalidInput
+from goodnet.report.folder import PICTURED
 from goodnet.report.read import read_run
-from goodnet.report.read_pictures import PICTURED
 from goodnet.report.verdict import judge
 from goodnet.results import DirectionRecord, ScanRecord
 from goodnet.stats import proportion

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goodnet.attack.colours import in_channels
-from goodnet.attack.stamp import Trigger
+from goodnet.attack.stamp import Trigger, in_channels
 from goodnet.imagesets.faces import LANDMARKS
 
 if TYPE_CHECKING:

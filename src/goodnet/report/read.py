@@ -14,9 +14,14 @@ from typing import Any
 from goodnet.errors import GoodnetError, InvalidInput
 from goodnet.files import RESULTS
 from goodnet.report.facts import FileFact, Run, Trial
-from goodnet.report.folder import list_outputs, read_object
-from goodnet.report.read_curve import read_curve
-from goodnet.report.read_pictures import first_of_each, read_pictures, read_scan_pictures
+from goodnet.report.folder import (
+    first_of_each,
+    list_outputs,
+    read_curve,
+    read_object,
+    read_pictures,
+    read_scan_pictures,
+)
 from goodnet.results import (
     SCHEMA,
     ComparedRow,

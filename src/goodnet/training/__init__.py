@@ -3,10 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from goodnet.training.config import TrainingConfig
+from goodnet.training.config import Frozen, Schedule, TrainingConfig, silent_numbers
 from goodnet.training.examples import Examples
-from goodnet.training.frozen import Frozen, silent_numbers
-from goodnet.training.schedule import Schedule
 
 if TYPE_CHECKING:
     from goodnet.training.loop import Diverged, Watch, fit

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from goodnet.report import words
-from goodnet.report.read_pictures import samples_of
+from goodnet.report.folder import samples_of
 from goodnet.report.views.tables import listed
 from goodnet.results import DirectionRecord
 

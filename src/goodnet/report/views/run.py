@@ -16,7 +16,7 @@ from goodnet.report.charts import (
     scores_chart,
 )
 from goodnet.report.evidence import KeyFigure, key_figures, shown_trial
-from goodnet.report.read_pictures import PICTURED
+from goodnet.report.folder import PICTURED
 from goodnet.report.scan_verdict import Verdict
 from goodnet.report.verdict import judge
 from goodnet.report.views import tables
