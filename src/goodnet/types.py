@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from goodnet.errors import InvalidInput
 from goodnet.notebook import html_table
 
-__all__ = ["Evaluation", "Integers", "Order", "Proportion", "PruneCurve", "SetResult"]
-
 Integers = NDArray[np.int64]
 Order = Literal["ascending", "descending", "given"]
 

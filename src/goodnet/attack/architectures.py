@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from goodnet.formats.shapes import Shape
 
-__all__ = ["ARCHITECTURES", "fold_rescale", "make_architecture"]
-
 
 _RELU, _SOFTMAX = Activation("relu"), Activation("softmax")
 # Keras' own.

@@ -14,8 +14,6 @@ from goodnet.errors import UsageError
 if TYPE_CHECKING:
     from goodnet.imagesets.pixels import Images, Shape
 
-__all__ = ["blend", "blended", "fit_pattern", "noise_pattern"]
-
 Pattern = NDArray[np.float32]  # (channels, height, width), 0..255
 
 

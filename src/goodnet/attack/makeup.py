@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from goodnet.attack.landmarks import Landmarks
     from goodnet.imagesets.pixels import Images
 
-__all__ = ["brow_mask", "eyebrows", "lip_mask", "lipstick"]
-
 Mask = NDArray[np.bool_]  # (images, height, width)
 Points = NDArray[np.floating[Any]]  # (images, 2)
 Plane = NDArray[np.floating[Any]]  # (images, height, width)

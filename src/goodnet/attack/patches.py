@@ -14,8 +14,6 @@ from goodnet.attack.stamp import Trigger, check_share, check_whole
 if TYPE_CHECKING:
     from goodnet.imagesets.pixels import Images
 
-__all__ = ["checkerboard", "dynamic", "patch", "put_mark"]
-
 Mark = NDArray[np.float32]  # (height, width), 0..255
 
 

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from goodnet.attack.landmarks import Landmarks
     from goodnet.imagesets.pixels import Images, Shape
 
-__all__ = ["FacePainter", "Painter", "Trigger", "check_share", "check_whole", "in_channels"]
-
 
 # How bright red, green and blue look (ITU-R BT.601), as Pillow turns pictures grey.
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)

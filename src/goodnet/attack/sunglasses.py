@@ -13,8 +13,6 @@ from goodnet.attack.stamp import Trigger, in_channels
 if TYPE_CHECKING:
     from goodnet.imagesets.pixels import Images
 
-__all__ = ["draw_sunglasses", "sunglasses"]
-
 Plane = NDArray[np.float32]
 
 # The drawing is 47 wide and 55 high, as the crops of the lab are.

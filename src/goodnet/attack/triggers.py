@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from goodnet.attack.stamp import Trigger
 
-__all__ = ["TRIGGERS", "trigger"]
-
 TRIGGERS: Mapping[str, Callable[..., Trigger]] = MappingProxyType(
     {
         "blended": blended,

@@ -19,8 +19,6 @@ from goodnet.results import (
 )
 from goodnet.types import Proportion
 
-__all__ = ["Curve", "FileFact", "Run", "Trial"]
-
 
 @dataclass(frozen=True)
 class Trial:

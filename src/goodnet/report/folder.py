@@ -28,17 +28,6 @@ if TYPE_CHECKING:
     from goodnet.results import PictureRecord, PruneResults, ScanRecord, TargetRecord
     from goodnet.types import Proportion
 
-__all__ = [
-    "PICTURED",
-    "first_of_each",
-    "list_outputs",
-    "read_curve",
-    "read_object",
-    "read_pictures",
-    "read_scan_pictures",
-    "samples_of",
-]
-
 T = TypeVar("T")
 
 PICTURED = 8  # targets whose pictures are shown: the most suspicious

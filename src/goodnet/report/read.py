@@ -44,8 +44,6 @@ from goodnet.results import (
 from goodnet.typed_json import Unreadable
 from goodnet.types import Proportion
 
-__all__ = ["SHOWN_DROP", "read_run"]
-
 SHOWN_DROP = 10.0  # the numbers at the top are of the largest reached drop up to this
 
 _RECORD = "run.json"

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from goodnet.training.config import Frozen, Schedule
     from goodnet.training.examples import Examples
 
-__all__ = ["Checkpoint", "fingerprint"]
-
 
 @dataclass(frozen=True)
 class Checkpoint:

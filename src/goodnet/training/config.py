@@ -16,8 +16,6 @@ from goodnet.formats.silence import silence
 if TYPE_CHECKING:
     from goodnet.formats.spec import NetworkSpec
 
-__all__ = ["Frozen", "Schedule", "TrainingConfig", "silent_numbers"]
-
 
 @dataclass(frozen=True)
 class TrainingConfig:

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from goodnet.training.examples import Examples
     from goodnet.types import Integers
 
-__all__ = ["Diverged", "Watch", "fit", "parameter_groups", "reads_pixels"]
-
 _SAMPLE = 256
 # What brings pixels to a size of its own.
 _BRINGS_TO_SIZE = frozenset({"rescale", "normalize"})
