@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from goodnet.attack.adaptive import Against
     from goodnet.runs.attack.data import ImageSource
 
-__all__ = ["attack"]
-
 _RATE, _PER_PERSON, _HELD_OUT = 0.1, 40, 9
 _FORMATS = {"h5": ".h5", "keras": ".keras"}
 

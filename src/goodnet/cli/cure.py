@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from goodnet.repair.cured import CureResult
     from goodnet.results import RepairResults
 
-__all__ = ["cure", "make_cure"]
-
 
 def cure(
     model: opt.Model,

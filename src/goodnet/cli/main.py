@@ -33,8 +33,6 @@ from goodnet.cli.text import plain
 from goodnet.cli.typed import APPEARANCE, LATER, Command, Commands
 from goodnet.errors import GoodnetError, OverBudget
 
-__all__ = ["app", "main"]
-
 INTERRUPTED = 130
 INTERNAL = 70
 

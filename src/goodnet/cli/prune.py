@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from goodnet.repair.prune import Order
     from goodnet.results import PruneResults
 
-__all__ = ["prune"]
-
 
 def prune(
     model: opt.Model,

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from goodnet.results import Cost, Rates, RepairResults
     from goodnet.runs.repair import RepairPlan
 
-__all__ = ["carried_out", "costs", "make_repair", "measured", "repair"]
-
 
 def repair() -> None:
     """Repair a network with clean images; write B', in the format of the file, and G."""

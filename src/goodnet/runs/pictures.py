@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from goodnet.runs.predictions import PairPredictions
     from goodnet.types import Integers
 
-__all__ = ["DRAWABLE", "PICTURES", "picture_bytes", "save_picture", "write_pictures"]
-
 PICTURES = "pictures"
 
 # Of each set: spread evenly over it, and as many that G took wrongly.

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from goodnet.attack import Landmarks
     from goodnet.progress import ProgressCallback
 
-__all__ = ["ImageSource", "Labelled", "Split", "check_memory", "save_labelled"]
-
 # What the images of an attack may take in memory.
 MEMORY_BYTES = 8 * GIB
 

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from goodnet.progress import ProgressCallback
     from goodnet.types import Evaluation
 
-__all__ = ["make_attack"]
-
 # How the images of an attack are written, which need not be found out again.
 _WRITTEN: dict[str, Any] = {"layout": "NCHW", "range": "0..255"}
 

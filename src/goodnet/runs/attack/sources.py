@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from goodnet.progress import ProgressCallback
     from goodnet.types import Integers
 
-__all__ = ["FaceSource", "StoredSource", "face_source", "image_source"]
-
 # One in so many images of a class is set aside to validate with, and one to test with.
 _SET_ASIDE = 10
 
