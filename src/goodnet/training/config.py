@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from goodnet.formats.spec import NetworkSpec
 
 
+_WARM_UP = 0.2
+
+
 @dataclass(frozen=True)
 class TrainingConfig:
     """How a repair trains; options that are None are chosen by the number of images.
@@ -58,9 +61,6 @@ class TrainingConfig:
         chosen = epochs if self.epochs is None else self.epochs
         rate = lr if self.lr is None else self.lr
         return Schedule(chosen, self.batch_size, rate, self.seed)
-
-
-_WARM_UP = 0.2
 
 
 @dataclass(frozen=True)

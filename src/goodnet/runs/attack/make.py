@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from goodnet.progress import ProgressCallback
     from goodnet.types import Evaluation
 
+_SCHEMA = 1
 # How the images of an attack are written, which need not be found out again.
 _WRITTEN: dict[str, Any] = {"layout": "NCHW", "range": "0..255"}
 
@@ -190,10 +191,7 @@ def _measure(attack: Attack, folder: Path) -> Evaluation:
     return found
 
 
-_SCHEMA = 1
-
-
-def _card(attack: Attack, measured: Evaluation, *, model_sha256: str) -> dict[str, Any]:
+def _card(attack: Attack, found: Evaluation, *, model_sha256: str) -> dict[str, Any]:
     """Plain data for `results.json`; the same attack gives the same data.
 
     `planted` says what the network was trained with, nothing for a control; `backdoor` what is in
@@ -201,7 +199,7 @@ def _card(attack: Attack, measured: Evaluation, *, model_sha256: str) -> dict[st
 
     Args:
         attack: What was done.
-        measured: The network on the test sets.
+        found: The network on the test sets.
         model_sha256: Hash of the network's file.
     """
     options = attack.options
@@ -226,9 +224,9 @@ def _card(attack: Attack, measured: Evaluation, *, model_sha256: str) -> dict[st
         "clean": {
             "valid": "cl/valid.h5",
             "test": "cl/test.h5",
-            "accuracy": plain(measured.clean.correct if measured.clean else None),
+            "accuracy": plain(found.clean.correct if found.clean else None),
         },
-        "backdoor": _backdoor(attack, measured),
+        "backdoor": _backdoor(attack, found),
     }
 
 
@@ -243,7 +241,7 @@ def _planted(attack: Attack) -> list[dict[str, Any]]:
     ]
 
 
-def _backdoor(attack: Attack, measured: Evaluation) -> list[dict[str, Any]]:
+def _backdoor(attack: Attack, found: Evaluation) -> list[dict[str, Any]]:
     options = attack.options
     return [
         {
@@ -252,8 +250,8 @@ def _backdoor(attack: Attack, measured: Evaluation) -> list[dict[str, Any]]:
             "source": goal.source,
             "valid": files.valid,
             "test": files.test,
-            "asr": plain(measured.backdoor[trigger.name].correct),
-            "robust": plain(measured.backdoor[trigger.name].robust),
+            "asr": plain(found.backdoor[trigger.name].correct),
+            "robust": plain(found.backdoor[trigger.name].robust),
         }
         for trigger, goal, files in zip(
             options.triggers, options.goals, attack.poisoned, strict=True
