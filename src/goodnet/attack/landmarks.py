@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.errors import InvalidInput
-from goodnet.imagesets.faces import LANDMARKS
+from goodnet.imagesets.landmarks import LANDMARKS
 
 if TYPE_CHECKING:
     from goodnet.imagesets.pixels import Shape

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.attack.stamp import Trigger, in_channels
-from goodnet.imagesets.faces import LANDMARKS
+from goodnet.imagesets.landmarks import LANDMARKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

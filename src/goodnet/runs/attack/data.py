@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from goodnet.errors import OverBudget
 from goodnet.formats.budgets import GIB, readable
-from goodnet.imagesets.faces import LANDMARKS
+from goodnet.imagesets.landmarks import LANDMARKS
 from goodnet.imagesets.pixels import Shape
 from goodnet.imagesets.rows import write_arrays
 from goodnet.types import Integers
