@@ -13,8 +13,6 @@ from goodnet.network import Network, map_blocks
 from goodnet.stats import proportion
 from goodnet.types import Evaluation, Integers, SetResult
 
-__all__ = ["agree", "evaluate", "evaluated", "predict_inside", "predict_set", "score"]
-
 
 def predict_set(network: Network, images: ImageSet) -> Integers:
     """The class the network gives each image of a set, shape (images,)."""

@@ -8,12 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.errors import InvalidInput
-from goodnet.imagesets.faces import LANDMARKS
+from goodnet.imagesets.landmarks import LANDMARKS
 
 if TYPE_CHECKING:
     from goodnet.imagesets.pixels import Shape
-
-__all__ = ["Landmarks", "check_landmarks", "default_landmarks"]
 
 # (images, points, 2): x to the right and y down; the middle of the first pixel is (0, 0).
 Landmarks = NDArray[np.float32]

@@ -8,17 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goodnet.attack.colours import in_channels
-from goodnet.attack.stamp import Trigger
-from goodnet.imagesets.faces import LANDMARKS
+from goodnet.attack.stamp import Trigger, in_channels
+from goodnet.imagesets.landmarks import LANDMARKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from goodnet.attack.landmarks import Landmarks
     from goodnet.imagesets.pixels import Images
-
-__all__ = ["brow_mask", "eyebrows", "lip_mask", "lipstick"]
 
 Mask = NDArray[np.bool_]  # (images, height, width)
 Points = NDArray[np.floating[Any]]  # (images, 2)

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from goodnet.attack.adaptive import Against
     from goodnet.runs.attack.data import ImageSource
 
-__all__ = ["attack"]
-
 _RATE, _PER_PERSON, _HELD_OUT = 0.1, 40, 9
 _FORMATS = {"h5": ".h5", "keras": ".keras"}
 
@@ -154,7 +152,7 @@ class _Stored(NamedTuple):
 
 def _source(people: _People, stored: _Stored, *, seed: int) -> ImageSource:
     from goodnet.imagesets.faces import SIZE, check_request
-    from goodnet.runs.attack.faces import face_source
+    from goodnet.runs.attack.sources import face_source
 
     check_request(seed, SIZE)
     if people.faces is not None:
@@ -170,7 +168,7 @@ def _source(people: _People, stored: _Stored, *, seed: int) -> ImageSource:
 
 def _open(path: Path, stored: _Stored, *, seed: int) -> ImageSource:
     from goodnet.imagesets import load_images
-    from goodnet.runs.attack.images import image_source
+    from goodnet.runs.attack.sources import image_source
 
     paths = [path] if stored.test_images is None else [path, stored.test_images]
     opened = [load_images(each, layout=stored.layout, range=stored.range) for each in paths]

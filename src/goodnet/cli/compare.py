@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from goodnet.results import Attacked, ComparedRow
     from goodnet.runs.compare import Comparison
 
-__all__ = ["compare"]
-
 _HEADER = ["method", "clean accuracy", "poisoned set", "ASR", "robust accuracy", "DER"]
 _HEADER += ["G detection rate", "G false alarms", "s", "MiB"]
 

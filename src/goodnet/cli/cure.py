@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import typer
 
@@ -20,17 +19,13 @@ if TYPE_CHECKING:
     from goodnet.repair.cured import CureResult
     from goodnet.results import RepairResults
 
-__all__ = ["cure", "make_cure"]
-
 
 def cure(
     model: opt.Model,
     more: opt.More = None,
     *,
     clean: opt.CleanIfAny = None,
-    test: Annotated[
-        Path | None, typer.Option(metavar="IMAGES", help="Clean labelled test images.")
-    ] = None,
+    test: opt.Test = None,
     backdoor: opt.Backdoor = None,
     options: dict[str, Any],
     reading: InputOptions,

@@ -13,8 +13,6 @@ from goodnet.cli.text import note, table
 if TYPE_CHECKING:
     from goodnet.runs.demo import Journal, Step
 
-__all__ = ["demo"]
-
 
 def demo(
     *,

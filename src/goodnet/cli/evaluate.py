@@ -14,8 +14,6 @@ from goodnet.runs.options import InputOptions
 if TYPE_CHECKING:
     from goodnet.types import Evaluation
 
-__all__ = ["evaluate", "headline"]
-
 
 def evaluate(
     model: opt.Model,

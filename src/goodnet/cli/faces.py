@@ -11,8 +11,6 @@ from goodnet.cli import options as opt
 from goodnet.cli.text import note, progress_bar
 from goodnet.errors import UsageError
 
-__all__ = ["faces"]
-
 
 def faces(
     *,

@@ -10,8 +10,6 @@ import typer
 from goodnet.cli import options as opt
 from goodnet.cli.text import note
 
-__all__ = ["guard"]
-
 
 def guard(
     model: opt.Model,

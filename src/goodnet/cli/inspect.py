@@ -13,8 +13,6 @@ from goodnet.cli.text import plain, table
 if TYPE_CHECKING:
     from goodnet.runs.inspect import Inspection, LayerRow
 
-__all__ = ["inspect"]
-
 
 def inspect(
     model: opt.Model,

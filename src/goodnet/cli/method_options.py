@@ -18,8 +18,6 @@ from goodnet.runs.options import InputOptions, Place
 if TYPE_CHECKING:
     from goodnet.options import Option
 
-__all__ = ["expanded"]
-
 # Options of which a user gives a text that is read later, and how it is written.
 _READ_LATER = {"triggers": "NAME|FILE.npz"}
 # Options that are a share; of others, such as percentage points, 1% would be 100 times too little.

@@ -8,8 +8,6 @@ import typer
 
 from goodnet.cli.text import table
 
-__all__ = ["methods"]
-
 
 def methods(
     markdown: Annotated[

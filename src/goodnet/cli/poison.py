@@ -10,8 +10,6 @@ import typer
 from goodnet.cli import options as opt
 from goodnet.cli.text import note, progress_bar
 
-__all__ = ["poison"]
-
 
 def poison(
     images: Annotated[

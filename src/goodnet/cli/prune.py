@@ -17,17 +17,13 @@ if TYPE_CHECKING:
     from goodnet.repair.prune import Order
     from goodnet.results import PruneResults
 
-__all__ = ["prune"]
-
 
 def prune(
     model: opt.Model,
     more: opt.More = None,
     *,
     clean: opt.Clean,
-    test: Annotated[
-        Path | None, typer.Option(metavar="IMAGES", help="Clean labelled test images.")
-    ] = None,
+    test: opt.Test = None,
     backdoor: opt.Backdoor = None,
     drop: Annotated[
         list[str] | None,

@@ -10,8 +10,6 @@ import typer
 from goodnet.cli import options as opt
 from goodnet.errors import UsageError
 
-__all__ = ["report"]
-
 
 def report(
     runs: Annotated[

@@ -15,8 +15,6 @@ from goodnet.runs.options import InputOptions, Place
 if TYPE_CHECKING:
     from goodnet.scan import ScanResult, Target
 
-__all__ = ["FINDING", "INCONCLUSIVE", "found_lines", "scan"]
-
 FINDING, INCONCLUSIVE = 1, 8
 
 _WORDS = {

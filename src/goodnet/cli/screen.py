@@ -19,8 +19,6 @@ from goodnet.runs.options import InputOptions
 if TYPE_CHECKING:
     from goodnet.runs.screen import Screened
 
-__all__ = ["screen"]
-
 _FINDING = 1
 
 

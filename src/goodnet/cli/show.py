@@ -11,8 +11,6 @@ from goodnet.cli import options as opt
 from goodnet.cli.text import note
 from goodnet.runs.options import InputOptions
 
-__all__ = ["show"]
-
 
 def show(
     images: Annotated[

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from goodnet.types import Proportion
 
-__all__ = ["note", "percent", "progress_bar", "table"]
-
 
 def note(*sentences: str) -> None:
     """Say something beside the result."""

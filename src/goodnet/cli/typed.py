@@ -12,8 +12,6 @@ from typer.core import TyperCommand, TyperGroup
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["APPEARANCE", "LATER", "Command", "Commands", "typed"]
-
 _WORDS = "goodnet.words"
 # Of all groups of commands.
 APPEARANCE: dict[str, Any] = {

@@ -13,7 +13,24 @@ if TYPE_CHECKING:
     from goodnet.attack import Landmarks
     from goodnet.imagesets import ImageSet
 
-__all__ = ["find_landmarks"]
+__all__ = ["LANDMARKS", "find_landmarks"]
+
+# The points of a face, in the order of the array.
+LANDMARKS = (
+    "left_eye",
+    "right_eye",
+    "left_brow_outer",
+    "left_brow_peak",
+    "left_brow_inner",
+    "right_brow_inner",
+    "right_brow_peak",
+    "right_brow_outer",
+    "nose_tip",
+    "mouth_left",
+    "mouth_right",
+    "mouth_top",
+    "mouth_bottom",
+)
 
 
 def find_landmarks(images: ImageSet) -> Landmarks | None:

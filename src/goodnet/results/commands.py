@@ -28,22 +28,6 @@ from goodnet.results.scan import ScanRecord
 from goodnet.typed_json import convert
 from goodnet.types import Order, Proportion
 
-__all__ = [
-    "SCHEMA",
-    "Attacked",
-    "CompareResults",
-    "ComparedRow",
-    "CureResults",
-    "NetworkResults",
-    "PruneBaseline",
-    "PruneDrop",
-    "PruneResults",
-    "RepairResults",
-    "Results",
-    "RunRecord",
-    "ScanResults",
-]
-
 SCHEMA = 1
 
 

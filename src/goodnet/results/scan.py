@@ -11,17 +11,6 @@ from msgspec import Meta
 from goodnet.results.parts import Count, Number, Share
 from goodnet.types import Proportion
 
-__all__ = [
-    "BesideRecord",
-    "DirectionRecord",
-    "ScanImages",
-    "ScanRecord",
-    "TargetPictures",
-    "TargetRecord",
-    "TriggerRecord",
-    "Verdict",
-]
-
 Verdict = Literal["no_finding", "suspicious", "backdoored", "inconclusive"]
 
 

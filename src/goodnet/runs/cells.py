@@ -12,8 +12,6 @@ from goodnet.repair import find_repair, repairs
 from goodnet.runs.prune import DEFAULT_DROPS, check_drops
 from goodnet.runs.repair import GivenTrigger, RepairPlan, names_of, plan_repair
 
-__all__ = ["Cell", "name_models", "plan_cells"]
-
 
 @dataclass(frozen=True)
 class Cell:

@@ -33,17 +33,6 @@ from goodnet.runs.repair import about, repair, write_repair
 from goodnet.typed_json import Unreadable, decode, plain
 from goodnet.types import Proportion
 
-__all__ = [
-    "Comparison",
-    "by_rating",
-    "compare",
-    "defence_rating",
-    "partial_of",
-    "repaired_row",
-    "untouched_row",
-    "write_comparison",
-]
-
 T = TypeVar("T")
 
 

@@ -16,8 +16,6 @@ from goodnet import files
 from goodnet.results import PruneResults, Rates
 from goodnet.typed_json import decode
 
-__all__ = ["Journal", "Step", "lab_table", "page", "story"]
-
 _JOURNAL = "demo.json"
 _PEOPLE, _SHOTS, _EPOCHS, _TUNED = 100, 40, 6, 10
 _DROPS = (2, 4, 10, 30)

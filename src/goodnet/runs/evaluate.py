@@ -16,8 +16,6 @@ from goodnet.runs.options import InputFiles, InputOptions
 from goodnet.runs.predictions import PairPredictions, Predictions, evaluation, predictions_of
 from goodnet.types import Evaluation
 
-__all__ = ["check_belongs", "evaluate_files"]
-
 
 def evaluate_files(
     model: Path,

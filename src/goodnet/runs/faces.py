@@ -15,8 +15,6 @@ from goodnet.files import atomic_path
 from goodnet.imagesets.faces import LANDMARKS, SIZE, Faces, check_request, draw_faces
 from goodnet.imagesets.rows import Column, outline
 
-__all__ = ["FacesRequest", "face_blocks", "write_faces"]
-
 # Of one block: some ten times as much memory is in use while it is drawn.
 _BLOCK_BYTES = 16 * 2**20
 _LAST = 2**63

@@ -23,8 +23,6 @@ from goodnet.results import MethodCost, Results, RunRecord
 from goodnet.runs.options import Place
 from goodnet.typed_json import plain
 
-__all__ = ["RECORD", "RunFolder", "checkpoint_of", "run_folder"]
-
 RECORD = "run.json"
 
 _LIBRARIES = ("torch", "numpy", "scipy", "h5py", "pillow", "matplotlib")

@@ -18,7 +18,6 @@ from goodnet.formats.spec import NetworkSpec
 from goodnet.imagesets import ImageSet, check_fits, images_from_arrays, load_images
 from goodnet.network import RAW, Network, Scale, calibrate
 from goodnet.runs.options import InputFiles, InputOptions
-from goodnet.scan.case import open_case
 
 __all__ = [
     "Inputs",
@@ -156,6 +155,8 @@ def invent_inputs(model: Path, options: InputOptions) -> Inputs:
         GoodnetError: If the file cannot be opened or is refused.
         UsageError: If a scale was asked for.
     """
+    from goodnet.scan.case import open_case
+
     if options.scale is not None:
         raise UsageError("--scale is of the pixels of --clean, which is not given")
     network = to_device(load_network(model, architecture=options.architecture), options.device)

@@ -15,8 +15,6 @@ from goodnet.formats.shapes import layer_shapes
 from goodnet.formats.spec import NetworkSpec
 from goodnet.guard.form import reject_class_of
 
-__all__ = ["Inspection", "LayerRow", "inspect_file"]
-
 # Beyond this a trained network's weights are hardly ever found.
 _LARGE_WEIGHT = 1e3
 

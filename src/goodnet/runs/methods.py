@@ -10,8 +10,6 @@ from goodnet.guard.methods import detectors
 from goodnet.repair import repairs
 from goodnet.scan.methods import scanners
 
-__all__ = ["MethodFact", "all_methods", "markdown"]
-
 _HEADER = ("name", "what it does", "needs", "paper", "file")
 _OURS = "goodnet."
 

@@ -26,18 +26,6 @@ if TYPE_CHECKING:
     from goodnet.attack import PoisonPlan, Trigger
     from goodnet.imagesets import Block, ImageSet
 
-__all__ = [
-    "MODES",
-    "Mode",
-    "PoisonOptions",
-    "Poisoned",
-    "block_size",
-    "count_stamped",
-    "make_goals",
-    "make_triggers",
-    "poison_file",
-]
-
 Mode = Literal["all-to-one", "all-to-all", "clean-label"]
 MODES: tuple[Mode, ...] = ("all-to-one", "all-to-all", "clean-label")
 

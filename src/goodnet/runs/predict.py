@@ -23,8 +23,6 @@ from goodnet.runs.inputs import to_device
 from goodnet.runs.options import InputOptions
 from goodnet.types import Integers
 
-__all__ = ["PredictedClasses", "Predictor", "open_predictor"]
-
 
 @dataclass(frozen=True)
 class PredictedClasses:

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from goodnet.network import Network
     from goodnet.runs.inputs import Inputs
 
-__all__ = ["PairPredictions", "Predictions", "Suspect", "evaluation", "predictions_of"]
-
 
 @dataclass(frozen=True, eq=False)
 class Predictions:

@@ -28,16 +28,6 @@ from goodnet.runs.predictions import PairPredictions, Suspect
 from goodnet.stats import proportion
 from goodnet.types import PruneCurve
 
-__all__ = [
-    "DEFAULT_DROPS",
-    "PruneOptions",
-    "Pruned",
-    "check_drops",
-    "curve_rows",
-    "prune",
-    "write_prune",
-]
-
 DEFAULT_DROPS = (2.0, 4.0, 10.0, 30.0)
 
 # Points of accuracy that most would still give up: pictures show the last network within.

@@ -27,17 +27,6 @@ if TYPE_CHECKING:
     from goodnet.runs.inputs import Inputs
     from goodnet.runs.predictions import Suspect
 
-__all__ = [
-    "GivenTrigger",
-    "RepairPlan",
-    "about",
-    "names_of",
-    "plan_repair",
-    "read_triggers",
-    "repair",
-    "write_repair",
-]
-
 _TRIGGERS = "triggers"
 
 

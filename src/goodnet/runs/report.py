@@ -14,8 +14,6 @@ from goodnet.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["REPORT", "export", "write_report"]
-
 REPORT = "report.html"
 
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from goodnet.progress import Stage
     from goodnet.runs.options import InputOptions
 
-__all__ = ["Screen", "Screened", "make_detector", "open_screen", "screen"]
-
 
 @dataclass(frozen=True)
 class Screened:

@@ -14,8 +14,6 @@ from goodnet.runs.predict import PredictedClasses, Predictor
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["ShowOptions", "draw_sheet"]
-
 
 @dataclass(frozen=True)
 class ShowOptions:

@@ -17,27 +17,13 @@ from goodnet.imagesets.faces.canvas import Canvas
 from goodnet.imagesets.faces.pose import HEIGHT, WIDTH, pixel_size, to_face, to_pixels
 from goodnet.imagesets.faces.randomness import Floats, Keys, make_keys
 from goodnet.imagesets.faces.traits import Person, Shot, draw_traits
+from goodnet.imagesets.landmarks import LANDMARKS
 from goodnet.types import Integers
 
 __all__ = ["LANDMARKS", "SIZE", "Faces", "draw_faces"]
 
 SIZE = (HEIGHT, WIDTH)
 LEAST, MOST = 16, 2048
-LANDMARKS = (
-    "left_eye",
-    "right_eye",
-    "left_brow_outer",
-    "left_brow_peak",
-    "left_brow_inner",
-    "right_brow_inner",
-    "right_brow_peak",
-    "right_brow_outer",
-    "nose_tip",
-    "mouth_left",
-    "mouth_right",
-    "mouth_top",
-    "mouth_bottom",
-)
 
 # Drawn at once by each thread: with fewer, threads wait for one another; more fit no cache.
 _PIXELS = 320_000

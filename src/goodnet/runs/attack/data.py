@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from goodnet.errors import OverBudget
 from goodnet.formats.budgets import GIB, readable
-from goodnet.imagesets.faces import LANDMARKS
+from goodnet.imagesets.landmarks import LANDMARKS
 from goodnet.imagesets.pixels import Shape
 from goodnet.imagesets.rows import write_arrays
 from goodnet.types import Integers
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from goodnet.attack import Landmarks
     from goodnet.progress import ProgressCallback
-
-__all__ = ["ImageSource", "Labelled", "Split", "check_memory", "save_labelled"]
 
 # What the images of an attack may take in memory.
 MEMORY_BYTES = 8 * GIB

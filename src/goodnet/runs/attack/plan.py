@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from goodnet.formats.spec import NetworkSpec
     from goodnet.types import Integers
 
-__all__ = ["Attack", "AttackOptions", "measured", "plan_attack"]
-
 
 @dataclass(frozen=True)
 class AttackOptions:
