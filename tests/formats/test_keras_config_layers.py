@@ -123,7 +123,8 @@ def test_names_of_parts_must_not_clash() -> None:
 def test_every_layer_is_listed_in_the_refusal() -> None:
     with pytest.raises(InvalidInput) as caught:
         one_layer(layer("GRU", "it"))
-    assert all(name in str(caught.value) for name in keras_layers())
+    layers = [name for name in keras_layers() if not name.startswith(("tf.", "Random"))]
+    assert all(name in str(caught.value) for name in [*layers, "Random..."])
 
 
 @pytest.mark.parametrize("order", ["hwc", "chw"])

@@ -144,9 +144,10 @@ def _read(applied: Applied) -> Reading:
         (x.from_keras[applied.kind] for x in OPS.values() if applied.kind in x.from_keras), None
     )
     if read is None:
+        shown = (x for x in sorted(keras_layers()) if not x.startswith((TENSORFLOW, "Random")))
         raise InvalidInput(
             f"layer {applied.name!r} is a {applied.kind}, which is not read; the layers that are "
-            f"read: {', '.join(['InputLayer', *sorted(keras_layers())])}"
+            f"read: InputLayer, {', '.join(shown)}, and augmentation (Random...)"
         )
     try:
         return read(applied)
