@@ -159,9 +159,11 @@ def default_layer(spec: NetworkSpec) -> str:
     hidden = (x.name for x in spec.layers if x.op == "dense" and _can_be_silenced(graph, x.name))
     candidates = pools or [name for name in stages if name in names] or list(hidden)
     if not candidates:
+        opaque = [x.name for x in spec.layers if x.op == "opaque"]
         raise InvalidInput(
             "the network has no layer whose channels can be silenced; it has "
             f"{', '.join(x.name for x in spec.layers)}"
+            + (f" (not known layer by layer: {', '.join(opaque)})" if opaque else "")
         )
     return candidates[-1]
 
