@@ -55,7 +55,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 class Draft:
     """A network that grows layer by layer; a layer reads the last one unless told otherwise."""
 
-    def __init__(self, *shape: int, seed: int = 0) -> None:
+    def __init__(self, *shape: int | None, seed: int = 0) -> None:
         self.random = np.random.default_rng(seed)
         self.layers: list[Layer] = []
         self.arrays: dict[str, Array] = {}

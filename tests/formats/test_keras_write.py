@@ -304,7 +304,7 @@ class TestFile:
         assert one == two
 
     def test_an_open_input_size_stays_open(self, tmp_path: Path) -> None:
-        draft = Draft(3, None, None)  # type: ignore[arg-type]
+        draft = Draft(3, None, None)
         draft.conv(4)
         draft.add("global_avg_pool2d")
         write(draft.ended(), tmp_path / "model.keras")
@@ -392,7 +392,7 @@ class TestErrors:
             write(draft.ended(), tmp_path / "model.h5")
 
     def test_pixelwise_normalization_needs_the_size(self, tmp_path: Path) -> None:
-        draft = Draft(3, None, 8)  # type: ignore[arg-type]
+        draft = Draft(3, None, 8)
         arrays = {"mean": draft.numbers(3, 1, 8), "variance": np.ones((3, 1, 8), np.float32)}
         draft.add("normalize", arrays=arrays)
         draft.add("global_avg_pool2d")
