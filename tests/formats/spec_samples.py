@@ -28,6 +28,15 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "padding": "valid",
         "activation": None,
     },
+    "conv2d_transpose": {
+        "strides": (1, 1),
+        "dilation": (1, 1),
+        "padding": "valid",
+        "output_padding": None,
+        "activation": None,
+    },
+    "group_norm": {"epsilon": 1e-3},
+    "layer_norm": {"epsilon": 1e-3},
     "dense": {"activation": None},
     "batch_norm": {"epsilon": 1e-3},
     "max_pool2d": {"pool": (2, 2), "strides": (2, 2), "padding": "valid"},
@@ -46,7 +55,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 class Draft:
     """A network that grows layer by layer; a layer reads the last one unless told otherwise."""
 
-    def __init__(self, *shape: int, seed: int = 0) -> None:
+    def __init__(self, *shape: int | None, seed: int = 0) -> None:
         self.random = np.random.default_rng(seed)
         self.layers: list[Layer] = []
         self.arrays: dict[str, Array] = {}
@@ -117,6 +126,15 @@ class Draft:
         }
         kept = {key: array for key, array in arrays.items() if array is not None}
         return self.add("batch_norm", arrays=kept, **more)
+
+    def conv_transpose(self, out: int, kernel: int, **more: Any) -> str:
+        arrays = {"weight": self.numbers(out, self.size(), kernel, kernel) / 3}
+        return self.add("conv2d_transpose", arrays={**arrays, "bias": self.numbers(out)}, **more)
+
+    def own_norm(self, op: str, *shape: int, **more: Any) -> str:
+        """A normalisation of each image by itself, with a scale and an offset."""
+        arrays = {key: self.numbers(*shape) for key in ("gamma", "beta")}
+        return self.add(op, arrays=arrays, **more)
 
     def activation(self, function: str, **options: float) -> str:
         return self.add("activation", activation=Activation(function, options))
@@ -254,6 +272,12 @@ def _pooled(draft: Draft) -> None:
     draft.add("crop2d", padding=(0, 1, 1, 0))
 
 
+def _transposed(draft: Draft) -> None:
+    draft.conv_transpose(4, 3, padding="same", activation=RELU)
+    draft.own_norm("group_norm", 4, groups=2)
+    draft.own_norm("layer_norm", 4, 1, 1, axes=(1,))
+
+
 def _scaled(draft: Draft) -> None:
     draft.add("prelu", arrays={"alpha": draft.numbers(draft.size(), 1, 1)})
     draft.add("rescale", scale=0.5, offset=0.0)
@@ -274,4 +298,5 @@ BLOCKS: dict[str, Callable[[Draft], object]] = {
     "grouped": _grouped,
     "pooled": _pooled,
     "scaled": _scaled,
+    "transposed": _transposed,
 }

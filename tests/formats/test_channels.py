@@ -39,7 +39,7 @@ def test_a_reshape_of_one_pixel_keeps_channels() -> None:
 
 def test_an_open_size_has_no_places() -> None:
     with pytest.raises(BlockedError, match="'image' has no known size"):
-        carried(Draft(3, None, 2), "flatten", [0])  # type: ignore[arg-type]
+        carried(Draft(3, None, 2), "flatten", [0])
 
 
 def test_a_concatenation_moves_channels_behind_those_before_them() -> None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from keras_samples import functional, layer, write_small
+from safetensors.torch import save_file
+from spec_samples import Draft
 from tiny import plain_spec
 
 from goodnet.errors import FileError, InvalidInput, UsageError
@@ -60,11 +65,100 @@ def test_a_new_format_is_read_and_written_like_any_other(toy: None, tmp_path: Pa
 
 
 def test_what_is_of_no_format_is_told_by_the_first(tmp_path: Path) -> None:
-    (tmp_path / "net.bin").write_bytes(b"\x80\x04 a pickle")
-    with pytest.raises(InvalidInput, match="expected a Keras model, HDF5 or"):
+    (tmp_path / "net.bin").write_bytes(b"\x07 something")
+    with pytest.raises(InvalidInput, match=r"expected a Keras model, HDF5 or .*first bytes are 07"):
         read_spec(tmp_path / "net.bin")
     with pytest.raises(FileError, match="none"):
         read_spec(tmp_path / "none.h5")
+
+
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab\nsize 123456\n"
+OTHERS: dict[str, tuple[bytes, str]] = {
+    "pointer": (LFS, "a Git LFS pointer, .*run `git lfs pull`"),
+    "page": (b"\n\n<!DOCTYPE html><html>", "an HTML page .*'Download raw file'"),
+    "error": (b'<?xml version="1.0"?><Error>', "an XML page"),
+    "model": (
+        b'{"module": "keras", "class_name": "Functional"}',
+        "the layers of a Keras model as JSON.*--architecture",
+    ),
+    "numbers": (b"[1, 2, 3]", "JSON, which holds no weights"),
+    "lite": (b"\x1c\0\0\0TFL3\x14\0", "a TensorFlow Lite model"),
+    "pickle": (pickle.dumps({"a": 1}), "a pickle, which is never opened.*goodnet.wrap"),
+    "onnx": (b"\x08\x08\x12\x07pytorch\x1a\x052.4.0:", "an ONNX model, which is not read yet"),
+    "packed": (b"\x1f\x8b\x08\0", "a packed file.*unpack it first"),
+    "zeros": (bytes(300), "a file of zeros.*download"),
+    "picture": (b"\x89PNG\r\n\x1a\n", "a picture"),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_what_is_no_model_is_named(kind: str, tmp_path: Path) -> None:
+    content, said = OTHERS[kind]
+    path = tmp_path / "model.h5"
+    path.write_bytes(content)
+    with pytest.raises(InvalidInput, match=f"got {said}") as caught:
+        read_spec(path)
+    assert str(path) in str(caught.value)
+
+
+def test_what_other_programs_write_is_named(tmp_path: Path) -> None:
+    folder, module = tmp_path / "saved", torch.nn.Linear(2, 3)
+    folder.mkdir()
+    (folder / "saved_model.pb").write_bytes(b"\x08\x01")
+    torch.save(module.state_dict(), tmp_path / "net.pt")
+    torch.save(module.state_dict(), tmp_path / "old.pt", _use_new_zipfile_serialization=False)
+    save_file(module.state_dict(), tmp_path / "net.safetensors")
+    np.savez(tmp_path / "images.npz", data=np.zeros(3))
+    for path, said in (
+        (folder, "a SavedModel of TensorFlow"),
+        (folder / "saved_model.pb", "a SavedModel of TensorFlow"),
+        (tmp_path / "net.pt", "a PyTorch file, whose weights are pickled"),
+        (tmp_path / "old.pt", "a PyTorch file, which is a pickle"),
+        (tmp_path / "net.safetensors", "a .safetensors file, which holds weights but no layers"),
+        (tmp_path / "images.npz", "arrays of NumPy"),
+    ):
+        with pytest.raises(InvalidInput, match=said) as caught:
+            read_spec(path)
+        assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_a_download_that_was_cut_off_is_named(suffix: str, tmp_path: Path) -> None:
+    whole, part = tmp_path / f"whole{suffix}", tmp_path / f"part{suffix}"
+    save_spec(plain_spec(), whole)
+    content = whole.read_bytes()
+    for kept in (0.3, 0.7, 0.99):
+        part.write_bytes(content[: int(kept * len(content))])
+        with pytest.raises(InvalidInput, match=r"ends early.*copy") as caught:
+            read_spec(part)
+        assert str(part) in str(caught.value)
+
+
+def test_a_network_for_any_size_is_given_one(tmp_path: Path) -> None:
+    draft = Draft(3, None, None)
+    draft.conv(4, padding="same")
+    draft.add("global_avg_pool2d")
+    spec = draft.ended(3)
+    save_spec(spec, tmp_path / "net.keras")
+    with pytest.raises(InvalidInput, match=r"images of any size.*goodnet\.load\(.*size="):
+        load_network(tmp_path / "net.keras")
+    for size in ((8, 8), (5, 13)):
+        network = load_network(tmp_path / "net.keras", size=size)
+        assert network.input_shape == (3, *size)
+        assert network(torch.zeros(2, 3, *size)).shape == (2, 3)
+    silent = network.spec.with_arrays({"conv2d_1/bias": np.zeros(4, np.float32)})
+    save_spec(silent, tmp_path / "copy.keras")
+    assert read_spec(tmp_path / "copy.keras").input_shape == (3, None, None)
+    fixed = tmp_path / "fixed.h5"
+    save_spec(plain_spec(), fixed)
+    with pytest.raises(InvalidInput, match=r"fixed\.h5.*takes images of .*, got the size \(5, 5\)"):
+        load_network(fixed, size=(5, 5))
+
+
+def test_an_error_within_a_file_names_it(tmp_path: Path) -> None:
+    path = write_small(tmp_path / "net.h5", functional([layer("LSTM", "it")]))
+    with pytest.raises(InvalidInput, match=r"net\.h5'.*'it'"):
+        read_spec(path)
 
 
 def test_a_suffix_of_no_format_lists_those_there_are(tmp_path: Path) -> None:

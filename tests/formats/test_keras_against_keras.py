@@ -141,6 +141,29 @@ LAYERS: dict[str, Callable[[Any], list[Any]]] = {
         k.ActivityRegularization(0.1),
     ],
     "rescaling": lambda k: [k.Rescaling(1 / 127.5, offset=-1)],
+    "augmentation": lambda k: [
+        k.RandomFlip(),
+        k.RandomRotation(0.2),
+        k.RandomZoom(0.2),
+        k.RandomContrast(0.2),
+        k.RandomTranslation(0.1, 0.1),
+        k.RandomCrop(HEIGHT, WIDTH),
+    ],
+    "resizing": lambda k: [k.Resizing(7, 13)],
+    "resizing to the nearest": lambda k: [k.Resizing(17, 6, interpolation="nearest")],
+    "resizing the centre": lambda k: [k.Resizing(8, 8, crop_to_aspect_ratio=True)],
+    "resizing smoothly": lambda k: [k.Resizing(5, 4, antialias=True)],
+    "centre crop": lambda k: [k.CenterCrop(6, 4), k.CenterCrop(3, 3)],
+    "centre crop of too little": lambda k: [k.CenterCrop(14, 6)],
+    "transposed": lambda k: [k.Conv2DTranspose(5, 3, activation="relu", use_bias=False)],
+    "transposed same": lambda k: [k.Conv2DTranspose(3, 3, strides=2, padding="same")],
+    "transposed larger": lambda k: [k.Conv2DTranspose(3, (4, 5), strides=(2, 3), padding="same")],
+    "transposed apart": lambda k: [k.Conv2DTranspose(3, 2, strides=3), k.ReLU()],
+    "transposed with more": lambda k: [
+        k.Conv2DTranspose(3, 5, strides=3, padding="same", output_padding=1),
+        k.Conv2DTranspose(2, 3, strides=2, output_padding=(1, 0)),
+    ],
+    "transposed dilated": lambda k: [k.Conv2DTranspose(3, 3, dilation_rate=2, padding="same")],
 }
 ONLY_LAST: dict[str, Callable[[Any], list[Any]]] = {
     "dense on a picture": lambda k: [k.Dense(7, activation="sigmoid"), k.Dense(2, use_bias=False)],
@@ -164,6 +187,14 @@ ONLY_LAST: dict[str, Callable[[Any], list[Any]]] = {
     "rescaling by channel": lambda k: [k.Rescaling([0.1, 0.2, 0.3, 0.4], offset=[1, 2, 3, 4])],
     "softmax over rows": lambda k: [k.Softmax(axis=1)],
     "convolution with softmax": lambda k: [k.Conv2D(3, 2, activation="softmax")],
+    "group norm": lambda k: [k.Conv2D(8, 1), k.GroupNormalization(4, epsilon=0.01)],
+    "instance norm": lambda k: [k.GroupNormalization(-1, center=False)],
+    "layer norm": lambda k: [k.LayerNormalization(), k.LayerNormalization(scale=False)],
+    "layer norm of all": lambda k: [k.LayerNormalization(axis=[1, 2, 3])],
+    "layer norm of steps": lambda k: [k.Reshape((-1, CHANNELS)), k.LayerNormalization()],
+    "layer norm of a vector": lambda k: [k.Flatten(), k.LayerNormalization(center=False)],
+    "unit norm": lambda k: [k.UnitNormalization(), k.UnitNormalization(axis=[1, 2])],
+    "cropping of steps": lambda k: [k.Reshape((-1, CHANNELS)), k.Cropping1D((2, 3))],
     "layer as activation": lambda k: [k.Conv2D(3, 2, activation=k.LeakyReLU(negative_slope=0.2))],
 }
 ACTIVATIONS = [*sorted(FUNCTIONS), "swish", "hard_swish"]
@@ -195,6 +226,97 @@ def test_activations(name: str, tmp_path: Path) -> None:
 
     check(stack(layers.Conv2D(3, 1, activation=name), layers.Activation(name)), tmp_path)
     check(stack(layers.Dense(3, activation=name), shape=(5,)), tmp_path)
+
+
+def _steps(image: Any) -> Any:
+    from keras import layers
+
+    return layers.Reshape((-1, CHANNELS))(image)
+
+
+def _attention(image: Any, **options: Any) -> Any:
+    from keras import layers
+
+    steps, other = _steps(image), layers.Dense(6)(_steps(image))
+    value = layers.MultiHeadAttention(2, 3, **options)(steps, value=other, key=other)
+    return layers.MultiHeadAttention(4, 2)(value, value)
+
+
+# Operators and functions of `keras.ops` on values, as files have them.
+OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
+    "x / 127.5 - 1": lambda x, _: x / 127.5 - 1,
+    "1 - 2 x": lambda x, _: 1 - x * 2.0,
+    "minus": lambda x, _: -x,
+    "by channel": lambda x, _: (x - _numbers(4)) / (1 + _numbers(4)),
+    "by pixel": lambda x, _: x + _numbers(HEIGHT, WIDTH, CHANNELS),
+    "positions": lambda x, _: _steps(x) + _numbers(1, HEIGHT * WIDTH, CHANNELS),
+    "values": lambda x, o: o.maximum(x * x + x - x * 3.0, x),
+    "mean": lambda x, o: o.mean(x, axis=(1, 2)),
+    "mean of steps": lambda x, o: o.mean(_steps(x), axis=1, keepdims=True),
+    "largest": lambda x, o: o.max(x, axis=(1, 2), keepdims=True),
+    "rectangle": lambda x, _: x[:, 2:7, :, 1:3],
+    "first step": lambda x, _: _steps(x)[:, 0],
+    "last steps": lambda x, _: _steps(x)[:, -3:],
+    "channels in another order": lambda x, o: o.stack([x[..., 2], x[..., 0]], axis=-1),
+    "shapes": lambda x, o: o.transpose(o.reshape(x, (-1, WIDTH, HEIGHT, CHANNELS)), (0, 3, 1, 2)),
+    "axes of one": lambda x, o: o.squeeze(o.expand_dims(o.mean(x, axis=(1, 2)), 1), 1),
+    "joined": lambda x, o: o.concatenate([x, x], axis=-1),
+    "resized": lambda x, o: o.image.resize(x, (4, 6)),
+    "functions": lambda x, o: o.silu(o.hard_sigmoid(o.leaky_relu(o.gelu(x, approximate=False)))),
+    "more functions": lambda x, o: o.softmax(o.elu(o.relu6(o.tanh(x))) + o.log_softmax(x)),
+    "attention": lambda x, _: _attention(x),
+    "attention without bias": lambda x, _: _attention(x, value_dim=5, use_bias=False),
+}
+
+
+def _numbers(*shape: int) -> Array:
+    return np.random.default_rng(3).uniform(size=shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_operations_on_values(name: str, tmp_path: Path) -> None:
+    import keras
+
+    image = keras.Input((HEIGHT, WIDTH, CHANNELS))
+    check(network(image, OPERATIONS[name](image, keras.ops)), tmp_path)
+
+
+def test_training_asked_for_in_a_call_is_inference_in_keras_3(tmp_path: Path) -> None:
+    import keras
+    from keras import layers
+
+    image = keras.Input((HEIGHT, WIDTH, CHANNELS))
+    value = layers.RandomZoom(0.2)(layers.RandomFlip()(image))
+    value = layers.BatchNormalization()(value, training=True)
+    check(network(image, layers.Dropout(0.5)(value, training=True)), tmp_path)
+
+
+@pytest.mark.parametrize("mode", ["tf", "torch", "caffe"])
+def test_preprocessing_of_keras_applications(mode: str, tmp_path: Path) -> None:
+    import keras
+
+    image = keras.Input((HEIGHT, WIDTH, 3))
+    value = keras.applications.imagenet_utils.preprocess_input(image, mode=mode)
+    check(network(image, keras.layers.Rescaling(0.01)(value)), tmp_path)
+
+
+def test_layers_that_keras_applications_bring_along(tmp_path: Path) -> None:
+    import keras
+    from keras.src.applications.convnext import LayerScale, StochasticDepth
+    from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
+
+    image = keras.Input((HEIGHT, WIDTH, CHANNELS))
+    value = StochasticDepth(0.2)(LayerScale(1e-6, CHANNELS)(image))
+    check(network(image, CustomScaleLayer(scale=0.17)([image, value])), tmp_path)
+
+
+def test_a_network_of_keras_applications(tmp_path: Path) -> None:
+    import keras
+
+    model = keras.applications.MobileNetV3Small(
+        weights=None, input_shape=(32, 32, 3), alpha=0.25, minimalistic=True, classes=4
+    )
+    check(model, tmp_path)
 
 
 @pytest.fixture

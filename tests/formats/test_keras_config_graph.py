@@ -10,17 +10,22 @@ from hypothesis import strategies as st
 from keras_samples import Config
 
 from goodnet.errors import InvalidInput
-from goodnet.formats.keras.graph import Reference, keras_order, read_calls, read_single
+from goodnet.formats.keras.graph import Call, Reference, keras_order, read_calls, read_single
 
 
 class TestCalls:
     def test_lists_of_keras_2(self) -> None:
         nodes = [[["a", 0, 0, {}], ["b", 1, 0]], [["c", 0, 0, {"training": False, "mask": None}]]]
         assert read_calls("it", nodes) == (
-            (Reference("a", 0), Reference("b", 1)),
-            (Reference("c", 0),),
+            Call((Reference("a", 0), Reference("b", 1))),
+            Call((Reference("c", 0),)),
         )
-        assert read_calls("it", [["a", 0, 0, {}]]) == ((Reference("a", 0),),)
+        assert read_calls("it", [["a", 0, 0, {}]]) == (Call((Reference("a", 0),)),)
+        by_name = [[["a", 0, 0, {"y": ["b", 0, 0], "scale": 2.5}]]]
+        options = {"y": Reference("b", 0), "scale": 2.5}
+        assert read_calls("it", by_name) == (Call((Reference("a", 0),), options),)
+        constant = [[["_CONSTANT_VALUE", -1, 1.0, {"y": ["a", 0, 0]}]]]
+        assert read_calls("it", constant) == (Call((1.0,), {"y": Reference("a", 0)}),)
         assert read_calls("it", []) == ()
 
     def test_objects_of_keras_3(self) -> None:
@@ -30,8 +35,12 @@ class TestCalls:
         one = {"args": [value("a")], "kwargs": {}}
         several = {"args": [[value("a"), value("b")]], "kwargs": {"mask": None}}
         assert read_calls("it", [one, several]) == (
-            (Reference("a", 0),),
-            (Reference("a", 0), Reference("b", 0)),
+            Call((Reference("a", 0),)),
+            Call((Reference("a", 0), Reference("b", 0))),
+        )
+        constant = {"args": [1, value("a")], "kwargs": {"key": value("b"), "training": True}}
+        assert read_calls("it", [constant]) == (
+            Call((1, Reference("a", 0)), {"key": Reference("b", 0)}),
         )
 
     @pytest.mark.parametrize(
@@ -44,13 +53,12 @@ class TestCalls:
             ([[["a"]]], r"expected \[layer, call, output\]"),
             ([[["a", "b", 0]]], r"expected \[layer, call, output\]"),
             ([[["a", 0, 1]]], "is output 1 of layer 'a'"),
-            ([[["a", 0, 0, {"training": True}]]], "acts as in training"),
-            ([[["a", 0, 0, {"y": ["b", 0, 0]}]]], r"applied with y=\['b', 0, 0\], which is not"),
+            ([[["a", 0, 0, {"training": True}]]], "Keras 2 runs it as in training"),
             ([{"args": [], "kwargs": {}}], "is applied to nothing"),
             ([{"args": [3], "kwargs": {}}], "applied to 3, which is not the value of a layer"),
             ([{"args": [{"config": 1}]}], "which is not the value of a layer"),
+            ([{"args": [], "kwargs": {"training": True}}], "is applied to nothing"),
             ([{"args": [{"config": {"keras_history": [1]}}]}], r"expected \[layer, call"),
-            ([{"args": {}, "kwargs": {"training": True}}], "acts as in training"),
         ],
     )
     def test_malformed(self, nodes: object, match: str) -> None:

@@ -12,7 +12,7 @@ from goodnet.errors import InvalidInput, OverBudget
 from goodnet.formats.keras.architecture import Architecture, keras_layers
 from goodnet.formats.spec import Activation
 from goodnet.ops.activations import FUNCTIONS, read_activation
-from goodnet.ops.keras import Applied, Fields
+from goodnet.ops.keras import Applied, Fields, Value
 from goodnet.ops.layouts import Axes
 
 
@@ -29,10 +29,10 @@ WRONG_LAYERS: list[tuple[Config, str]] = [
         "layer 'it' is a LSTM, which is not read; the layers that are read: Input",
     ),
     (
-        layer("TFOpLambda", "it", function="math.multiply"),
-        "'it' is a TFOpLambda, which is not read",
+        layer("TFOpLambda", "it", function="math.erf"),
+        "'it' is a tf.math.erf, which is not read",
     ),
-    (layer("Conv2DTranspose", "it"), "is a Conv2DTranspose, which is not read"),
+    (layer("Conv3D", "it"), "is a Conv3D, which is not read"),
     (conv("it", filters=0), "expected filters to be a whole number of 1 or more, got 0"),
     (conv("it", filters=2**40), "expected filters to be a whole number"),
     (conv("it", filters=None), "expected filters to be a whole number"),
@@ -123,7 +123,8 @@ def test_names_of_parts_must_not_clash() -> None:
 def test_every_layer_is_listed_in_the_refusal() -> None:
     with pytest.raises(InvalidInput) as caught:
         one_layer(layer("GRU", "it"))
-    assert all(name in str(caught.value) for name in keras_layers())
+    layers = [name for name in keras_layers() if not name.startswith(("tf.", "Random"))]
+    assert all(name in str(caught.value) for name in [*layers, "Random..."])
 
 
 @pytest.mark.parametrize("order", ["hwc", "chw"])
@@ -144,7 +145,7 @@ def activation(name: str, order: Any = "hwc") -> Activation | None:
     """The setting of a layer that reads a picture."""
     fields = Fields("it", {"activation": name})
     return read_activation(
-        Applied("it", "Dense", fields, ("image",), ((4, 8, 8),), Axes(order), keras_major=3)
+        Applied("it", "Dense", fields, (Value("image", (4, 8, 8)),), {}, Axes(order), keras_major=3)
     )
 
 

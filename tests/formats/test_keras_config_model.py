@@ -118,7 +118,16 @@ class TestModel:
             (("inbound_nodes",), [[["image", 1, 0, {}]]], "reads call 1 of 'image', which has 1"),
             (("inbound_nodes",), [[["norm", 0, 0, {}]]], "reads its own value in a cycle"),
             (("inbound_nodes",), [[["conv", 0, 0, {}]]], "reads its own value in a cycle"),
-            (("module",), "keras.src.ops.numpy", "is the operation Conv2D of keras.ops"),
+            (
+                ("inbound_nodes",),
+                [[["image", 0, 0, {"mask": ["image", 0, 0]}]]],
+                "'conv' is applied with mask='image', which is not read",
+            ),
+            (
+                ("inbound_nodes",),
+                [[["image", 0, 0, {}], ["_CONSTANT_VALUE", -1, 2.5, {}]]],
+                r"'conv' is applied to 2\.5, which is not the value of a layer",
+            ),
         ],
     )
     def test_malformed_layers(self, place: tuple[str, ...], value: object, match: str) -> None:

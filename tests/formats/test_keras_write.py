@@ -106,6 +106,12 @@ def _permuted(order: str, *dims: int) -> Callable[[Draft], object]:
     return lambda draft: draft.add("permute", dims=dims, order=order)
 
 
+def _attention(draft: Draft) -> None:
+    tokens = draft.add("reshape", shape=(24, 9), order="chw")
+    query, value, key = (draft.dense(width, source=tokens) for width in (6, 8, 6))
+    draft.add("attention", inputs=(query, value, key), heads=2)
+
+
 CASES: dict[str, Callable[[Draft], object]] = {
     "conv": lambda d: d.conv(4),
     "conv without bias": lambda d: d.conv(4, bias=False),
@@ -156,6 +162,31 @@ CASES: dict[str, Callable[[Draft], object]] = {
     "zero pad": _with("zero_pad2d", padding=(1, 0, 2, 3)),
     "crop": _with("crop2d", padding=(1, 0, 2, 1)),
     "upsample": _with("upsample2d", size=(2, 3)),
+    "transposed": lambda d: d.conv_transpose(4, 3),
+    "transposed same, strides": lambda d: d.conv_transpose(
+        4, 5, strides=(2, 3), padding="same", activation=RELU
+    ),
+    "transposed with more": lambda d: d.conv_transpose(
+        4, 3, strides=(2, 2), padding="same", output_padding=(1, 0)
+    ),
+    "group norm": lambda d: (d.conv(4), d.own_norm("group_norm", 4, groups=2)),
+    "layer norm": lambda d: d.own_norm("layer_norm", 3, 1, 1, axes=(1,)),
+    "layer norm of steps": lambda d: (
+        d.add("reshape", shape=(24, 9), order="chw"),
+        d.own_norm("layer_norm", 9, axes=(2,)),
+    ),
+    "unit norm": _with("unit_norm", axes=(1,)),
+    "attention": _attention,
+    "first steps": lambda d: (
+        d.add("reshape", shape=(24, 9), order="chw"),
+        d.add("crop1d", cropping=(0, 20)),
+    ),
+    "select": _with("select", channels=(2, 0, 2)),
+    "resize": _with("resize", size=(5, 11), interpolation="nearest", antialias=False, crop=False),
+    "resize the centre": _with(
+        "resize", size=(6, 6), interpolation="bilinear", antialias=True, crop=True
+    ),
+    "centre crop": _with("center_crop", size=(5, 4)),
     "upsample bilinear": _with("upsample2d", interpolation="bilinear"),
     "rescale": _with("rescale", scale=0.5, offset=-1.0),
     "rescale per channel": _with("rescale", scale=(0.5, 2.0, 1.0), offset=(1.0, 0.0, -3.0)),
@@ -273,7 +304,7 @@ class TestFile:
         assert one == two
 
     def test_an_open_input_size_stays_open(self, tmp_path: Path) -> None:
-        draft = Draft(3, None, None)  # type: ignore[arg-type]
+        draft = Draft(3, None, None)
         draft.conv(4)
         draft.add("global_avg_pool2d")
         write(draft.ended(), tmp_path / "model.keras")
@@ -361,7 +392,7 @@ class TestErrors:
             write(draft.ended(), tmp_path / "model.h5")
 
     def test_pixelwise_normalization_needs_the_size(self, tmp_path: Path) -> None:
-        draft = Draft(3, None, 8)  # type: ignore[arg-type]
+        draft = Draft(3, None, 8)
         arrays = {"mean": draft.numbers(3, 1, 8), "variance": np.ones((3, 1, 8), np.float32)}
         draft.add("normalize", arrays=arrays)
         draft.add("global_avg_pool2d")

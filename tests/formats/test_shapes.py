@@ -8,7 +8,7 @@ import pytest
 from goodnet.errors import InvalidInput, OverBudget
 from goodnet.formats.shapes import Shape, infer, layer_shapes
 from goodnet.formats.spec import Activation, Layer, NetworkSpec
-from goodnet.ops.layouts import LAYOUTS, array_shape, to_spec
+from goodnet.ops.layouts import LAYOUTS, array_shape, to_file, to_spec
 
 PICTURE: Shape = (4, 11, 9)
 CONV = {"strides": (1, 1), "dilation": (1, 1), "groups": 1, "padding": "valid", "activation": None}
@@ -165,6 +165,10 @@ def test_shapes_of_a_network() -> None:
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_shapes_of_arrays(layout: str) -> None:
-    rank = {"hwio": 4, "hwim": 4, "io": 2, "io-1x1": 2, "hwc": 3}.get(layout, 1)
-    array = np.zeros((2, 3, 4, 5)[:rank])
-    assert array_shape(array.shape, layout) == to_spec(array, layout).shape
+    ranks = {"hwio": 4, "hwoi": 4, "hwim": 4, "io": 2, "io-1x1": 2, "hwc": 3}
+    ranks |= {"in-heads": 3, "heads": 2, "heads-out": 3}
+    shape = (2, 3, 4, 5)[: ranks.get(layout, 1)]
+    array = np.arange(np.prod(shape)).reshape(shape)
+    found = to_spec(array, layout)
+    assert array_shape(shape, layout) == found.shape
+    np.testing.assert_array_equal(to_file(found, layout, shape), array)

@@ -17,6 +17,7 @@ from goodnet import wrap
 from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats import load_network
 from goodnet.formats.build import build, extract
+from goodnet.formats.silence import default_layer
 from goodnet.network import Network
 from goodnet.ops.torch import Operation
 
@@ -48,7 +49,7 @@ def test_a_network_answers_as_the_module_and_gives_it_back(kind: type[nn.Module]
     [
         (modules.ResNet, set()),
         (modules.MobileNet, set()),
-        (modules.DenseNet, {"getitem", "norm"}),
+        (modules.DenseNet, {"getitem"}),
         (modules.PartlyTraceable, {"inner"}),
         (modules.Untraceable, {"module"}),
         (modules.WritesOver, {"module"}),
@@ -242,19 +243,79 @@ class Named(nn.Module):
         return {"logits": value.flatten(1)}
 
 
+class Pair(nn.Module):
+    def forward(self, value: Tensor) -> Any:
+        return value.flatten(1), value
+
+
 @pytest.mark.parametrize(
     ("module", "shape", "said"),
     [
         (nn.Conv2d(3, 3, 1), SHAPE, r"outputs \(batch, classes\)"),
         (nn.Sequential(nn.Conv2d(3, 3, 1)), (2, 8, 8), r"does not run on images of shape \(2, 8"),
-        (Named(), SHAPE, "that returns something else"),
+        (Named(), SHAPE, "the module returns a dict with 'logits'; put it into a module that"),
+        (Pair(), SHAPE, "the module returns a tuple of 2; put it into"),
+        (nn.Identity().state_dict(), SHAPE, "a state_dict, which has no structure: build the"),
+        ("net.pth", SHAPE, "got the file name 'net.pth': build the module"),
+        (nn.Identity, SHAPE, "got the class Identity: make one"),
+        (None, SHAPE, "expected a PyTorch module, got a NoneType"),
     ],
 )
 def test_what_is_not_a_classifier_is_refused(
-    module: nn.Module, shape: tuple[int, ...], said: str
+    module: Any, shape: tuple[int, ...], said: str
 ) -> None:
     with pytest.raises(InvalidInput, match=said):
         wrap(module, shape)
+
+
+class Small(nn.Module):
+    """A convolution whose value is looked at in another shape, as in many a LeNet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 4, 3), nn.Linear(4 * 30 * 30, 3)
+
+    def forward(self, value: Tensor, return_features: bool = False) -> Any:
+        features = F.relu(self.conv(value))
+        batch, channels, height, width = features.shape
+        flat = features.view(batch, channels * height * width)
+        return (self.head(flat), flat) if return_features else self.head(flat)
+
+
+class Guarded(Small):
+    """Control flow that depends on the images, and a view of the batch's size."""
+
+    def forward(self, value: Tensor, return_features: bool = False) -> Any:
+        features = self.conv(value)
+        if features.sum() > 1e9:
+            features = features * 2
+        return self.head(features.view(features.size(0), -1))
+
+
+@pytest.mark.filterwarnings("ignore:.*is deprecated:DeprecationWarning")
+def test_a_scripted_module_is_refused_for_what_it_is() -> None:
+    scripted = torch.jit.script(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten()))
+    with pytest.raises(InvalidInput, match="hides its layers: pass the module it was made from"):
+        wrap(scripted, SHAPE)
+
+
+@pytest.mark.parametrize(
+    ("make", "known"),
+    [(Small, True), (lambda: nn.DataParallel(Small()), True), (Guarded, False)],
+    ids=["optional", "parallel", "guarded"],
+)
+def test_modules_of_every_kind_answer_as_themselves(
+    make: Callable[[], nn.Module], known: bool
+) -> None:
+    module = make()
+    network, inner = wrap(module, SHAPE), getattr(module, "module", module)
+    with torch.inference_mode():
+        torch.testing.assert_close(network(images()), inner(images()))
+        torch.testing.assert_close(network.module(images()), inner(images()))
+    assert ("opaque" not in operations(network)) == known
+    if not known:
+        with pytest.raises(InvalidInput, match="not known layer by layer: module"):
+            default_layer(network.spec)
 
 
 def test_dropout_of_a_part_that_is_not_known_stays_off() -> None:

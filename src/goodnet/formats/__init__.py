@@ -5,8 +5,12 @@ Opening a file never executes it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from goodnet.errors import GoodnetError
 
 if TYPE_CHECKING:
     from goodnet.formats.spec import NetworkSpec
@@ -31,12 +35,41 @@ def read_spec(path: Path | str, *, architecture: Path | str | None = None) -> Ne
     """
     from goodnet.formats.format import reader_of
 
-    read = reader_of(Path(path))
-    return read(Path(path), Path(architecture) if architecture else None)
+    with _naming(path):
+        read = reader_of(Path(path))
+        return read(Path(path), Path(architecture) if architecture else None)
 
 
-def load_network(path: Path | str, *, architecture: Path | str | None = None) -> Network:
-    """Open a model file as a network that can be run; raises the same errors as `read_spec`."""
+@contextmanager
+def _naming(path: Path | str) -> Iterator[None]:
+    """Errors that do not say which file it was do so."""
+    try:
+        yield
+    except GoodnetError as error:
+        if str(path) in str(error):
+            raise
+        raise type(error)(f"{str(path)!r}: {error}") from error
+
+
+def load_network(
+    path: Path | str,
+    *,
+    architecture: Path | str | None = None,
+    size: tuple[int, int] | None = None,
+) -> Network:
+    """Open a model file as a network that can be run.
+
+    Args:
+        path: As in `read_spec`.
+        architecture: As in `read_spec`.
+        size: Height and width of the images, for a network that takes any.
+
+    Raises:
+        GoodnetError: As `read_spec`; `InvalidInput` also if the network takes images of any size
+            and none is given, or of another one.
+    """
     from goodnet.formats.build import build
 
-    return build(read_spec(path, architecture=architecture))
+    spec = read_spec(path, architecture=architecture)
+    with _naming(path):
+        return build(spec if size is None else spec.sized(size))

@@ -24,7 +24,8 @@ def build(spec: NetworkSpec) -> Network:
     """
     if None in spec.input_shape:
         raise InvalidInput(
-            f"the network takes images of any size (input {spec.input_shape}); give the size"
+            f"the network takes images of any size (input {spec.input_shape}): give clean images, "
+            "whose size it takes, or goodnet.load(path, size=(height, width))"
         )
     preprocessing = spec.preprocessing
     preprocessing.check(spec.input_shape[0] or 0)

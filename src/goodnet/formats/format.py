@@ -9,8 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from goodnet.errors import GoodnetError, UsageError
-from goodnet.formats import budgets
+from goodnet.errors import InvalidInput, UsageError
+from goodnet.formats import budgets, foreign
 from goodnet.formats.safe_file import open_regular
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ __all__ = ["Format", "file_suffix", "formats", "reader_of", "save_network", "sav
 
 # From a file, and another one to take the layers from if there is one, to the network.
 Reader = Callable[[Path, "Path | None"], "NetworkSpec"]
-
-_HEAD = 16  # bytes that tell what a file is
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,16 +57,21 @@ def formats() -> Mapping[str, Format]:
 def reader_of(path: Path) -> Reader:
     """What reads a file, told by its first bytes.
 
-    Of a file that cannot be opened, or is of no format, it is the reader of the first format, which
-    says what is wrong.
+    Of a file of no format it is the reader of the first format, which says what is wrong.
+
+    Raises:
+        InvalidInput: If it is known to be something else.
+        GoodnetError: As `safe_file.open_regular`.
     """
     readers = {each.starts: each.read for each in formats().values() if each.read is not None}
-    first = next(iter(readers.values()))
-    try:
+    head = b""
+    if not path.is_dir():
         with open_regular(path, what="model file", limit=budgets.MODEL_BYTES) as file:
-            head = file.read(_HEAD)
-    except GoodnetError:
-        return first
+            head = file.read(foreign.HEAD)
+    other = foreign.named(path, head)
+    if other is not None:
+        raise InvalidInput(other)
+    first = next(iter(readers.values()))
     return next((read for starts, read in readers.items() if head.startswith(starts)), first)
 
 

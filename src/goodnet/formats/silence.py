@@ -17,7 +17,7 @@ from goodnet.errors import InvalidInput
 from goodnet.formats.channels import BlockedError, Graph, keeps_zero, passing
 from goodnet.formats.spec import NetworkSpec
 from goodnet.ops.activations import is_zero_preserving
-from goodnet.ops.op import Array, Channels, Joined, Kept, Layer, Made, Mask, Merged, Moved
+from goodnet.ops.op import Array, Channels, Joined, Kept, Layer, Made, Mask, Merged, Mixed, Moved
 
 
 def silent_channels(spec: NetworkSpec, layer: str) -> list[int]:
@@ -54,7 +54,7 @@ def _silent(graph: Graph, layer: Layer, silent: Mapping[str, Mask]) -> Mask:
         return np.zeros(0, dtype=bool)
     how, (arrays, reads) = passing(layer), _silencers(graph, layer)
     if arrays:
-        quiet = isinstance(how, Kept) or is_zero_preserving(layer.attributes["activation"])
+        quiet = is_zero_preserving(layer.attributes.get("activation"))
         mask = _zero_rows(graph, layer, *arrays) & quiet
         return mask & silent[layer.inputs[0]] if reads else mask
     if isinstance(how, Merged):
@@ -67,10 +67,12 @@ def _silencers(graph: Graph, layer: Layer) -> tuple[tuple[str, ...], bool]:
     how = passing(layer)
     if isinstance(how, Made):
         return ("weight", "bias"), False
-    if not isinstance(how, Kept):
+    if not isinstance(how, Kept | Mixed):
         return (), True
     scaled = how.scale and f"{layer.name}/{how.scale[0]}" in graph.spec.arrays
-    return (how.scale, False) if scaled else (how.shift, True)
+    if scaled:
+        return how.scale, False
+    return (how.shift if isinstance(how, Kept) else ()), True
 
 
 def _merged(layer: Layer, silent: Mapping[str, Mask], *, count: int, absorbs: bool) -> Mask:
@@ -157,9 +159,11 @@ def default_layer(spec: NetworkSpec) -> str:
     hidden = (x.name for x in spec.layers if x.op == "dense" and _can_be_silenced(graph, x.name))
     candidates = pools or [name for name in stages if name in names] or list(hidden)
     if not candidates:
+        opaque = [x.name for x in spec.layers if x.op == "opaque"]
         raise InvalidInput(
             "the network has no layer whose channels can be silenced; it has "
             f"{', '.join(x.name for x in spec.layers)}"
+            + (f" (not known layer by layer: {', '.join(opaque)})" if opaque else "")
         )
     return candidates[-1]
 

@@ -9,7 +9,7 @@ The kinds of layers and their attributes are in `goodnet.ops`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -95,6 +95,22 @@ class NetworkSpec:
     def input_shape(self) -> tuple[int | None, ...]:
         """Shape of one image, (channels, height, width)."""
         return tuple(self.layers[0].attributes["shape"])
+
+    def sized(self, size: Sequence[int | None]) -> NetworkSpec:
+        """The same network for images of (height, width), where it takes any.
+
+        Raises:
+            InvalidInput: If it takes images of another size.
+        """
+        image, *others = self.layers
+        channels, *own = self.input_shape
+        fits = len(own) == len(size) and all(x in (None, y) for x, y in zip(own, size, strict=True))
+        if not fits:
+            raise InvalidInput(
+                f"the network takes images of {self.input_shape}, got the size {tuple(size)}"
+            )
+        given = replace(image, attributes={"shape": (channels, *size)})
+        return replace(self, layers=(given, *others))
 
     def parameters(self, layer: str) -> dict[str, Array]:
         """The arrays of one layer by parameter name: {"weight": ..., "bias": ...}."""

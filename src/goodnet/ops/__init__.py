@@ -5,16 +5,23 @@ Each registers its kinds of layers when it is imported here.
 
 from goodnet.ops import (
     activations,
+    attention,
     convolutions,
     ends,
     merging,
+    normalization,
     padding,
     pooling,
     reshaping,
+    resizing,
     scaling,
+    slicing,
 )
 from goodnet.ops.op import OPS, Layer, Op, register
 
 __all__ = ["FAMILIES", "OPS", "Layer", "Op", "register"]
 
-FAMILIES = (activations, convolutions, ends, merging, padding, pooling, reshaping, scaling)
+FAMILIES = (
+    *(activations, attention, convolutions, ends, merging, normalization, padding, pooling),
+    *(reshaping, resizing, scaling, slicing),
+)

@@ -6,7 +6,7 @@ The names are Keras' own. A new function is one entry of `FUNCTIONS`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -189,6 +189,30 @@ def _read_setting(applied: Applied) -> Reading:
     return applied.read_as(
         "activation", activation=read_activation(applied) or Activation("linear")
     )
+
+
+def _read_operation(applied: Applied) -> Reading:
+    """A function of `keras.ops`, or of TensorFlow, under its own name."""
+    name = _operations()[applied.kind]
+    if name == "softmax":
+        return _read_own_layer(replace(applied, kind="Softmax"))
+    known = FUNCTIONS[name].options
+    given = {key: applied.fields.get(key) for key in known if applied.fields.get(key) is not None}
+    if name == "log_softmax":
+        axis = applied.fields.integers("axis") or (-1,)
+        given = {"axis": applied.axes.to_spec(axis[0], applied.rank)}
+    found = _activation(name, **given)
+    return applied.read_as("activation", activation=found)
+
+
+def _operations() -> dict[str, str]:
+    """Functions by how a file names the operation: "HardSigmoid", "tf.nn.relu"."""
+    pascal = {"".join(map(str.title, name.split("_"))): name for name in FUNCTIONS}
+    pascal["Exp"] = pascal.pop("Exponential")
+    functions = ("relu", "relu6", "softmax", "log_softmax", "selu", "elu", "tanh")
+    more = {f"tf.nn.{name}": name for name in (*functions, "sigmoid", "softplus", "softsign")}
+    named = {"tf.nn.silu": "silu", "tf.nn.swish": "silu", "tf.math.sigmoid": "sigmoid"}
+    return pascal | more | named | {"tf.math.tanh": "tanh", "tf.math.exp": "exponential"}
 
 
 def _read_own_layer(applied: Applied) -> Reading:
@@ -402,7 +426,11 @@ register(
         shape=_shape,
         compute=lambda attributes: activation_function(attributes["activation"]),
         channels=Kept(lambda layer, *_: is_zero_preserving(layer.attributes["activation"])),
-        from_keras={"Activation": _read_setting, **dict.fromkeys(_LAYERS, _read_own_layer)},
+        from_keras={
+            **dict.fromkeys(_operations(), _read_operation),
+            "Activation": _read_setting,
+            **dict.fromkeys(_LAYERS, _read_own_layer),
+        },
         to_keras=_to_keras,
         from_torch={key: rule for item in FUNCTIONS.items() for key, rule in _rules(*item).items()},
     )

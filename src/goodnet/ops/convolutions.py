@@ -15,7 +15,7 @@ from goodnet.ops.activations import activated, fused_function, read_activation
 from goodnet.ops.keras import Applied, Part, Reading, Step, Weight
 from goodnet.ops.layouts import to_file
 from goodnet.ops.op import PICTURE, Attributes, Given, Layer, Made, Op, Shape, register
-from goodnet.ops.padding import BORDER, pad_sides, same_sides
+from goodnet.ops.padding import BORDER, pad, pad_sides, same_sides
 from goodnet.ops.torch import Call, Operation, pair, sides
 
 if TYPE_CHECKING:
@@ -69,6 +69,49 @@ def _convolve(attributes: Attributes) -> Callable[..., Tensor]:
         return activation(
             torch.conv2d(value, own.weight, own.bias, strides, left, dilation, groups)
         )
+
+    return function
+
+
+def _transposed_shape(given: Given) -> Shape:
+    channels, size = given.picture
+    out, into, *kernel = _weight(given, 4)
+    if channels != into:
+        raise InvalidInput(f"a weight for {into} channels does not fit {channels} channels")
+    found = []
+    for axis, length in enumerate(size):
+        reach = ((kernel[axis] or 1) - 1) * given["dilation"][axis] + 1
+        grown = None if length is None else (length - 1) * given["strides"][axis] + reach
+        found.append(None if grown is None else grown - sum(_cropped(given, axis, reach)))
+    if any(length is not None and length < 1 for length in found):
+        raise InvalidInput(f"nothing is left of a picture of shape {given.value}")
+    return (out, *found)
+
+
+def _cropped(attributes: Attributes | Given, axis: int, reach: int) -> tuple[int, int]:
+    """What goes from both ends of a whole transposed convolution, as in Keras; below 0, comes."""
+    stride, more = attributes["strides"][axis], attributes["output_padding"]
+    if attributes["padding"] == "valid":
+        return 0, -(max(reach, stride) - reach if more is None else more[axis])
+    total = stride + reach - 2 if more is None else reach + reach % 2 - 2 + more[axis]
+    left = min(-(-total // 2), reach - 1)
+    return reach - 1 - left, reach - 1 - (total - left)
+
+
+def _transpose(attributes: Attributes) -> Callable[..., Tensor]:
+    import torch
+
+    strides, dilation = attributes["strides"], attributes["dilation"]
+    activation = fused_function(attributes["activation"])
+
+    def function(own: Any, value: Tensor) -> Tensor:
+        # Rows of the weight make channels here, as in a convolution; PyTorch has them second.
+        weight = own.weight.transpose(0, 1)
+        whole = torch.conv_transpose2d(value, weight, None, strides, dilation=dilation)
+        reach = [(k - 1) * d + 1 for k, d in zip(weight.shape[2:], dilation, strict=True)]
+        (top, bottom), (left, right) = (_cropped(attributes, axis, reach[axis]) for axis in (0, 1))
+        whole = pad(whole, (-top, -bottom, -left, -right))
+        return activation(whole if own.bias is None else whole + own.bias[:, None, None])
 
     return function
 
@@ -135,6 +178,26 @@ def _read_separable(applied: Applied) -> Reading:
     )
 
 
+def _read_transposed(applied: Applied) -> Reading:
+    channels, fields = applied.channels(), applied.fields
+    filters = fields.integer("filters")
+    shape = (*fields.pair("kernel_size"), filters, channels)
+    windows = _read_windows(applied)
+    if fields.get("output_padding") is not None:
+        more = fields.integers("output_padding")
+        more = more * 2 if len(more) == 1 else more
+        if len(more) != 2 or any(x < 0 for x in more):
+            raise fields.error("output_padding", "one or two whole numbers of 0 or more")
+        windows["output_padding"] = more
+    kernel = applied.weight("weight", shape, "kernel", layout="hwoi")
+    return applied.read_as(
+        "conv2d_transpose",
+        [kernel, *_bias(applied, filters)],
+        activation=read_activation(applied),
+        **{"output_padding": None, **windows},
+    )
+
+
 def _read_dense(applied: Applied) -> Reading:
     """On a picture it is a convolution over single pixels."""
     units, shape = applied.fields.integer("units"), applied.axes.shape_to_file(applied.shape)
@@ -198,6 +261,21 @@ def _conv_to_keras(part: Part) -> list[Step]:
     return [*before, *activated(part, Step("Conv2D", config, (kernel, *part.named("bias"))))]
 
 
+def _transposed_to_keras(part: Part) -> list[Step]:
+    weight = part.arrays["weight"]
+    config = {
+        "filters": weight.shape[0],
+        "kernel_size": list(weight.shape[2:]),
+        "strides": list(part["strides"]),
+        "dilation_rate": list(part["dilation"]),
+        "padding": part["padding"],
+        "output_padding": part["output_padding"],
+        "use_bias": "bias" in part.arrays,
+    }
+    weights = (("kernel", to_file(weight, "hwoi")), *part.named("bias"))
+    return activated(part, Step("Conv2DTranspose", config, weights))
+
+
 def _depthwise(part: Part, config: dict[str, Any]) -> Step:
     out, _, height, width = part.arrays["weight"].shape
     multiplier = out // part["groups"]
@@ -250,6 +328,17 @@ register(
         },
         to_keras=_conv_to_keras,
         from_torch={"nn.Conv2d": _of_conv2d},
+    ),
+    # padding: "valid" or "same"; output_padding: two numbers, or None for what Keras takes
+    Op(
+        name="conv2d_transpose",
+        attributes=("strides", "dilation", "padding", "output_padding", "activation"),
+        parameters=("weight", "bias"),
+        shape=_transposed_shape,
+        compute=_transpose,
+        channels=Made(),
+        from_keras={"Conv2DTranspose": _read_transposed},
+        to_keras=_transposed_to_keras,
     ),
     # Acts on the last axis of a value of one or two axes.
     Op(

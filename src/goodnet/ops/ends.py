@@ -12,6 +12,7 @@ from goodnet.ops.torch import Call, Operation
 if TYPE_CHECKING:
     from torch import nn
 
+# What acts in training alone.
 _DROPOUTS = (
     "ActivityRegularization",
     "AlphaDropout",
@@ -20,6 +21,15 @@ _DROPOUTS = (
     "GaussianNoise",
     "SpatialDropout1D",
     "SpatialDropout2D",
+    "StochasticDepth",
+)
+_AUGMENTATIONS = (
+    *("AugMix", "CutMix", "MixUp", "RandAugment", "RandomBrightness", "RandomColorDegeneration"),
+    *("RandomColorJitter", "RandomContrast", "RandomElasticTransform", "RandomErasing"),
+    *("RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHeight", "RandomHue"),
+    *("RandomInvert", "RandomPerspective", "RandomPosterization", "RandomRotation"),
+    *("RandomSaturation", "RandomSharpness", "RandomShear", "RandomTranslation", "RandomWidth"),
+    "RandomZoom",
 )
 _TORCH_DROPOUTS = ("nn.Dropout", "nn.Dropout1d", "nn.Dropout2d", "nn.AlphaDropout")
 _TORCH_DROPS = ("F.dropout", "F.dropout2d", "F.alpha_dropout")
@@ -62,7 +72,7 @@ register(
         shape=same_shape,
         compute=lambda _: identity,
         channels=Kept(),
-        from_keras=dict.fromkeys(_DROPOUTS, reading("identity")),
+        from_keras=dict.fromkeys((*_DROPOUTS, *_AUGMENTATIONS), reading("identity")),
         to_keras=lambda _: [Step("Activation", {"activation": "linear"})],
         from_torch={
             **dict.fromkeys(("nn.Identity", *_TORCH_DROPOUTS, ".contiguous", ".clone"), _same),

@@ -120,6 +120,7 @@ class Weight:
         shape: Its shape in the file.
         layout: How the file lays it out (see `ops.layouts`).
         trained: Whether training changes it; Keras stores those first.
+        group: Of a layer within the layer, in a `.keras` file ("query_dense").
     """
 
     key: str | None
@@ -127,6 +128,7 @@ class Weight:
     shape: tuple[int, ...]
     layout: str = "as-is"
     trained: bool = True
+    group: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,16 +146,33 @@ class Reading:
     constants: Arrays = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What a layer is applied to, where it is the value of another.
+
+    Attributes:
+        layer: That layer's name in the spec.
+        shape: As the spec lays it out.
+    """
+
+    layer: str
+    shape: Shape
+
+
+# How the name of a function of TensorFlow begins, which stands for a class of Keras.
+TENSORFLOW = "tf."
+
+
 @dataclass(frozen=True, eq=False)
 class Applied:
     """A layer of the file, applied to values of known shape.
 
     Attributes:
         name: Its name in the spec.
-        kind: Its class in Keras.
+        kind: Its class in Keras, or the function of TensorFlow: "tf.math.add".
         fields: Its settings.
-        inputs: Names of the layers it reads.
-        shapes: Shapes of the values it reads, as the spec lays them out.
+        operands: What it is applied to in order: `Value`s, and constants as the file has them.
+        options: What it is applied to by name, likewise.
         axes: How the file orders the axes of a picture.
         keras_major: Version of Keras that wrote the file.
     """
@@ -161,10 +180,40 @@ class Applied:
     name: str
     kind: str
     fields: Fields
-    inputs: tuple[str, ...]
-    shapes: Shapes
+    operands: tuple[Any, ...]
+    options: Mapping[str, Any]
     axes: Axes
     keras_major: int
+
+    @property
+    def values(self) -> tuple[Value, ...]:
+        """All it is applied to, of a layer that is applied to values only.
+
+        Raises:
+            InvalidInput: If there is a constant, or something with a name.
+        """
+        for operand in self.operands:
+            if not isinstance(operand, Value):
+                raise InvalidInput(
+                    f"layer {self.name!r} is applied to {operand!r:.80}, which is not the value of "
+                    "a layer"
+                )
+        for key, given in self.options.items():
+            shown = given.layer if isinstance(given, Value) else given
+            raise InvalidInput(
+                f"layer {self.name!r} is applied with {key}={shown!r:.80}, which is not read"
+            )
+        return self.operands
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the layers it reads."""
+        return tuple(value.layer for value in self.values)
+
+    @property
+    def shapes(self) -> Shapes:
+        """Shapes of the values it reads."""
+        return tuple(value.shape for value in self.values)
 
     @property
     def shape(self) -> Shape:
@@ -211,12 +260,15 @@ class Step:
     Attributes:
         class_name: For instance "Conv2D".
         config: The options that differ from layer to layer; Keras fills in the rest.
-        weights: (name, array) in Keras' order: trained ones first.
+        weights: (name, array) in Keras' order: trained ones first. A weight of a layer within the
+            layer is called after both, "query/kernel".
+        apart: Whether it takes several values one by one, not as a list.
     """
 
     class_name: str
     config: Mapping[str, Any] = field(default_factory=dict)
     weights: tuple[tuple[str, Array], ...] = ()
+    apart: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -43,6 +43,8 @@ LAYOUTS: dict[str, Layout] = {
     "as-is": Layout(lambda s: s, lambda a: a, lambda a, _: a),
     # Keras Conv2D: (height, width, in, out) <-> (out, in, height, width)
     "hwio": _permuted(3, 2, 0, 1),
+    # Keras Conv2DTranspose: (height, width, out, in) <-> (out, in, height, width)
+    "hwoi": _permuted(2, 3, 0, 1),
     # Keras Dense: (in, out) <-> (out, in)
     "io": _permuted(1, 0),
     # Keras Dense read as a 1x1 convolution: (in, out) <-> (out, in, 1, 1)
@@ -54,6 +56,23 @@ LAYOUTS: dict[str, Layout] = {
         lambda s: (s[2] * s[3], 1, s[0], s[1]),
         lambda a: a.transpose(2, 3, 0, 1).reshape(-1, 1, *a.shape[:2]),
         lambda a, s: a.reshape(s[2], s[3], s[0], s[1]).transpose(2, 3, 0, 1),
+    ),
+    # a scale for each channel, read as a depthwise convolution: (channels,) <-> (channels, 1, 1, 1)
+    "scales": Layout(
+        lambda s: (s[0], 1, 1, 1), lambda a: a.reshape(-1, 1, 1, 1), lambda a, s: a.reshape(s)
+    ),
+    # Keras MultiHeadAttention: (in, heads, each) <-> (heads * each, in), its biases, and
+    # (heads, each, out) <-> (out, heads * each)
+    "in-heads": Layout(
+        lambda s: (s[1] * s[2], s[0]),
+        lambda a: a.reshape(len(a), -1).T,
+        lambda a, s: a.T.reshape(s),
+    ),
+    "heads": Layout(lambda s: (s[0] * s[1],), lambda a: a.reshape(-1), lambda a, s: a.reshape(s)),
+    "heads-out": Layout(
+        lambda s: (s[2], s[0] * s[1]),
+        lambda a: a.reshape(-1, a.shape[2]).T,
+        lambda a, s: a.T.reshape(s),
     ),
     # a value per pixel and channel: (height, width, channels) <-> (channels, height, width)
     "hwc": _permuted(2, 0, 1),
@@ -82,6 +101,16 @@ def array_shape(shape: tuple[int, ...], layout: str) -> tuple[int, ...]:
         (32, 16, 3, 3)
     """
     return LAYOUTS[layout].shape(shape)
+
+
+def full_rank(array: Array, rank: int) -> Array:
+    """An array with axes of length 1 in front, as it broadcasts against a value of `rank` axes."""
+    return array.reshape((1,) * (rank - array.ndim) + array.shape)
+
+
+def channels_last(array: Array) -> Array:
+    """An array that lies as a picture does in the spec, as a file has it; others as they are."""
+    return to_file(array, "hwc") if array.ndim == PICTURE else array
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from goodnet.errors import InvalidInput
 from goodnet.ops.keras import HWC, Applied, Part, Reading, Step, reading, writing
 from goodnet.ops.op import Attributes, Given, Joined, Merged, Op, Shape, broadcast, register
-from goodnet.ops.scaling import rescaled
+from goodnet.ops.scaling import read_arithmetic, rescaled
 from goodnet.ops.torch import Call, Operation, Rule, resolved
 
 if TYPE_CHECKING:
@@ -116,6 +116,22 @@ _MERGES = (
     ("minimum", "torch.minimum", "Minimum", ("torch.minimum",)),
 )
 
+# Functions of TensorFlow, as Keras 2 calls them in a file.
+_TENSORFLOW = {
+    "add": ("tf.math.add", "tf.__operators__.add", "tf.nn.bias_add"),
+    "subtract": ("tf.math.subtract",),
+    "multiply": ("tf.math.multiply",),
+}
+
+
+def _from_keras(op: str, keras: str) -> dict[str, Callable[[Applied], Reading]]:
+    """As a layer of values and, where there is one, as an operation that takes constants, too."""
+    names = _TENSORFLOW.get(op)
+    if names is None:
+        return {keras: reading(op)}
+    return dict.fromkeys((keras, *names), read_arithmetic(op))
+
+
 register(
     *(
         Op(
@@ -123,7 +139,7 @@ register(
             shape=_subtract_shape if op == "subtract" else _merge_shape,
             compute=_fold(function) if function else _average,
             channels=Merged(absorbs=op == "multiply"),
-            from_keras={keras: reading(op)},
+            from_keras=_from_keras(op, keras),
             to_keras=writing(keras),
             from_torch=dict.fromkeys(names, _arithmetic(op)),
         )

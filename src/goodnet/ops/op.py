@@ -136,8 +136,15 @@ def _fitting(size: int, window: int, stride: int, dilation: int, *, same: bool) 
     return count
 
 
+@dataclass(frozen=True, eq=False)
 class Mixed:
-    """Nothing is known of how channels pass."""
+    """Every channel depends on others of what is read, or nothing is known of how they pass.
+
+    Attributes:
+        scale: Arrays whose zeros make channels zero whatever is read, if the layer has the first.
+    """
+
+    scale: tuple[str, ...] = ()
 
 
 class Made:

@@ -1,4 +1,4 @@
-"""Borders of pictures: padding, cropping and enlarging, and the borders that windows need.
+"""Borders of pictures: padding and cropping, and the borders that windows need.
 
 The attribute `padding` is "valid", "same" (as TensorFlow pads: the odd pixel goes to the bottom and
 right) or (top, bottom, left, right); it is always the last for the layers of this module.
@@ -11,9 +11,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from goodnet.errors import InvalidInput
-from goodnet.ops.keras import Applied, Fields, Option, reading, setting, writing
+from goodnet.ops.keras import Applied, Option, reading, writing
 from goodnet.ops.op import PICTURE, Attributes, Given, Kept, Op, Shape, register
-from goodnet.ops.torch import Call, Operation, as_module
+from goodnet.ops.torch import Call, Operation
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 Sides = tuple[int, int, int, int]
 
 BORDER = Option("padding", lambda a: a.fields.choice("padding", ("valid", "same"), default="valid"))
-_INTERPOLATIONS = ("nearest", "bilinear")
 
 
 def same_sides(
@@ -70,23 +69,9 @@ def _grow(sign: int) -> Callable[[Given], Shape]:
     return rule
 
 
-def _upsample_shape(given: Given) -> Shape:
-    channels, size = given.picture
-    factors = zip(size, given["size"], strict=True)
-    return (channels, *(None if length is None else length * factor for length, factor in factors))
-
-
 def _crop(attributes: Attributes) -> Callable[[Tensor], Tensor]:
     top, bottom, left, right = attributes["padding"]
     return lambda value: value[:, :, top : value.shape[2] - bottom, left : value.shape[3] - right]
-
-
-def _upsample(attributes: Attributes) -> Callable[[Tensor], Tensor]:
-    from torch.nn import functional as F  # noqa: N812
-
-    size, mode = tuple(map(float, attributes["size"])), attributes["interpolation"]
-    align = False if mode == "bilinear" else None
-    return partial(F.interpolate, scale_factor=size, mode=mode, align_corners=align)
 
 
 def _sides(key: str, *, default: int) -> dict[str, Option]:
@@ -104,12 +89,6 @@ def _sides(key: str, *, default: int) -> dict[str, Option]:
 
 
 _PADDING, _CROPPING = _sides("padding", default=1), _sides("cropping", default=0)
-_UPSAMPLING = {
-    "size": setting("size", Fields.pair, default=(2, 2)),
-    "interpolation": setting(
-        "interpolation", Fields.choice, choices=_INTERPOLATIONS, default="nearest"
-    ),
-}
 
 
 def _of_zero_pad(call: Call) -> Operation | None:
@@ -127,17 +106,6 @@ def _of_pad(call: Call) -> Operation | None:
         return None
     left, right, top, bottom = pad
     return call.operation("zero_pad2d", padding=(top, bottom, left, right))
-
-
-def _of_upsample(call: Call) -> Operation | None:
-    module = call.module
-    size = [after / before for before, after in zip(call.reads[1:], call.gives[1:], strict=True)]
-    whole = all(factor == int(factor) for factor in size)
-    if module.mode not in _INTERPOLATIONS or module.align_corners or not whole:
-        return None
-    factors = tuple(int(factor) for factor in size)
-    found = call.operation("upsample2d", size=factors, interpolation=module.mode)
-    return found if len(call.reads) == PICTURE else None
 
 
 register(
@@ -159,21 +127,5 @@ register(
         channels=Kept(),
         from_keras={"Cropping2D": reading("crop2d", _CROPPING, picture=True)},
         to_keras=writing("Cropping2D", _CROPPING),
-    ),
-    # interpolation: "nearest" or "bilinear"
-    Op(
-        name="upsample2d",
-        attributes=("size", "interpolation"),
-        shape=_upsample_shape,
-        compute=_upsample,
-        channels=Kept(),
-        from_keras={"UpSampling2D": reading("upsample2d", _UPSAMPLING, picture=True)},
-        to_keras=writing("UpSampling2D", _UPSAMPLING),
-        from_torch=as_module(
-            _of_upsample,
-            "nn.Upsample",
-            "F.interpolate",
-            options=("size", "scale_factor", "mode", "align_corners"),
-        ),
     ),
 )

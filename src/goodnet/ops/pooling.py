@@ -11,7 +11,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from goodnet.errors import InvalidInput
-from goodnet.ops.keras import Applied, Fields, Option, Part, Step, reading, setting, writing
+from goodnet.ops.keras import (
+    Applied,
+    Fields,
+    Option,
+    Part,
+    Reading,
+    Step,
+    reading,
+    setting,
+    writing,
+)
 from goodnet.ops.op import PICTURE, Attributes, Given, Kept, Op, Shape, register
 from goodnet.ops.padding import BORDER, pad, pad_sides, same_sides
 from goodnet.ops.torch import Call, Operation, Rule, as_module, pair, resolved, sides
@@ -160,6 +170,23 @@ def _of_mean(call: Call) -> Operation | None:
     return call.operation(op, keepdims=bool(given.get("keepdim"))) if op else None
 
 
+def _read_global(kind: str) -> Callable[[Applied], Reading]:
+    """A mean or maximum over the pixels of a picture or the steps of a sequence."""
+
+    def read(applied: Applied) -> Reading:
+        fields, rank = applied.fields, applied.rank
+        axes = {applied.axes.to_spec(axis, rank) for axis in fields.integers("axis")}
+        ranks = {(PICTURE, 2, 3): "2d", (2, 1): "1d"}
+        ending = ranks.get((rank, *sorted(axes)))
+        if ending is None:
+            raise fields.error("axis", "height and width of a picture, or steps of a sequence")
+        keepdims = fields.flag("keepdims", default=False)
+        return applied.read_as(f"global_{kind}_pool{ending}", keepdims=keepdims)
+
+    return read
+
+
+_OPERATIONS = {"max": ("Max", "tf.math.reduce_max"), "avg": ("Mean", "tf.math.reduce_mean")}
 _GLOBAL = (("max", "torch.amax", "GlobalMaxPooling"), ("avg", "torch.mean", "GlobalAveragePooling"))
 _OF_GLOBAL = {
     "max": _adaptive("max"),
@@ -205,7 +232,10 @@ register(
             shape=_global_shape,
             compute=_over(reduce, 2, 3),
             channels=Kept(pools=True),
-            from_keras={f"{keras}2D": reading(f"global_{kind}_pool2d", _KEEPDIMS, picture=True)},
+            from_keras={
+                f"{keras}2D": reading(f"global_{kind}_pool2d", _KEEPDIMS, picture=True),
+                **dict.fromkeys(_OPERATIONS[kind], _read_global(kind)),
+            },
             to_keras=writing(f"{keras}2D", _KEEPDIMS),
             from_torch=_OF_GLOBAL[kind],
         )

@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from goodnet.errors import InvalidInput
-from goodnet.ops.keras import Applied, Fields, Option, Part, Step, reading, setting, writing
+from goodnet.ops.keras import (
+    Applied,
+    Fields,
+    Option,
+    Part,
+    Reading,
+    Step,
+    reading,
+    setting,
+    writing,
+)
 from goodnet.ops.layouts import Axes
 from goodnet.ops.op import PICTURE, Attributes, Given, Mask, Moved, Op, Shape, product, register
 from goodnet.ops.torch import Call, Operation
@@ -109,9 +119,58 @@ def _read_target(applied: Applied) -> tuple[int, ...]:
     return shape
 
 
+def _read_reshape(applied: Applied) -> Reading:
+    """The operation, whose shape has the batch in front."""
+    shape = applied.fields.integers("newshape") or applied.fields.integers("shape")
+    sizes = shape[1:]
+    if not sizes or (shape[0] != -1 and -1 not in sizes) or any(x < 1 and x != -1 for x in sizes):
+        raise InvalidInput(f"a reshape of the whole batch to {shape} is not read")
+    return applied.read_as("reshape", shape=sizes, order=applied.axes.order)
+
+
+def _read_transpose(applied: Applied) -> Reading:
+    axes = applied.fields.integers("axes") or applied.fields.integers("perm")
+    if len(axes) != applied.rank + 1 or axes[0] != 0:
+        raise InvalidInput(f"to transpose the axes to {axes} is not read: the batch stays in front")
+    return applied.read_as("permute", dims=tuple(axes[1:]), order=applied.axes.order)
+
+
+def _read_expand(applied: Applied) -> Reading:
+    shape, (axis, *_) = _known(applied), applied.fields.integers("axis") or (0,)
+    place = axis if axis >= 0 else len(shape) + 2 + axis
+    if not 1 <= place <= len(shape) + 1:
+        raise applied.fields.error("axis", "behind that of the batch")
+    target = (*shape[: place - 1], 1, *shape[place - 1 :])
+    return applied.read_as("reshape", shape=target, order=applied.axes.order)
+
+
+def _read_squeeze(applied: Applied) -> Reading:
+    shape = _known(applied)
+    axes = [axis % (len(shape) + 1) for axis in applied.fields.integers("axis")]
+    if not axes or any(axis < 1 or shape[axis - 1] != 1 for axis in axes):
+        raise applied.fields.error("axis", "those of length 1, behind that of the batch")
+    target = tuple(x for place, x in enumerate(shape, start=1) if place not in axes)
+    return applied.read_as("reshape", shape=target, order=applied.axes.order)
+
+
+def _known(applied: Applied) -> tuple[int, ...]:
+    """The shape of what is read, in the file's order; one size may be open, -1."""
+    shape = applied.axes.shape_to_file(applied.shape)
+    return tuple(-1 if size is None else size for size in shape)
+
+
 _FLATTEN = {"order": Option("", _read_order)}
 _ORDER = {"order": Option("", lambda applied: applied.axes.order)}
 _RESHAPE = {"shape": Option("target_shape", _read_target), **_ORDER}
+_read_layer = reading("reshape", _RESHAPE)
+
+
+def _read_either(applied: Applied) -> Reading:
+    """The layer, or the operation of the same name."""
+    is_operation = applied.fields.get("newshape") is not None
+    return _read_reshape(applied) if is_operation else _read_layer(applied)
+
+
 _PERMUTE = {"dims": setting("dims", Fields.integers), **_ORDER}
 
 
@@ -185,7 +244,12 @@ register(
         shape=_reshape_shape,
         compute=_compute(_reshaped),
         channels=Moved(_places(_reshaped), _resized),
-        from_keras={"Reshape": reading("reshape", _RESHAPE)},
+        from_keras={
+            "Reshape": _read_either,
+            **dict.fromkeys(("ExpandDims", "tf.expand_dims"), _read_expand),
+            **dict.fromkeys(("Squeeze", "tf.squeeze"), _read_squeeze),
+            "tf.reshape": _read_reshape,
+        },
         to_keras=_write("Reshape", _RESHAPE),
     ),
     # dims counted from 1 as Keras does, in the file's order
@@ -195,7 +259,10 @@ register(
         shape=_permute_shape,
         compute=_compute(_permuted),
         channels=Moved(_places(_permuted)),
-        from_keras={"Permute": reading("permute", _PERMUTE)},
+        from_keras={
+            "Permute": reading("permute", _PERMUTE),
+            **dict.fromkeys(("Transpose", "tf.transpose"), _read_transpose),
+        },
         to_keras=_write("Permute", _PERMUTE),
         from_torch={
             **dict.fromkeys(("torch.permute", ".permute"), _of_permute),

@@ -1,8 +1,7 @@
-"""Layers that scale and shift: normalisation, rescaling, and PReLU's learned slopes."""
+"""Layers that scale and shift: arithmetic with constants, learned scales and slopes."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -10,200 +9,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from goodnet.errors import InvalidInput
-from goodnet.ops.keras import HWC, Applied, Option, Part, Reading, Step, Weight, reading, writing
-from goodnet.ops.layouts import to_file, to_spec
+from goodnet.ops.keras import Applied, Option, Part, Reading, Step, Value, reading, writing
+from goodnet.ops.layouts import channels_last, full_rank, to_spec
 from goodnet.ops.op import (
     PICTURE,
-    VECTOR,
     Array,
     Arrays,
     Attributes,
     Channels,
-    Given,
     Kept,
     Layer,
     Op,
     Shape,
+    broadcast,
     register,
     same_shape,
 )
-from goodnet.ops.torch import Call, Operation, Parameter, Rule
+from goodnet.ops.torch import Call, Operation, Parameter
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-_NORMALIZE_EPSILON = 1e-7
-_STATISTICS = ("mean", "variance")
 _FACTORS = ("scale", "offset")
-_ROWS = ("gamma", "beta", *_STATISTICS)
-
-
-# Batch normalisation: numbers for each channel of a vector or picture.
-
-
-def _batch_norm_shape(given: Given) -> Shape:
-    shape = given.value
-    if len(shape) not in (VECTOR, PICTURE):
-        raise InvalidInput(f"expected a vector or a picture, got the shape {shape}")
-    given.check_vectors(_ROWS, shape[0])
-    return shape
-
-
-def _batch_norm(attributes: Attributes) -> Callable[..., Tensor]:
-    from torch.nn import functional as F  # noqa: N812
-
-    def function(own: Any, value: Tensor) -> Tensor:
-        statistics, factors = (own.mean, own.variance), (own.gamma, own.beta)
-        return F.batch_norm(value, *statistics, *factors, own.training, 0.01, attributes["epsilon"])
-
-    return function
-
-
-def _shifts_to_zero(layer: Layer, channels: Channels, arrays: Arrays) -> bool:
-    """Whether zeros come out as zeros, but for rounding."""
-    if not arrays:
-        return False
-    numbers = {
-        name: arrays[name][channels] if name in arrays else np.full(channels.size, name == "gamma")
-        for name in _ROWS
-    }
-    deviation = np.sqrt(numbers["variance"] + layer.attributes["epsilon"])
-    return not np.any(numbers["beta"] - numbers["gamma"] * numbers["mean"] / deviation)
-
-
-def _read_batch_norm(applied: Applied) -> Reading:
-    fields = applied.fields
-    axis = fields.integers("axis") or (-1,)
-    if len(axis) != 1 or applied.rank not in (VECTOR, PICTURE) or _axis(applied, axis[0]) != 1:
-        raise fields.error("axis", "the axis of the channels of a vector or picture")
-    if fields.flag("renorm", default=False):
-        raise fields.error("renorm", "false")
-    length = applied.shape[0]
-    if length is None:
-        raise InvalidInput(f"layer {applied.name!r} needs a known number of channels")
-    weights = [applied.weight("gamma", (length,))] if fields.flag("scale", default=True) else []
-    if fields.flag("center", default=True):
-        weights.append(applied.weight("beta", (length,)))
-    weights += [
-        applied.weight(name, (length,), f"moving_{name}", trained=False) for name in _STATISTICS
-    ]
-    return applied.read_as("batch_norm", weights, epsilon=fields.number("epsilon", default=1e-3))
-
-
-def _batch_norm_to_keras(part: Part) -> list[Step]:
-    config = {
-        "axis": -1,
-        "epsilon": part["epsilon"],
-        "scale": "gamma" in part.arrays,
-        "center": "beta" in part.arrays,
-    }
-    statistics = ((f"moving_{name}", part.arrays[name]) for name in _STATISTICS)
-    return [Step("BatchNormalization", config, (*part.named("gamma", "beta"), *statistics))]
-
-
-def _of_batch_norm(call: Call) -> Operation | None:
-    if call.module.running_mean is None or len(call.reads) == 2:
-        return None
-    names = {"gamma": "weight", "beta": "bias", "mean": "running_mean", "variance": "running_var"}
-    return call.with_parameters(call.operation("batch_norm", epsilon=call.module.eps), **names)
-
-
-# Normalisation: a mean and variance that are stored, or written in the configuration.
-
-
-def _normalize(attributes: Attributes) -> Callable[..., Tensor]:
-    def function(own: Any, value: Tensor) -> Tensor:
-        mean: Tensor = own.mean
-        deviation: Tensor = own.variance.sqrt().clamp(min=_NORMALIZE_EPSILON)
-        return mean + value * deviation if attributes["invert"] else (value - mean) / deviation
-
-    return function
-
-
-def _read_normalization(applied: Applied) -> Reading:
-    fields = applied.fields
-    layer = applied.layer("normalize", invert=fields.flag("invert", default=False))
-    shape, layout = _kept(applied)
-    if fields.get("mean") is None:
-        weights = [
-            applied.weight(name, shape, layout=layout, trained=False) for name in _STATISTICS
-        ]
-        return Reading((layer,), (*weights, Weight(None, ("count",), (), trained=False)))
-    constants = {
-        f"{applied.name}/{name}": to_spec(_constant(applied, name, shape), layout)
-        for name in _STATISTICS
-    }
-    return Reading((layer,), constants=constants)
-
-
-def _axis(applied: Applied, axis: int) -> int:
-    return applied.axes.to_spec(axis, applied.rank)
-
-
-def _kept(applied: Applied) -> tuple[tuple[int, ...], str]:
-    """Shape in the file of a Normalization's statistics, and its layout."""
-    given = applied.fields.config.get("axis", -1) not in (None, [])
-    axes = (applied.fields.integers("axis") or (-1,)) if given else ()
-    kept = sorted({_axis(applied, axis) for axis in axes})
-    sizes = [applied.shape[a - 1] for a in kept]
-    known = tuple(size for size in sizes if size is not None)
-    if len(known) != len(sizes):
-        raise applied.fields.error("axis", "axes of known size")
-    if applied.rank == PICTURE and kept == [1]:
-        return known, "channels"
-    if len(kept) == applied.rank == PICTURE and applied.axes.is_hwc(PICTURE):
-        return (*known[1:], known[0]), "hwc"
-    if not kept or kept == list(range(applied.rank - len(kept) + 1, applied.rank + 1)):
-        return known, "as-is"
-    raise applied.fields.error("axis", "the channels, or all axes")
-
-
-def _constant(applied: Applied, name: str, shape: tuple[int, ...]) -> Array:
-    value = applied.fields.get(name)
-    try:
-        numbers = np.asarray(value, dtype=np.float32)
-        if not np.isfinite(numbers).all():
-            raise applied.fields.error(name, "finite numbers")
-        if numbers.size == math.prod(shape):
-            return numbers.reshape(shape)
-        return np.broadcast_to(numbers, shape)
-    except (TypeError, ValueError) as error:
-        raise applied.fields.error(name, f"numbers of shape {shape}") from error
-
-
-def _normalize_to_keras(part: Part) -> list[Step]:
-    """Statistics per channel where they suffice, else per number of the flattened value."""
-    statistics = {name: _full_rank(part.arrays[name], part) for name in _STATISTICS}
-    axis = 0 if len(part.shape) == PICTURE else len(part.shape) - 1
-    if all(array.size == array.shape[axis] for array in statistics.values()):
-        return [_normalization(part, statistics, part.shape[axis] or 1)]
-    known = tuple(size for size in part.shape if size is not None)
-    if len(known) < len(part.shape):
-        raise InvalidInput(
-            f"layer {part.layer.name!r} normalizes each pixel by itself, so the size of the image "
-            f"must be known, got {part.shape}"
-        )
-    full = {name: _channels_last(np.broadcast_to(x, known)) for name, x in statistics.items()}
-    back = Step("Reshape", {"target_shape": list(HWC.shape_to_file(known))})
-    return [Step("Flatten"), _normalization(part, full, math.prod(known)), back]
-
-
-def _normalization(part: Part, statistics: Arrays, size: int) -> Step:
-    numbers = {
-        name: np.broadcast_to(array.ravel(), (size,)).tolist() for name, array in statistics.items()
-    }
-    # Keras before 2.10 does not know the option.
-    invert = {"invert": True} if part["invert"] else {}
-    return Step("Normalization", {"axis": -1, **numbers, **invert})
-
-
-def _full_rank(array: Array, part: Part) -> Array:
-    rank = len(part.shape)
-    return array.reshape((1,) * (rank - array.ndim) + array.shape)
-
-
-def _channels_last(array: Array) -> Array:
-    return to_file(array, "hwc") if array.ndim == PICTURE else array
 
 
 # Rescaling: value * scale + offset, with numbers or one number per channel.
@@ -252,28 +79,96 @@ _RESCALING = {
 }
 
 
+# How a value with a constant, in this order or the other, is a scale and an offset.
+_WITH_A_CONSTANT: dict[tuple[str, bool], Callable[[Array], tuple[Array, Array]]] = {
+    ("add", False): lambda c: (np.ones_like(c), c),
+    ("add", True): lambda c: (np.ones_like(c), c),
+    ("subtract", False): lambda c: (np.ones_like(c), -c),
+    ("subtract", True): lambda c: (-np.ones_like(c), c),
+    ("multiply", False): lambda c: (c, np.zeros_like(c)),
+    ("multiply", True): lambda c: (c, np.zeros_like(c)),
+    ("divide", False): lambda c: (1 / c, np.zeros_like(c)),
+}
+
+
+def _combined(op: str, constant: Array, *, first: bool) -> dict[str, Any] | None:
+    """Scale and offset that do what an operation with a constant does; None where none do."""
+    made = _WITH_A_CONSTANT.get((op, first))
+    if made is None:
+        return None
+    with np.errstate(divide="ignore"):
+        scale, offset = made(constant)
+    return {"scale": _plain(scale), "offset": _plain(offset)}
+
+
 def rescaled(call: Call, op: str) -> Operation | None:
     """Arithmetic of a value with a constant, for all of it or for each channel."""
     place = 0 if call.is_value(0) else 1
-    if op not in _WITH_A_CONSTANT or not call.is_value(place):
+    if not call.is_value(place):
         return None
     value = call.args[place]
     constant = _number(call, call.args[1 - place], call.values.shape(value))
-    if constant is None or (op == "divide" and place == 1):
-        return None
-    with np.errstate(divide="ignore"):
-        scale, offset = _WITH_A_CONSTANT[op](constant)
-    if op == "subtract" and place == 1:
-        scale, offset = -scale, -offset
-    return Operation("rescale", (value,), {"scale": _plain(scale), "offset": _plain(offset)})
+    made = None if constant is None else _combined(op, constant, first=place == 1)
+    return None if made is None else Operation("rescale", (value,), made)
 
 
-_WITH_A_CONSTANT: dict[str, Callable[[Array], tuple[Array, Array]]] = {
-    "add": lambda c: (np.ones_like(c), c),
-    "subtract": lambda c: (np.ones_like(c), -c),
-    "multiply": lambda c: (c, np.zeros_like(c)),
-    "divide": lambda c: (1 / c, np.zeros_like(c)),
-}
+def read_arithmetic(op: str) -> Callable[[Applied], Reading]:
+    """How an operation of Keras is read that takes values, or a value and a constant."""
+
+    def read(applied: Applied) -> Reading:
+        named = [applied.fields.get(name) for name in ("y", "bias")]
+        operands = (*applied.operands, *(x for x in named if x is not None))
+        found = [operand for operand in operands if isinstance(operand, Value)]
+        if len(found) == len(operands) and op != "divide":
+            return applied.read_as(op)
+        if len(found) != 1 or len(operands) != 2 or applied.options:
+            raise InvalidInput(f"expected a value and a constant to {op}, or values")
+        (value,), first = found, operands[1] is found[0]
+        constant = _placed(applied, operands[0 if first else 1], value.shape)
+        return _read_constant(applied, op, constant, value=value, first=first)
+
+    return read
+
+
+def _placed(applied: Applied, constant: Any, shape: Shape) -> Array:
+    """A constant as it broadcasts against a value laid out as here, with as many axes."""
+    try:
+        array = np.asarray(constant, dtype=np.float64)
+    except (TypeError, ValueError):
+        array = np.array(np.nan)
+    rank = len(shape)
+    if array.ndim > rank and array.shape[: array.ndim - rank] == (1,) * (array.ndim - rank):
+        array = array.reshape(array.shape[-rank:])
+    if not np.isfinite(array).all() or not array.size or array.ndim > rank:
+        raise InvalidInput(f"expected a constant of finite numbers, got {constant!r:.80}")
+    array = full_rank(array, rank)
+    return to_spec(array, "hwc") if applied.axes.is_hwc(rank) else array
+
+
+def _read_constant(
+    applied: Applied, op: str, constant: Array, *, value: Value, first: bool
+) -> Reading:
+    """One number or one for each channel rescales; others are a mean that is taken away."""
+    if broadcast(value.shape, constant.shape) != value.shape:
+        raise InvalidInput(f"a constant of {constant.shape} does not fit values of {value.shape}")
+    inputs, per_channel = (value.layer,), len(constant) == constant.size
+    if constant.size == 1 or (per_channel and len(value.shape) == PICTURE):
+        numbers = constant.reshape(() if constant.size == 1 else (-1,))
+        made = _combined(op, numbers, first=first)
+        if made is not None and np.isfinite([np.sum(x) for x in made.values()]).all():
+            return Reading((Layer(applied.name, "rescale", inputs, made),))
+    elif op in ("add", "subtract") and (op, first) != ("subtract", True):
+        mean = constant.astype(np.float32) * (1 if op == "subtract" else -1)
+        key = f"{applied.name}/"
+        return Reading(
+            (Layer(applied.name, "normalize", inputs, {"invert": False}),),
+            constants={f"{key}mean": mean, f"{key}variance": np.ones_like(mean)},
+        )
+    raise InvalidInput(f"to {op} such a constant is not read: {constant.ravel()[:4].tolist()}")
+
+
+def _read_negative(applied: Applied) -> Reading:
+    return applied.read_as("rescale", scale=-1.0, offset=0.0)
 
 
 def _plain(constant: Array) -> float | tuple[float, ...]:
@@ -300,6 +195,36 @@ def _of_division(call: Call) -> Operation | None:
     return rescaled(call, "divide") if one_value else None
 
 
+# What networks of `keras.applications` bring along: a learned scale for each channel, and the sum
+# of a value and another one on a scale.
+
+
+def _read_layer_scale(applied: Applied) -> Reading:
+    """A depthwise convolution over single pixels."""
+    channels = applied.channels()
+    size = applied.fields.integer("projection_dim")
+    if size != channels or applied.axes.order != "hwc":
+        raise applied.fields.error("projection_dim", f"the {channels} channels, which are last")
+    return applied.read_as(
+        "conv2d",
+        [applied.weight("weight", (channels,), "gamma", "variable", layout="scales")],
+        strides=(1, 1),
+        dilation=(1, 1),
+        groups=channels,
+        padding="valid",
+        activation=None,
+    )
+
+
+def _read_scaled_sum(applied: Applied) -> Reading:
+    if len(applied.inputs) != 2:
+        raise InvalidInput(f"expected two inputs, got {len(applied.inputs)}")
+    first, second = applied.inputs
+    name, scale = f"{applied.name}/scale", applied.fields.number("scale", default=1.0)
+    rescale = Layer(name, "rescale", (second,), {"scale": scale, "offset": 0.0})
+    return Reading((rescale, Layer(applied.name, "add", (first, name))))
+
+
 # PReLU: a learned slope below zero for each number, or shared along some axes.
 
 
@@ -322,7 +247,7 @@ def _read_prelu(applied: Applied) -> Reading:
 
 def _prelu_to_keras(part: Part) -> list[Step]:
     """A PReLU, with the axes along which its slopes are the same."""
-    alpha = _channels_last(_full_rank(part.arrays["alpha"], part))
+    alpha = channels_last(full_rank(part.arrays["alpha"], len(part.shape)))
     shared = [axis for axis, size in enumerate(alpha.shape, start=1) if size == 1]
     return [Step("PReLU", {"shared_axes": shared or None}, (("alpha", alpha),))]
 
@@ -334,33 +259,10 @@ def _of_prelu(call: Call) -> Operation:
     return Operation("prelu", (call.args[0],), {}, parameters)
 
 
+_KERAS_DIVISIONS = ("Divide", "TrueDivide", "tf.math.divide", "tf.math.truediv")
 _DIVISIONS = ("operator.truediv", "operator.itruediv", "torch.div", ".div", ".div_")
-_BATCH_NORMS: dict[str, Rule] = dict.fromkeys(("nn.BatchNorm1d", "nn.BatchNorm2d"), _of_batch_norm)
 
 register(
-    Op(
-        name="batch_norm",
-        attributes=("epsilon",),
-        parameters=("gamma", "beta"),
-        buffers=_STATISTICS,
-        shape=_batch_norm_shape,
-        compute=_batch_norm,
-        channels=Kept(_shifts_to_zero, rows=_ROWS, scale=("gamma", "beta"), shift=("mean", "beta")),
-        from_keras={f"BatchNormalization{end}": _read_batch_norm for end in ("", "V1", "V2")},
-        to_keras=_batch_norm_to_keras,
-        from_torch=_BATCH_NORMS,
-    ),
-    # mean and variance broadcast against a value without its batch axis
-    Op(
-        name="normalize",
-        attributes=("invert",),
-        buffers=_STATISTICS,
-        shape=same_shape,
-        compute=_normalize,
-        channels=Kept(lambda *_: False, broadcast=_STATISTICS),
-        from_keras={"Normalization": _read_normalization},
-        to_keras=_normalize_to_keras,
-    ),
     # scale and offset: floats, or one per channel
     Op(
         name="rescale",
@@ -370,7 +272,14 @@ register(
         compute=_rescale,
         constants=_factors,
         channels=Kept(_has_no_offset, without=_without),
-        from_keras={"Rescaling": reading("rescale", _RESCALING)},
+        from_keras={
+            "Rescaling": reading("rescale", _RESCALING),
+            "Negative": _read_negative,
+            "tf.math.negative": _read_negative,
+            "LayerScale": _read_layer_scale,
+            "CustomScaleLayer": _read_scaled_sum,
+            **dict.fromkeys(_KERAS_DIVISIONS, read_arithmetic("divide")),
+        },
         to_keras=writing("Rescaling", _RESCALING),
         from_torch=dict.fromkeys(_DIVISIONS, _of_division),
     ),

@@ -8,10 +8,9 @@ from pathlib import Path
 
 from goodnet.errors import InvalidInput
 from goodnet.evaluation import agree
-from goodnet.formats import load_network
 from goodnet.guard.form import reject_class_of
 from goodnet.network import Network
-from goodnet.runs.inputs import Inputs, open_files, to_device
+from goodnet.runs.inputs import Inputs, open_files, open_network, to_device
 from goodnet.runs.options import InputFiles, InputOptions
 from goodnet.runs.predictions import PairPredictions, Predictions, evaluation, predictions_of
 from goodnet.types import Evaluation
@@ -48,7 +47,7 @@ def evaluate_files(
         name = "G" if reject_class else "B"
         found = predictions_of(network, inputs)
         return inputs, [evaluation(inputs, found, name, reject_class=reject_class)]
-    other = to_device(load_network(repaired, architecture=options.architecture), options.device)
+    other = to_device(open_network(repaired, options, clean), options.device)
     check_belongs(network, other)
     other = other.with_preprocessing(network.preprocessing)
     first, second = (predictions_of(each, inputs) for each in (network, other))

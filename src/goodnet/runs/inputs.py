@@ -11,7 +11,8 @@ import torch
 
 from goodnet import results
 from goodnet.errors import InvalidInput, UsageError
-from goodnet.formats import load_network
+from goodnet.formats import load_network, read_spec
+from goodnet.formats.build import build
 from goodnet.formats.compact import compact
 from goodnet.formats.shapes import layer_shapes
 from goodnet.formats.spec import NetworkSpec
@@ -131,8 +132,7 @@ def open_inputs(model: Path, clean: Path, options: InputOptions) -> Inputs:
     Raises:
         GoodnetError: If a file cannot be opened, is refused, or does not fit.
     """
-    network = load_network(model, architecture=options.architecture)
-    network = to_device(network, options.device)
+    network = to_device(open_network(model, options, clean), options.device)
     images = open_images_for(network, clean, options)
     notes = [images.describe()]
     if options.scale is not None:
@@ -144,6 +144,19 @@ def open_inputs(model: Path, clean: Path, options: InputOptions) -> Inputs:
         notes.append(choice.sentence())
     network = network.with_preprocessing(scale.preprocessing(images.range))
     return Inputs(network, images, scale, options, tuple(notes))
+
+
+def open_network(model: Path, options: InputOptions, clean: Path) -> Network:
+    """Open a network; one that takes images of any size takes that of the clean set.
+
+    Raises:
+        GoodnetError: If a file cannot be opened or is refused.
+    """
+    spec = read_spec(model, architecture=options.architecture)
+    if None in spec.input_shape[1:]:
+        images = load_images(clean, layout=options.layout, range=options.range)
+        spec = spec.sized(images.shape[1:])
+    return build(spec)
 
 
 def invent_inputs(model: Path, options: InputOptions) -> Inputs:

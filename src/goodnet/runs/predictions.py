@@ -114,6 +114,7 @@ class Suspect:
         names = {"model": f"{model}{file_suffix(spec.file)}", "goodnet": f"{goodnet}.keras"}
         save_spec(cured, folder / names["model"])
         written = read_spec(folder / names["model"], architecture=options.architecture)
+        written = written.sized(spec.input_shape[1:])
         written = replace(written, preprocessing=spec.preprocessing)
         save_spec(guard_spec(spec, written), folder / names["goodnet"])
         good = load_network(folder / names["goodnet"]).with_preprocessing(spec.preprocessing)

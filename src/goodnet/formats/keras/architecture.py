@@ -10,14 +10,17 @@ from typing import Any, Literal
 from goodnet.errors import InvalidInput
 from goodnet.formats import budgets
 from goodnet.formats.keras.configuration import screen
+from goodnet.formats.keras.graph import Reference
 from goodnet.formats.keras.model import Model, Step, flatten, read_model
 from goodnet.formats.shapes import infer
 from goodnet.ops import OPS
-from goodnet.ops.keras import Applied, Fields, Reading, Weight
+from goodnet.ops.keras import TENSORFLOW, Applied, Fields, Reading, Value, Weight
 from goodnet.ops.layouts import Axes, array_shape
 from goodnet.ops.op import Array, Layer, Shape
 
 _FLOAT32_BYTES = 4
+# Classes that order the axes of a picture for themselves.
+_WITH_AXES = ("2D", "2DTranspose", "Resizing", "CenterCrop", "RandomCrop")
 
 
 @dataclass(frozen=True)
@@ -93,16 +96,7 @@ class _Found:
 
 
 def _add(found: _Found, step: Step, axes: Axes, *, keras_major: int) -> None:
-    applied = Applied(
-        step.name,
-        step.kind,
-        Fields(step.name, step.config),
-        inputs=step.inputs,
-        shapes=tuple(found.shapes[name] for name in step.inputs),
-        axes=axes,
-        keras_major=keras_major,
-    )
-    reading = _read(applied)
+    reading = _read(_applied(found, step, axes, keras_major=keras_major))
     if step.shared and (reading.weights or reading.constants):
         raise InvalidInput(
             f"layer {step.name!r} has weights and is applied more than once; layers that share "
@@ -116,6 +110,30 @@ def _add(found: _Found, step: Step, axes: Axes, *, keras_major: int) -> None:
     found.constants.update(reading.constants)
 
 
+def _applied(found: _Found, step: Step, axes: Axes, *, keras_major: int) -> Applied:
+    def operand(given: Any) -> Any:
+        is_value = isinstance(given, Reference)
+        return Value(given.layer, found.shapes[given.layer]) if is_value else given
+
+    operands = tuple(map(operand, step.call.operands))
+    options = {key: operand(given) for key, given in step.call.options.items()}
+    settings = dict(step.config)
+    if step.kind.startswith(TENSORFLOW):
+        # A function of TensorFlow has no settings but what it is called with.
+        settings |= {key: x for key, x in options.items() if not isinstance(x, Value)}
+        operands = (*operands, *(x for x in options.values() if isinstance(x, Value)))
+        options = {}
+    return Applied(
+        step.name,
+        step.kind,
+        Fields(step.name, settings),
+        operands=operands,
+        options=options,
+        axes=axes,
+        keras_major=keras_major,
+    )
+
+
 def keras_layers() -> dict[str, Callable[[Applied], Reading]]:
     """How the layers that are read are said in the words of the spec, by their class in Keras."""
     return {kind: read for op in OPS.values() for kind, read in op.from_keras.items()}
@@ -126,9 +144,10 @@ def _read(applied: Applied) -> Reading:
         (x.from_keras[applied.kind] for x in OPS.values() if applied.kind in x.from_keras), None
     )
     if read is None:
+        shown = (x for x in sorted(keras_layers()) if not x.startswith((TENSORFLOW, "Random")))
         raise InvalidInput(
             f"layer {applied.name!r} is a {applied.kind}, which is not read; the layers that are "
-            f"read: InputLayer, {', '.join(sorted(keras_layers()))}"
+            f"read: InputLayer, {', '.join(shown)}, and augmentation (Random...)"
         )
     try:
         return read(applied)
@@ -179,7 +198,7 @@ def _order(steps: Sequence[Step]) -> Literal["hwc", "chw"]:
     found = {
         str(step.config.get("data_format") or "channels_last"): step.name
         for step in steps
-        if step.kind.endswith("2D")
+        if step.kind.endswith(_WITH_AXES)
         and step.kind in known
         and not step.kind.startswith("SpatialDropout")
     }

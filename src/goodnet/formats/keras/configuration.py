@@ -129,7 +129,7 @@ _REACHES_OUT: Mapping[str, str] = {
 _MODULE = re.compile(
     r"(tensorflow\.(python\.)?|tf_)?keras(\.api)?(\._v[12]\.keras)?(\.src)?"
     r"(\.(layers|models|engine|activations|initializers|regularizers|constraints"
-    r"|dtype_policies|mixed_precision|ops)(\.[A-Za-z0-9_]+)*)?"
+    r"|dtype_policies|mixed_precision|ops|applications)(\.[A-Za-z0-9_]+)*)?"
 )
 # Never resolved here, so never looked at.
 _LEFT_UNREAD = frozenset({"compile_config", "build_config", "training_config", "optimizer_config"})

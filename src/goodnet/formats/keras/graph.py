@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from goodnet.errors import InvalidInput
@@ -26,6 +26,8 @@ Node = tuple[str, int]
 # A layer of this name would fall together with a group that Keras writes itself.
 _RESERVED = "top_level_model_weights"
 _LONGEST = 200
+# What Keras 2 writes for the layer of an operand that is a constant.
+_CONSTANT = "_CONSTANT_VALUE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +38,34 @@ class Reference:
     call: int
 
 
-def read_calls(name: str, nodes: object) -> tuple[tuple[Reference, ...], ...]:
-    """The values a layer reads, for each time it is applied.
+@dataclass(frozen=True, eq=True)
+class Call:
+    """One application of a layer.
+
+    Attributes:
+        operands: What it is applied to, in order: `Reference`s, and constants as the file has them.
+        options: What it is given by name, likewise.
+    """
+
+    operands: tuple[Any, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def references(self) -> tuple[Reference, ...]:
+        """The values it reads, as Keras orders them: by name where they have one."""
+        named = (self.options[key] for key in sorted(self.options))
+        return tuple(x for x in (*self.operands, *named) if isinstance(x, Reference))
+
+
+def read_calls(name: str, nodes: object) -> tuple[Call, ...]:
+    """What a layer is applied to, for each time it is applied.
 
     Args:
         name: The layer, for messages.
         nodes: Its `inbound_nodes`: lists (Keras 2), or objects with args and kwargs (Keras 3).
 
     Raises:
-        InvalidInput: If they are malformed, or the call has arguments that change what it computes.
+        InvalidInput: If they are malformed, or no value of a layer is among what it is applied to.
     """
     if not isinstance(nodes, list):
         raise InvalidInput(f"layer {name!r}: expected inbound_nodes to be a list")
@@ -68,20 +89,50 @@ def read_single(value: object, what: str) -> Reference:
     return _reference(value, what)
 
 
-def _read_call(name: str, node: object) -> tuple[Reference, ...]:
+def _read_call(name: str, node: object) -> Call:
     if isinstance(node, dict):
-        arguments = node.get("args")
-        _check_options(name, node.get("kwargs"))
-        inputs = [_history(name, tensor) for tensor in _flat(arguments)]
+        call = _call_of_keras_3(name, node)
     elif isinstance(node, list):
-        inputs = [_reference(entry, f"input of layer {name!r}") for entry in node]
-        for entry in node:
-            _check_options(name, entry[3] if len(entry) > 3 else None)
+        call = _call_of_keras_2(name, node)
     else:
         raise InvalidInput(f"layer {name!r}: expected a call to be a list or an object")
-    if not inputs:
-        raise InvalidInput(f"layer {name!r} is applied to nothing")
-    return tuple(inputs)
+    if not call.references:
+        shown = ", ".join(f"{x!r:.80}" for x in call.operands)
+        raise InvalidInput(
+            f"layer {name!r} is applied to {shown or 'nothing'}, which is not the value of a layer"
+        )
+    return call
+
+
+def _call_of_keras_3(name: str, node: Mapping[str, Any]) -> Call:
+    """Where it says `training`, the model's own mode wins when it is run, so it is passed over."""
+    options = node.get("kwargs")
+    named = {
+        key: _tensor(name, value)
+        for key, value in (options if isinstance(options, dict) else {}).items()
+        if key != "training" and not _is_neutral(key, value)
+    }
+    return Call(tuple(_tensor(name, x) for x in _flat(node.get("args"))), named)
+
+
+def _call_of_keras_2(name: str, node: list[Any]) -> Call:
+    operands, options = [], dict[str, Any]()
+    what = f"input of layer {name!r}"
+    for entry in node:
+        constant = isinstance(entry, list) and len(entry) > 2 and entry[0] == _CONSTANT
+        operands.append(entry[2] if constant else _reference(entry, what))
+        options |= entry[3] if len(entry) > 3 and isinstance(entry[3], dict) else {}
+    if options.get("training"):
+        raise InvalidInput(
+            f"layer {name!r} is applied with training={options['training']!r}, so Keras 2 runs it "
+            "as in training each time; save the model without it"
+        )
+    named = {
+        key: _reference(value, what) if _is_reference(value) else value
+        for key, value in options.items()
+        if not _is_neutral(key, value)
+    }
+    return Call(tuple(operands), named)
 
 
 def _flat(arguments: object) -> list[object]:
@@ -91,14 +142,12 @@ def _flat(arguments: object) -> list[object]:
     return list(arguments) if isinstance(arguments, list) else [arguments]
 
 
-def _history(name: str, tensor: object) -> Reference:
-    config = tensor.get("config") if isinstance(tensor, dict) else None
-    history = config.get("keras_history") if isinstance(config, dict) else None
-    if history is None:
-        raise InvalidInput(
-            f"layer {name!r} is applied to {tensor!r:.80}, which is not the value of a layer"
-        )
-    return _reference(history, f"input of layer {name!r}")
+def _tensor(name: str, value: Any) -> Any:
+    """The value of a layer as a reference; a constant as it is."""
+    config = value.get("config") if isinstance(value, dict) else None
+    if not isinstance(config, dict) or "keras_history" not in config:
+        return value
+    return _reference(config["keras_history"], f"input of layer {name!r}")
 
 
 def _is_reference(value: object) -> bool:
@@ -118,20 +167,8 @@ def _reference(value: object, what: str) -> Reference:
     return Reference(value[0], value[1])
 
 
-def _check_options(name: str, options: object) -> None:
-    for key, value in (options if isinstance(options, Mapping) else {}).items():
-        if key == "training" and value:
-            raise InvalidInput(
-                f"layer {name!r} is applied with training={value!r}, so it acts as in training"
-            )
-        if not _is_neutral(key, value):
-            raise InvalidInput(
-                f"layer {name!r} is applied with {key}={value!r:.80}, which is not read"
-            )
-
-
 def _is_neutral(key: str, value: Any) -> bool:
-    return value is None or key in ("training", "name")
+    return value is None or value is False or key == "name"
 
 
 def keras_order(parents: Mapping[Node, Sequence[Node]], output: Node) -> list[Node]:

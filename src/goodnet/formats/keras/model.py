@@ -12,12 +12,21 @@ from typing import Any
 
 from goodnet.errors import InvalidInput, OverBudget
 from goodnet.formats import budgets
-from goodnet.formats.keras.graph import Node, Reference, keras_order, read_calls, read_single
+from goodnet.formats.keras.graph import (
+    Call,
+    Node,
+    Reference,
+    keras_order,
+    read_calls,
+    read_single,
+)
 
 Path = tuple[str, ...]
 
 # The names Keras has given to its two kinds of models (2.2 said "Model" for functional ones).
 MODELS = {"Functional": "functional", "Model": "functional", "Sequential": "sequential"}
+# What Keras 2 makes of a function or operator of TensorFlow that is applied to a value.
+_TENSORFLOW = ("TFOpLambda", "SlicingOpLambda")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +37,7 @@ class Member:
         name: Its name within the model.
         kind: Its class: "Conv2D", "Functional", ...
         config: Its settings.
-        calls: The values it reads, for each time it is applied; empty for the input.
+        calls: What it is applied to, for each time it is; empty for the input.
         trainable: Whether it was left to be trained.
         model: What is inside, if it is a model.
     """
@@ -36,7 +45,7 @@ class Member:
     name: str
     kind: str
     config: Mapping[str, Any]
-    calls: tuple[tuple[Reference, ...], ...]
+    calls: tuple[Call, ...]
     trainable: bool
     model: Model | None
 
@@ -90,9 +99,9 @@ def _read_functional(config: Mapping[str, Any]) -> Model:
     output = read_single(config.get("output_layers"), "output")
     source = read_single(config.get("input_layers"), "input").layer
     parents = {
-        (name, index): [_resolve(ref, members, reader=name) for ref in call]
+        (name, index): [_resolve(ref, members, reader=name) for ref in call.references]
         for name, member in members.items()
-        for index, call in enumerate(member.calls or [()])
+        for index, call in enumerate(member.calls or [Call(())])
     }
     order = keras_order(parents, _resolve(output, members, reader="the output"))
     for name, _ in order:
@@ -119,7 +128,7 @@ def _read_sequential(config: Mapping[str, Any]) -> Model:
         items.insert(0, _implied_input(name, items[0], config))
     members: list[Member] = []
     for item in items:
-        call = ((Reference(members[-1].name, 0),),) if members else ()
+        call = (Call((Reference(members[-1].name, 0),)),) if members else ()
         members.append(_read_member(item, call))
     return Model(
         name=name,
@@ -151,7 +160,7 @@ def _declared_shape(settings: Any) -> Any:
     return settings.get("batch_input_shape") or settings.get("batch_shape")
 
 
-def _read_member(item: Any, calls: tuple[tuple[Reference, ...], ...]) -> Member:
+def _read_member(item: Any, calls: tuple[Call, ...]) -> Member:
     if not isinstance(item, dict) or not isinstance(item.get("config"), dict | list):
         raise InvalidInput(f"expected each layer to be an object with a config, got {item!r:.80}")
     kind, config = item.get("class_name"), item["config"]
@@ -161,11 +170,9 @@ def _read_member(item: Any, calls: tuple[tuple[Reference, ...], ...]) -> Member:
     name = _text(config.get("name") or item.get("name"), None)
     if item.get("name") not in (None, name):
         raise InvalidInput(f"layer {name!r} is also called {item['name']!r:.80}")
-    if "ops" in str(item.get("module")).split("."):
-        raise InvalidInput(f"layer {name!r} is the operation {kind} of keras.ops; not read")
     return Member(
         name=name,
-        kind=str(kind),
+        kind=f"tf.{config.get('function')}" if kind in _TENSORFLOW else str(kind),
         config=config,
         calls=calls,
         trainable=config.get("trainable") is not False,
@@ -173,11 +180,11 @@ def _read_member(item: Any, calls: tuple[tuple[Reference, ...], ...]) -> Member:
     )
 
 
-def _item_calls(item: Any) -> tuple[tuple[Reference, ...], ...]:
+def _item_calls(item: Any) -> tuple[Call, ...]:
     if not isinstance(item, dict):
         raise InvalidInput(f"expected each layer to be an object, got {item!r:.80}")
     calls = read_calls(str(item.get("name")), item.get("inbound_nodes", []))
-    if item.get("class_name") in MODELS and any(len(call) != 1 for call in calls):
+    if item.get("class_name") in MODELS and any(len(call.references) != 1 for call in calls):
         raise InvalidInput(f"the model {item.get('name')!r:.80} is given more than its one input")
     return calls
 
@@ -224,7 +231,7 @@ class Step:
         path: The names of the models around the layer, then its own.
         kind: Its class.
         config: Its settings.
-        inputs: Names of the steps it reads.
+        call: What it is applied to; references name steps.
         shared: Whether other steps apply the same layer.
     """
 
@@ -232,7 +239,7 @@ class Step:
     path: Path
     kind: str
     config: Mapping[str, Any]
-    inputs: tuple[str, ...]
+    call: Call
     shared: bool
 
 
@@ -248,7 +255,7 @@ def flatten(model: Model) -> tuple[list[Step], str]:
     }
     start = names[(model.input,)]
     source = model.members[model.input]
-    first = Step(start, (model.input,), source.kind, source.config, inputs=(), shared=False)
+    first = Step(start, (model.input,), source.kind, source.config, Call(()), shared=False)
     steps = [first]
     return steps, _run(model, (), start, names=names, steps=steps)
 
@@ -271,15 +278,26 @@ def _run(
         member, path = model.members[name], (*prefix, name)
         if name == model.input:
             continue
-        inputs = tuple(
-            values[ref.layer, 0 if model.members[ref.layer].model else ref.call]
-            for ref in member.calls[call]
-        )
+        made = _renamed(member.calls[call], model, values)
         if member.model is not None:
-            values[name, 0] = _run(member.model, path, inputs[0], names=names, steps=steps)
+            start = made.references[0].layer
+            values[name, 0] = _run(member.model, path, start, names=names, steps=steps)
             continue
         unique = names[path] if call == 0 else f"{names[path]}/{call + 1}"
         shared = uses[name] > 1
-        steps.append(Step(unique, path, member.kind, member.config, inputs=inputs, shared=shared))
+        steps.append(Step(unique, path, member.kind, member.config, made, shared=shared))
         values[name, call] = unique
     return values[model.output]
+
+
+def _renamed(call: Call, model: Model, values: Mapping[Node, str]) -> Call:
+    """A call whose references name the steps that give what it reads."""
+
+    def step(operand: Any) -> Any:
+        if not isinstance(operand, Reference):
+            return operand
+        member = model.members[operand.layer]
+        return Reference(values[operand.layer, 0 if member.model else operand.call], 0)
+
+    options = {key: step(value) for key, value in call.options.items()}
+    return Call(tuple(map(step, call.operands)), options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -51,18 +52,27 @@ def match_native(
     pairs: list[tuple[Slot, Stored]] = []
     problems: list[str] = []
     for path, group in _groups(model, (), _tree(stored), weights=weights):
-        slots = [Slot(path[-1], weight, first=weight.trained) for weight in weights.get(path, ())]
-        for index, slot in enumerate(slots):
-            place = group.pop(str(index), None)
+        seen: Counter[str] = Counter()
+        for weight in weights.get(path, ()):
+            slot, inner = Slot(path[-1], weight, first=weight.trained), weight.group
+            place = _vars(group, inner).pop(str(seen[inner]), None)
+            seen[inner] += 1
             if not isinstance(place, str):
                 problems.append(f"{slot} is missing")
             elif stored[place] != slot.weight.shape:
                 problems.append(f"{slot} is {stored[place]}, expected {slot.weight.shape}")
             else:
                 pairs.append((slot, Stored(place, place, stored[place])))
-        problems += [f"{place} is left over" for place in _leaves(group)]
+        left = [_vars(group, inner) for inner in {"", *seen}]
+        problems += [f"{place} is left over" for tree in left for place in _leaves(tree)]
     raise_mismatches(problems)
     return pairs
+
+
+def _vars(group: Tree, inner: str) -> Tree:
+    """The numbered weights of a layer, or of one within it."""
+    found: Tree = (group.get(inner, {}) if inner else group).get("vars", {})
+    return found
 
 
 def _tree(paths: Mapping[str, object]) -> Tree:
@@ -93,7 +103,7 @@ def _groups(
             if member.model is not None:
                 yield from _groups(member.model, path, child, weights=weights)
             else:
-                yield path, child.get("vars", {})
+                yield path, child
         for child in children:
             yield (*prefix, kind), child
 
@@ -115,9 +125,7 @@ def _numbered(container: Tree, kind: str) -> list[Tree]:
     pattern = re.compile(rf"{re.escape(kind)}(?:_([1-9][0-9]*))?")
     matches = ((pattern.fullmatch(name), child) for name, child in container.items())
     found = [
-        (int(match[1] or 0), child)
-        for match, child in matches
-        if match and isinstance(child, dict) and not child.keys().isdisjoint(("vars", *CONTAINERS))
+        (int(match[1] or 0), child) for match, child in matches if match and isinstance(child, dict)
     ]
     return [child for _, child in sorted(found, key=lambda pair: pair[0])]
 

@@ -24,6 +24,9 @@ from goodnet.formats.spec import Array, NetworkSpec
 
 # Keras 2 as it was last, which is what the spelling of the file follows.
 _LEGACY_VERSION = b"2.15.0"
+# How a `.keras` file calls layers within a layer.
+_WITHIN = {name: f"{name}_dense" for name in ("query", "key", "value")}
+_WITHIN["attention_output"] = "output_dense"
 # HDF5 keeps an attribute in the header of its object, which holds 64 KiB.
 _HEADER_BYTES = 64512
 
@@ -58,8 +61,12 @@ def weights_file(graph: KerasGraph) -> bytes:
             seen[kind] += 1
             group = file.create_group(f"{path}/vars")
             group.attrs["name"] = layer.name
-            for index, (_, array) in enumerate(layer.step.weights):
-                _write_array(group, str(index), array)
+            inside: Counter[str] = Counter()
+            for name, array in layer.step.weights:
+                inner = name.rpartition("/")[0]
+                place = file.require_group(f"{path}/{_WITHIN[inner]}/vars") if inner else group
+                _write_array(place, str(inside[inner]), array)
+                inside[inner] += 1
     return memory.getvalue()
 
 
@@ -119,11 +126,13 @@ def _options(layer: KerasLayer) -> Json:
 
 
 def _h5_layer(layer: KerasLayer) -> Json:
+    """As Keras 2 writes it, but where the ways of Keras 2 and 3 to name values part."""
+    node: Any = [[name, 0, 0, {}] for name in layer.inputs]
     return {
         "class_name": layer.step.class_name,
         "config": _options(layer),
         "name": layer.name,
-        "inbound_nodes": [[[name, 0, 0, {}] for name in layer.inputs]] if layer.inputs else [],
+        "inbound_nodes": [_keras_node(layer) if layer.step.apart else node] if node else [],
     }
 
 
@@ -146,7 +155,8 @@ def _keras_node(layer: KerasLayer) -> Json:
         }
         for name in layer.inputs
     ]
-    return {"args": tensors if len(tensors) == 1 else [tensors], "kwargs": {}}
+    one_by_one = len(tensors) == 1 or layer.step.apart
+    return {"args": tensors if one_by_one else [tensors], "kwargs": {}}
 
 
 # The first Keras that reads what is written here.

@@ -6,7 +6,7 @@ one call. So is a module that cannot be traced at all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,9 +64,10 @@ class Trace:
         """
         (answer,) = next(node for node in self.graph.nodes if node.op == "output").args
         if not isinstance(answer, fx.Node) or not self.is_value(answer):
+            given = self.results[0].get(answer) if isinstance(answer, fx.Node) else answer
             raise InvalidInput(
-                "expected a classifier with outputs (batch, classes); a module that returns "
-                "something else has to be put into one that returns the logits alone"
+                f"expected a classifier with outputs (batch, classes), but the module returns "
+                f"{_shown(given)}; put it into a module that returns the logits alone"
             )
         return answer
 
@@ -114,7 +115,11 @@ class Trace:
                 inside[here] = None
                 waiting += here.all_input_nodes
         graph = fx.Graph()
-        copies = {read: graph.placeholder(f"value_{i}") for i, read in enumerate(inputs)}
+        # Networks keep pictures channels-last, of which the user's code may want a view.
+        copies = {
+            read: graph.call_method("contiguous", (graph.placeholder(f"value_{i}"),))
+            for i, read in enumerate(inputs)
+        }
         for here in self.graph.nodes:
             if here in inside:
                 copies[here] = graph.node_copy(here, copies.__getitem__)
@@ -140,8 +145,9 @@ def trace(module: nn.Module, input_shape: Sequence[int]) -> tuple[Trace | None, 
         with torch.inference_mode():
             module(images[0])
     except Exception as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise InvalidInput(
-            f"the module does not run on images of shape {tuple(input_shape)}: {error}"
+            f"the module does not run on images of shape {tuple(input_shape)}: {reason}"
         ) from error
     root, graph = nn.Module(), fx.Graph()
     root.add_module("module", module)
@@ -168,8 +174,26 @@ def _recorded(
     return Trace(root, graph, (first, second), prefix)
 
 
+def _shown(answer: object) -> str:
+    """What a module returns, in words."""
+    if isinstance(answer, Tensor):
+        return f"a tensor of shape {tuple(answer.shape)} and type {answer.dtype}"
+    if isinstance(answer, Mapping):
+        return f"a {type(answer).__name__} with {', '.join(map(repr, answer))}"
+    if isinstance(answer, Sequence) and not isinstance(answer, str):
+        return f"a {type(answer).__name__} of {len(answer)}"
+    return f"a {type(answer).__name__}"
+
+
 class _Tracer(fx.Tracer):
     """Traces what can be traced: a submodule that cannot is one call."""
+
+    def create_args_for_root(
+        self, root_fn: Callable[..., Any], is_module: bool, concrete_args: Any = None
+    ) -> tuple[Callable[..., Any], list[Any]]:
+        """The images alone: what else the module may be given has its default."""
+        _ = is_module, concrete_args
+        return root_fn, [self.root, self.create_proxy("placeholder", "images", (), {})]
 
     def call_module(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -37,7 +38,7 @@ def wrap(
     The module is traced by `torch.fx` and described layer by layer; layers have the names of its
     submodules. A part that is unknown or cannot be traced becomes one layer, which is evaluated and
     trained, but cannot be pruned. The `module` of the network, or of a repaired copy, is again of
-    the module's class.
+    the module's class. Of a `DataParallel` or a compiled module it is the module within.
 
     Args:
         module: A classifier from (batch, *input_shape) to logits or probabilities (batch, classes).
@@ -52,7 +53,7 @@ def wrap(
 
 
 def _wrapped(module: nn.Module, input_shape: Sequence[int]) -> Network:
-    original, shape = copy.deepcopy(module).eval(), tuple(input_shape)
+    original, shape = copy.deepcopy(_plain(module)).eval(), tuple(input_shape)
     device = next((tensor.device for tensor in original.parameters()), torch.device("cpu"))
     deep, whole = trace(original, shape)
     if deep is not None:
@@ -64,6 +65,39 @@ def _wrapped(module: nn.Module, input_shape: Sequence[int]) -> Network:
         except InvalidInput:
             pass  # said of the whole, if it is so of that
     return build(_described(whole, original, shape)).to(device)
+
+
+def _plain(module: object) -> nn.Module:
+    """The module itself, where it is wrapped up to be run faster.
+
+    Raises:
+        InvalidInput: If it is no module.
+    """
+    if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        return _plain(module.module)
+    compiled = getattr(module, "_orig_mod", None)
+    if isinstance(compiled, nn.Module):
+        return compiled
+    if isinstance(module, torch.jit.ScriptModule):
+        raise InvalidInput(
+            "expected a PyTorch module, got a scripted or traced one, which hides its layers: pass "
+            "the module it was made from"
+        )
+    if isinstance(module, nn.Module):
+        return module
+    if isinstance(module, Mapping):
+        raise InvalidInput(
+            "expected a PyTorch module, got a state_dict, which has no structure: build the module "
+            "first, give it the numbers with load_state_dict, and pass the module"
+        )
+    if isinstance(module, str | Path):
+        raise InvalidInput(
+            f"expected a PyTorch module, got the file name {str(module)!r}: build the module, load "
+            "its state_dict from the file with weights_only=True, and pass the module"
+        )
+    if isinstance(module, type):
+        raise InvalidInput(f"expected a PyTorch module, got the class {module.__name__}: make one")
+    raise InvalidInput(f"expected a PyTorch module, got a {type(module).__name__}")
 
 
 def _described(traced: Trace, original: nn.Module, input_shape: tuple[int, ...]) -> NetworkSpec:

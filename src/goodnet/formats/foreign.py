@@ -1,0 +1,113 @@
+"""What a file is that is no model, or none that is read: named, with what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+__all__ = ["HEAD", "named"]
+
+# Bytes at the start of a file that tell.
+HEAD = 4096
+
+_WRAP = "build the PyTorch module, load the weights into it, and pass the module to goodnet.wrap"
+_SAVE = "save the model it was made from as .keras or .h5"
+_AGAIN = "download the file itself again"
+
+# First bytes, what such a file is, and what to do.
+_STARTS = (
+    (
+        b"version https://git-lfs",
+        "a Git LFS pointer, which stands for the file",
+        "run `git lfs pull` in its repository",
+    ),
+    (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19", "a PyTorch file, which is a pickle", _WRAP),
+    (b"\x93NUMPY", "an array of NumPy", _SAVE),
+    (b"\x89PNG", "a picture", "give the file of the model"),
+    (b"\xff\xd8\xff", "a picture", "give the file of the model"),
+    (b"GGUF", "a language model (GGUF)", "give a classifier of images"),
+    *(
+        (start, "a packed file", "unpack it first")
+        for start in (b"\x1f\x8b", b"\xfd7zXZ", b"BZh", b"7z\xbc\xaf", b"Rar!", b"\x28\xb5\x2f\xfd")
+    ),
+)
+_PAGES = ((b"<!doctype", "an HTML page"), (b"<html", "an HTML page"), (b"<?xml", "an XML page"))
+_PRODUCERS = (b"pytorch", b"onnx", b"tf2onnx", b"keras2onnx", b"skl2onnx", b"caffe2", b"sclblonnx")
+_PICKLES = tuple(b"\x80" + bytes([protocol]) for protocol in range(2, 6))
+_NAME_IN_ZIP = 30
+
+
+def named(path: Path, head: bytes) -> str | None:
+    """What is at a path, and what to do; None if it is not known or may be a model that is read.
+
+    Args:
+        path: A file or folder.
+        head: The first `HEAD` bytes of the file; empty for a folder.
+    """
+    found = next(
+        (x for told in (_folder, _by_start, _by_text, _by_shape) for x in told(path, head)), None
+    )
+    if found is None:
+        return None
+    what, advice = found
+    return f"expected a Keras model, HDF5 or .keras, got {what}: {str(path)!r}; {advice}"
+
+
+def _folder(path: Path, _: bytes) -> Iterator[tuple[str, str]]:
+    if (path / "saved_model.pb").is_file() or path.name == "saved_model.pb":
+        yield (
+            "a SavedModel of TensorFlow, whose graph is not read",
+            "load it with Keras 2 and save it as .keras or .h5",
+        )
+
+
+def _by_start(_: Path, head: bytes) -> Iterator[tuple[str, str]]:
+    for start, what, advice in _STARTS:
+        if head.startswith(start):
+            yield what, advice
+    if head.startswith(_PICKLES):
+        yield "a pickle, which is never opened, since that runs code of the file", _WRAP
+    if head and not head.strip(b"\0"):
+        yield "a file of zeros, as a download leaves that was cut off", _AGAIN
+
+
+def _by_text(_: Path, head: bytes) -> Iterator[tuple[str, str]]:
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    for start, what in _PAGES:
+        if text[: len(start)].lower() == start:
+            advice = f"{_AGAIN} (on GitHub: 'Download raw file')"
+            yield f"{what} where a file was to be downloaded", advice
+    if text.startswith(b"{") and b'"class_name"' in text:
+        yield (
+            "the layers of a Keras model as JSON, without weights",
+            "give the file of the weights, and this one with --architecture",
+        )
+    if text.startswith(b"{") and b'"modelTopology"' in text:
+        yield "a model of TensorFlow.js", "convert it to Keras with tensorflowjs_converter"
+    if text.startswith((b"{", b"[")):
+        yield "JSON, which holds no weights", "give the file of the model"
+
+
+def _by_shape(_: Path, head: bytes) -> Iterator[tuple[str, str]]:
+    if head[4:8] == b"TFL3":
+        yield "a TensorFlow Lite model, which is not read", _SAVE
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 28:
+        yield "a .safetensors file, which holds weights but no layers", _WRAP
+    if head.startswith(b"PK\x03\x04"):
+        length = int.from_bytes(head[26:28], "little")
+        name = head[_NAME_IN_ZIP : _NAME_IN_ZIP + length]
+        if name.endswith((b"/data.pkl", b"/.format_version", b"/version")):
+            yield "a PyTorch file, whose weights are pickled", _WRAP
+        if name.endswith(b".npy"):
+            yield "arrays of NumPy (.npz)", _SAVE
+    if head[257:262] == b"ustar":
+        yield "a packed file", "unpack it first"
+    if _is_onnx(head):
+        yield "an ONNX model, which is not read yet", f"{_SAVE}, or pass it as a PyTorch module"
+
+
+def _is_onnx(head: bytes) -> bool:
+    """A version, then who made the file, as protocol buffers have them."""
+    if len(head) < 4 or head[0] != 0x08 or head[1] > 0x20 or head[2] != 0x12:
+        return False
+    return head[4 : 4 + head[3]].lower().startswith(_PRODUCERS)

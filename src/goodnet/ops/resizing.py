@@ -1,0 +1,191 @@
+"""Pictures of another size: enlarged by whole factors, resized, or cut out at the centre."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from goodnet.errors import InvalidInput
+from goodnet.ops.keras import (
+    Applied,
+    Fields,
+    Option,
+    Part,
+    Reading,
+    Step,
+    reading,
+    setting,
+    writing,
+)
+from goodnet.ops.op import PICTURE, Attributes, Given, Kept, Op, Shape, register
+from goodnet.ops.torch import Call, Operation, as_module
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_INTERPOLATIONS = ("nearest", "bilinear")
+
+
+def _upsample_shape(given: Given) -> Shape:
+    channels, size = given.picture
+    factors = zip(size, given["size"], strict=True)
+    return (channels, *(None if length is None else length * factor for length, factor in factors))
+
+
+def _resized_shape(given: Given) -> Shape:
+    channels, _ = given.picture
+    return (channels, *given["size"])
+
+
+def _upsample(attributes: Attributes) -> Callable[[Tensor], Tensor]:
+    from torch.nn import functional as F  # noqa: N812
+
+    size, mode = tuple(map(float, attributes["size"])), attributes["interpolation"]
+    align = False if mode == "bilinear" else None
+    return partial(F.interpolate, scale_factor=size, mode=mode, align_corners=align)
+
+
+def _resize(attributes: Attributes) -> Callable[[Tensor], Tensor]:
+    from torch.nn import functional as F  # noqa: N812
+
+    size, mode, smooth = (attributes[key] for key in ("size", "interpolation", "antialias"))
+    resize = partial(F.interpolate, size=size, mode="nearest-exact")
+    if mode == "bilinear":
+        resize = partial(F.interpolate, size=size, mode=mode, align_corners=False, antialias=smooth)
+
+    def function(value: Tensor) -> Tensor:
+        return resize(_of_the_same_ratio(value, size) if attributes["crop"] else value)
+
+    return function
+
+
+def _of_the_same_ratio(value: Tensor, size: tuple[int, int]) -> Tensor:
+    """The largest part at the centre that has the ratio of height and width wanted, as in Keras."""
+    height, width = value.shape[2:]
+    tall = max(min(height, int(width * size[0] / size[1])), 1)
+    wide = max(min(width, int(height * size[1] / size[0])), 1)
+    return _part(value, ((height - tall) // 2, (width - wide) // 2), (tall, wide))
+
+
+def _part(value: Tensor, start: tuple[int, int], size: tuple[int, int]) -> Tensor:
+    return value[:, :, start[0] : start[0] + size[0], start[1] : start[1] + size[1]]
+
+
+def _center_crop(attributes: Attributes) -> Callable[[Tensor], Tensor]:
+    """Cut out; a picture that is smaller is resized."""
+    tall, wide = size = attributes["size"]
+    resize = _resize({"size": size, "interpolation": "bilinear", "antialias": False, "crop": True})
+
+    def function(value: Tensor) -> Tensor:
+        over = value.shape[2] - tall, value.shape[3] - wide
+        if min(over) < 0:
+            return resize(value)
+        return _part(value, (over[0] // 2, over[1] // 2), size)
+
+    return function
+
+
+_INTERPOLATION = setting("interpolation", Fields.choice, choices=_INTERPOLATIONS, default="nearest")
+_UPSAMPLING = {
+    "size": setting("size", Fields.pair, default=(2, 2)),
+    "interpolation": _INTERPOLATION,
+}
+
+
+def _read_size(applied: Applied) -> tuple[int, int]:
+    fields = applied.fields
+    return fields.integer("height"), fields.integer("width")
+
+
+def _read_resizing(applied: Applied) -> Reading:
+    applied.channels()
+    fields = applied.fields
+    if fields.flag("pad_to_aspect_ratio", default=False):
+        raise fields.error("pad_to_aspect_ratio", "false")
+    return applied.read_as(
+        "resize",
+        size=_read_size(applied) if fields.get("size") is None else fields.pair("size"),
+        interpolation=fields.choice("interpolation", _INTERPOLATIONS, default="bilinear"),
+        antialias=fields.flag("antialias", default=False),
+        crop=fields.flag("crop_to_aspect_ratio", default=False),
+    )
+
+
+def _read_random_crop(applied: Applied) -> Reading:
+    """Nothing in inference, where the size is as it should be; else versions of Keras differ."""
+    size = _read_size(applied)
+    if applied.channels() and applied.shape[1:] == size:
+        return applied.read_as("identity")
+    raise InvalidInput(
+        f"a RandomCrop to {size} of pictures of {applied.shape[1:]} does not do the same in all "
+        "versions of Keras once trained; save the model with a Resizing or CenterCrop instead"
+    )
+
+
+def _sized(class_name: str, *options: str) -> Callable[[Part], list[Step]]:
+    names = {"crop": "crop_to_aspect_ratio"}
+
+    def write(part: Part) -> list[Step]:
+        height, width = part["size"]
+        # What Keras takes by itself is left out: versions before 3 do not know all of them.
+        more = {names.get(key, key): part[key] for key in options if part[key] is not False}
+        return [Step(class_name, {"height": height, "width": width, **more})]
+
+    return write
+
+
+def _of_upsample(call: Call) -> Operation | None:
+    module = call.module
+    size = [after / before for before, after in zip(call.reads[1:], call.gives[1:], strict=True)]
+    whole = all(factor == int(factor) for factor in size)
+    if module.mode not in _INTERPOLATIONS or module.align_corners or not whole:
+        return None
+    factors = tuple(int(factor) for factor in size)
+    found = call.operation("upsample2d", size=factors, interpolation=module.mode)
+    return found if len(call.reads) == PICTURE else None
+
+
+register(
+    # interpolation: "nearest" or "bilinear"
+    Op(
+        name="upsample2d",
+        attributes=("size", "interpolation"),
+        shape=_upsample_shape,
+        compute=_upsample,
+        channels=Kept(),
+        from_keras={"UpSampling2D": reading("upsample2d", _UPSAMPLING, picture=True)},
+        to_keras=writing("UpSampling2D", _UPSAMPLING),
+        from_torch=as_module(
+            _of_upsample,
+            "nn.Upsample",
+            "F.interpolate",
+            options=("size", "scale_factor", "mode", "align_corners"),
+        ),
+    ),
+    # crop: whether the part at the centre of the same ratio is resized, not the whole picture
+    Op(
+        name="resize",
+        attributes=("size", "interpolation", "antialias", "crop"),
+        shape=_resized_shape,
+        compute=_resize,
+        channels=Kept(),
+        from_keras={
+            "Resizing": _read_resizing,
+            "Resize": _read_resizing,
+            "RandomCrop": _read_random_crop,
+        },
+        to_keras=_sized("Resizing", "interpolation", "antialias", "crop"),
+    ),
+    Op(
+        name="center_crop",
+        attributes=("size",),
+        shape=_resized_shape,
+        compute=_center_crop,
+        channels=Kept(),
+        from_keras={
+            "CenterCrop": reading("center_crop", {"size": Option("", _read_size)}, picture=True)
+        },
+        to_keras=_sized("CenterCrop"),
+    ),
+)
