@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import h5py
@@ -256,21 +258,15 @@ def test_the_output_folder_is_never_trampled(
     assert run([str(part) for part in [*base, run_folder, "--force"]]) == 0
 
 
-def test_a_full_disk_leaves_nothing_behind(lab: Lab, out: Path) -> None:
-    limited = (
-        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000));"
-        "from goodnet.cli.main import run; sys.exit(run(sys.argv[1:]))"
-    )
-    command = ["prune", lab.model, "--clean", lab.valid, "--drop", "30", "--out", out]
-    found = subprocess.run(
-        [sys.executable, "-c", limited, *map(str, command)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert found.returncode == 6, found.stderr
-    assert "no room to write" in found.stderr
+def test_a_full_disk_leaves_nothing_behind(
+    lab: Lab,
+    out: Path,
+    full_disk: Callable[[int], AbstractContextManager[None]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with full_disk(20_000):
+        command = ["prune", lab.model, "--clean", lab.valid, "--drop", "30", "--out", out]
+        assert "no room to write" in fails(capsys, 6, command)
     assert list(out.parent.iterdir()) == []
 
 
