@@ -101,7 +101,7 @@ def test_a_network_in_which_nothing_is_found_is_given_back_to_the_bit(
 
 
 def test_the_same_structure_is_a_copy_of_the_file(planted: Lab, out: Path) -> None:
-    assert cure(planted, out, "--form", "same", "--test", planted.test) == 0
+    assert cure(planted, out, "--form", "same", "--test", planted.test, "--no-report") == 0
     found = json.loads((out / "results.json").read_text())
     assert found["repaired"] == "model_repaired.h5"
     before, after = (load_network(path) for path in (planted.model, out / found["repaired"]))

@@ -85,7 +85,7 @@ def test_without_a_command_the_help_is_shown_as_it_is(
 def test_guard_then_predict_then_evaluate(
     lab: Lab, tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["prune", lab.model, "--clean", lab.valid, "--out", out, "--drop", "5"]
+    command = ["prune", lab.model, "--clean", lab.valid, "--out", out, "--drop", "5", "--no-report"]
     assert run([str(part) for part in command]) == 0
     good, repaired = tmp_path / "good.keras", out / "model_drop_5.h5"
     assert run(["guard", str(lab.model), str(repaired), "--out", str(good)]) == 0
@@ -105,7 +105,7 @@ def test_predict_takes_the_scale_from_the_run_folder(
     lab: Lab, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["prune", lab.model, "--clean", lab.valid, "--out", out, "--drop", "30"]
-    assert run([str(part) for part in command]) == 0
+    assert run([str(part) for part in [*command, "--no-report"]]) == 0
     said(capsys)
     assert run(["predict", str(out / "goodnet_drop_30.keras"), str(lab.test)]) == 0
     printed, notes = said(capsys)
@@ -242,7 +242,8 @@ def test_data_errors_are_one_line(
 def test_the_output_folder_is_never_trampled(
     lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    base: list[object] = ["prune", lab.model, "--clean", lab.valid, "--drop", "30", "--out"]
+    base: list[object] = ["prune", lab.model, "--clean", lab.valid, "--drop", "30"]
+    base += ["--no-report", "--out"]
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "thesis.txt").write_text("years of work")
