@@ -58,7 +58,7 @@ def test_every_option_reaches_the_method(
     good = ["erase", "--trigger", "patch", "--rank", "1", "--layer", "activation_1"]
     assert repair(lab, out, *good, "--force") == 0
     assert json.loads((out / "results.json").read_text())["details"]["rank"] in (0, 1)
-    assert repair(lab, out, "fine-prune", "--drop", "20", "--force") == 0
+    assert repair(lab, out, "fine-prune", "--drop", "20", "--epochs", "2", "--force") == 0
     assert "drop: 20" in capsys.readouterr().out
 
 
