@@ -5,9 +5,10 @@ PYTHON ?=
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-# One thread a process: pytest-xdist already keeps every core busy.
+# One thread a process: pytest-xdist already keeps every core busy. Work is stolen, not dealt out:
+# a process keeps to tests that lie together, and what they share is made once.
 PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 KERAS_BACKEND=torch \
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 run_all = @set -e; for script in $(sort $(wildcard $(1)/[!_]*.py)); do \
 	echo "== $$script"; KERAS_BACKEND=torch $(BIN)/python "$$script"; done
 

@@ -23,6 +23,8 @@ from goodnet.imagesets import ImageSet, images_from_arrays
 from goodnet.network import Network
 from goodnet.preprocessing import Preprocessing
 from goodnet.progress import ProgressCallback, Stage
+from goodnet.repair.method import Repair
+from goodnet.repair.result import RepairResult
 from goodnet.training import Examples, Schedule, fit
 
 CLASSES, TARGET = 5, 2
@@ -72,6 +74,14 @@ def clean_images(count: int = 250, *, classes: Sequence[int] = range(CLASSES)) -
     examples = stripes(CLASSES * count, seed=2)
     rows = np.flatnonzero(np.isin(examples.labels, classes))[:count]
     return as_images(Examples(examples.images[rows], examples.labels[rows]))
+
+
+@lru_cache
+def repaired(
+    method: Repair[RepairResult], name: str = "conv", *, backdoor: bool = True
+) -> RepairResult:
+    """What a method makes of a planted network with 250 images; shared, never to be changed."""
+    return method(planted(name, backdoor=backdoor).network, clean_images())
 
 
 def told(advance: ProgressCallback, *, of: str = "training") -> Stage:

@@ -3,28 +3,53 @@
 from __future__ import annotations
 
 import os
+import runpy
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from goodnet import load_images, prune_curve, trace_backdoor
 
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
+QUICK = ("--quick", "--threads", "1")
+
+Run = Callable[..., str]
 
 
-def run(script: str, *options: str) -> str:
-    command = [sys.executable, str(BENCHMARKS / script), "--quick", "--threads", "1", *options]
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a script as it is run by hand, but in this process, and gives what it printed."""
+
+    def run(script: str, *options: str) -> str:
+        path = str(BENCHMARKS / script)
+        threads = torch.get_num_threads()
+        with monkeypatch.context() as patched:
+            patched.syspath_prepend(BENCHMARKS)
+            patched.setenv("GOODNET_SHARED_DATA", str(BENCHMARKS / "none"))
+            patched.setattr(sys, "argv", [path, *QUICK, *options])
+            runpy.run_path(path, run_name="__main__")
+        torch.set_num_threads(threads)
+        return capsys.readouterr().out
+
+    return run
+
+
+def run_apart(script: str) -> str:
+    """In a process of its own: its memory, or a browser beside that of other tests."""
     environment = {**os.environ, "GOODNET_SHARED_DATA": str(BENCHMARKS / "none")}
+    command = [sys.executable, str(BENCHMARKS / script), *QUICK]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 @pytest.mark.slow
-def test_the_pruning_curve_is_timed_against_a_plain_pass() -> None:
+def test_the_pruning_curve_is_timed_against_a_plain_pass(run: Run) -> None:
     shown = run("prune_curve.py", "--no-peer")
     assert "deepid.h5: 60 channels of pool_3 on 256 clean and 256 poisoned images" in shown
     assert "GoodNet, all 60 steps" in shown
@@ -33,30 +58,30 @@ def test_the_pruning_curve_is_timed_against_a_plain_pass() -> None:
 
 
 @pytest.mark.slow
-def test_the_goodnet_is_timed_against_its_network() -> None:
+def test_the_goodnet_is_timed_against_its_network(run: Run) -> None:
     assert "at most 1.25" in run("guard.py")
 
 
 @pytest.mark.slow
-def test_a_step_of_training_is_timed_against_a_plain_loop() -> None:
+def test_a_step_of_training_is_timed_against_a_plain_loop(run: Run) -> None:
     assert run("train_step.py").count("at most 1.15") == 2
 
 
 @pytest.mark.slow
 def test_the_memory_of_the_whole_command_is_measured() -> None:
-    assert "uint8: last / first" in run("memory.py")
+    assert "uint8: last / first" in run_apart("memory.py")
 
 
 @pytest.mark.slow
 def test_the_report_is_timed_and_weighed() -> None:
-    shown = run("report.py")
+    shown = run_apart("report.py")
     assert "60 channels, 5 poisoned sets" in shown
     assert "seconds to make at most 3" in shown
     assert "MB at most 6: met" in shown
 
 
 @pytest.mark.slow
-def test_every_repair_of_a_badnet_is_measured() -> None:
+def test_every_repair_of_a_badnet_is_measured(run: Run) -> None:
     shown = run("repair_faces.py")
     for method in ("prune-10", "fine-tune", "fine-prune-10", "sparsify", "unlearn", "erase"):
         assert f"\n{method}: ASR" in shown
@@ -64,13 +89,13 @@ def test_every_repair_of_a_badnet_is_measured() -> None:
 
 
 @pytest.mark.slow
-def test_a_scan_is_timed_against_the_number_of_classes() -> None:
+def test_a_scan_is_timed_against_the_number_of_classes(run: Run) -> None:
     shown = run("scan_classes.py")
     assert [line.split()[0] for line in shown.splitlines()[-2:]] == ["10", "40"]
 
 
 @pytest.mark.slow
-def test_the_zoo_is_planted_scanned_and_told(tmp_path: Path) -> None:
+def test_the_zoo_is_planted_scanned_and_told(run: Run, tmp_path: Path) -> None:
     options = ["--out", str(tmp_path), "--methods", "last-layer", "htell"]
     shown = run("scan_zoo.py", *options)
     assert "last-layer: " in shown

@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -196,27 +198,23 @@ def test_a_folder_that_cannot_be_written(
     assert "cannot write the output, permission denied" in capsys.readouterr().err
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("limit", [20_000, 200_000])
-def test_a_full_disk_leaves_nothing_behind(stored: Path, out: Path, limit: int) -> None:
+def test_a_full_disk_leaves_nothing_behind(
+    stored: Path,
+    out: Path,
+    limit: int,
+    full_disk: Callable[[int], AbstractContextManager[None]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """The smaller limit stops the images, the larger one the state of training."""
-    code = (
-        "import resource, sys;"
-        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}));"
-        "from goodnet.cli.main import run; sys.exit(run(sys.argv[1:]))"
-    )
-    command = ["attack", "--images", stored, *SMALL, "--out", out]
+    chosen = ["--images", stored, *SMALL]
     if limit == 20_000:
-        command += ["--test-images", stored]
-    found = subprocess.run(
-        [sys.executable, "-c", code, *map(str, command)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert found.returncode == 6, found.stderr
-    assert "goodnet: no room to write the output" in found.stderr.splitlines()[-1]
-    assert "Traceback" not in found.stderr
+        chosen += ["--test-images", stored]
+    with full_disk(limit):
+        assert attack(out, *chosen) == 6
+    notes = capsys.readouterr().err
+    assert "goodnet: no room to write the output" in notes.splitlines()[-1]
+    assert "Traceback" not in notes
     assert [path.name for path in out.parent.iterdir()] == [stored.name]
 
 

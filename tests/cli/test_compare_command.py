@@ -10,8 +10,9 @@ from goodnet.cli.main import run
 from goodnet.runs.compare import partial_of
 
 
-def compare(lab: Lab, out: Path, *arguments: object) -> int:
+def compare(lab: Lab, out: Path, *arguments: object, report: bool = False) -> int:
     command = ["compare", lab.model, "--clean", lab.valid, "--test", lab.test, "--scale", "raw"]
+    command += [] if report else ["--no-report"]
     return run([str(part) for part in [*command, "--out", out, *arguments]])
 
 
@@ -20,7 +21,7 @@ def test_one_table_best_first_and_a_sentence_for_what_failed(
 ) -> None:
     sets = ["--backdoor", f"toy={lab.poisoned}", f"again={lab.poisoned}"]
     chosen = ["--methods", "prune,fine-tune", "--drop", "5,99", "--epochs", "1"]
-    assert compare(lab, out, *sets, *chosen) == 0
+    assert compare(lab, out, *sets, *chosen, report=True) == 0
     printed, notes = capsys.readouterr()
     header, _, *lines = printed.splitlines()
     assert header.split("  ")[0] == "method"

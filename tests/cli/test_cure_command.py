@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -27,17 +30,26 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     return write_lab(tmp_path_factory.mktemp("planted"), planted_badnets.watched_spec())
 
 
+class Cured(NamedTuple):
+    """A run, what it printed, and what it noted."""
+
+    folder: Path
+    printed: str
+    notes: str
+
+
 @pytest.fixture(scope="module")
-def cured(planted: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a cure of it, measured on clean and stamped images."""
+def cured(planted: Lab, tmp_path_factory: pytest.TempPathFactory) -> Cured:
+    """A cure of it, measured on clean and stamped images."""
     out = tmp_path_factory.mktemp("cured") / "run"
     measured = ["--test", planted.test, "--backdoor", f"square={planted.poisoned}"]
-    assert cure(planted, out, *measured) == 0
-    return out
+    with redirect_stdout(StringIO()) as printed, redirect_stderr(StringIO()) as notes:
+        assert cure(planted, out, *measured) == 0
+    return Cured(out, printed.getvalue(), notes.getvalue())
 
 
-def test_it_leaves_two_networks_and_says_what_it_did(planted: Lab, cured: Path) -> None:
-    found = json.loads((cured / "results.json").read_text())
+def test_it_leaves_two_networks_and_says_what_it_did(cured: Cured) -> None:
+    found = json.loads((cured.folder / "results.json").read_text())
     assert (found["command"], found["method"]) == ("cure", "cure")
     assert found["scan"]["verdict"] == "backdoored"
     assert [target["label"] for target in found["scan"]["targets"]] == [2]
@@ -47,36 +59,36 @@ def test_it_leaves_two_networks_and_says_what_it_did(planted: Lab, cured: Path) 
     assert found["measured"]["repaired"]["backdoor"]["square"]["value"] <= 0.02
     assert found["measured"]["goodnet"]["detected"]["square"]["value"] >= 0.95
     assert found["measured"]["goodnet"]["false_alarms"]["value"] <= 0.02
-    assert (cured / found["files"]["trigger_2"]).is_file()
+    assert (cured.folder / found["files"]["trigger_2"]).is_file()
 
 
-def test_the_files_do_what_the_results_say(planted: Lab, cured: Path) -> None:
-    found = json.loads((cured / "results.json").read_text())
+def test_the_files_do_what_the_results_say(planted: Lab, cured: Cured) -> None:
+    found = json.loads((cured.folder / "results.json").read_text())
     images = load_images(planted.poisoned).sample(60).images
     for name, key in ((found["repaired"], "backdoor"), (found["files"]["goodnet"], "backdoor")):
-        answers = load_network(cured / name).predict(images)
+        answers = load_network(cured.folder / name).predict(images)
         measured = found["measured"]["repaired" if name == found["repaired"] else "goodnet"]
         assert int((answers == 2).sum()) == measured[key]["square"]["count"]
-        theirs = keras.models.load_model(cured / name, compile=False, safe_mode=True)
+        theirs = keras.models.load_model(cured.folder / name, compile=False, safe_mode=True)
         outputs = theirs.predict(images.transpose(0, 2, 3, 1), verbose=0)
         assert outputs.argmax(1).tolist() == answers.tolist()
 
 
-def test_the_report_tells_the_story(cured: Path) -> None:
-    page = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", (cured / "report.html").read_text()))
+def test_the_report_tells_the_story(cured: Cured) -> None:
+    page = (cured.folder / "report.html").read_text()
+    page = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", page))
     assert "A backdoor for label 2 was found and taken out" in page
     for heading in ("Recovered triggers", "What is left", "Scores", "Comparison"):
         assert heading in page
 
 
-def test_what_is_printed(planted: Lab, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cure(planted, out, "--no-report", "--test", planted.test) == 0
-    printed, notes = capsys.readouterr()
+def test_what_is_printed(cured: Cured) -> None:
+    folder, printed, notes = cured
     assert printed.startswith("backdoored; p = ")
     assert "searched on B'" in printed
     assert "B' watches fc; accuracy on 60 clean images" in printed
     assert re.search(r"class(es)? 2.*: G refuses at most [\d.]+ % of the clean images", printed)
-    assert f"written to {out}" in notes
+    assert f"written to {folder}" in notes
 
 
 def test_a_network_in_which_nothing_is_found_is_given_back_to_the_bit(
@@ -89,7 +101,7 @@ def test_a_network_in_which_nothing_is_found_is_given_back_to_the_bit(
 
 
 def test_the_same_structure_is_a_copy_of_the_file(planted: Lab, out: Path) -> None:
-    assert cure(planted, out, "--form", "same", "--test", planted.test) == 0
+    assert cure(planted, out, "--form", "same", "--test", planted.test, "--no-report") == 0
     found = json.loads((out / "results.json").read_text())
     assert found["repaired"] == "model_repaired.h5"
     before, after = (load_network(path) for path in (planted.model, out / found["repaired"]))

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import planted_badnets
@@ -35,12 +38,27 @@ def innocent(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     return write_lab(tmp_path_factory.mktemp("innocent"), planted_badnets.innocent_spec())
 
 
-def test_a_finding_has_its_exit_code_and_leaves_a_folder(
-    planted: Lab, out: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    triggers = out.parent / "triggers"
-    assert scan(planted, out, "--save-triggers", triggers) == 1
-    printed, notes = capsys.readouterr()
+class Scanned(NamedTuple):
+    """A run, the triggers it saved, what it printed, and what it noted."""
+
+    folder: Path
+    triggers: Path
+    printed: str
+    notes: str
+
+
+@pytest.fixture(scope="module")
+def scanned(planted: Lab, tmp_path_factory: pytest.TempPathFactory) -> Scanned:
+    """A scan that found something."""
+    home = tmp_path_factory.mktemp("scanned")
+    out, triggers = home / "run", home / "triggers"
+    with redirect_stdout(StringIO()) as printed, redirect_stderr(StringIO()) as notes:
+        assert scan(planted, out, "--save-triggers", triggers) == 1
+    return Scanned(out, triggers, printed.getvalue(), notes.getvalue())
+
+
+def test_a_finding_has_its_exit_code_and_leaves_a_folder(scanned: Scanned) -> None:
+    out, triggers, printed, notes = scanned
     first, *lines = printed.splitlines()
     assert first.startswith("backdoored; p = ")
     assert any(line.split()[:1] == ["2"] for line in lines)
@@ -59,8 +77,8 @@ def test_a_finding_has_its_exit_code_and_leaves_a_folder(
     assert "label 2" in (out / "report.html").read_text()
 
 
-def test_the_trigger_file_does_what_the_scan_says(planted: Lab, out: Path) -> None:
-    assert scan(planted, out, "--no-report") == 1
+def test_the_trigger_file_does_what_the_scan_says(planted: Lab, scanned: Scanned) -> None:
+    out = scanned.folder
     (target,) = json.loads((out / "results.json").read_text())["targets"]
     images = load_images(planted.test).sample(60).images
     stamped = read_trigger(out / target["file"]).stamp(images)
@@ -69,14 +87,12 @@ def test_the_trigger_file_does_what_the_scan_says(planted: Lab, out: Path) -> No
     assert target["trigger"]["success"]["value"] > 0.9
 
 
-def test_repair_and_poison_take_the_trigger(planted: Lab, out: Path) -> None:
-    triggers = out.parent / "triggers"
-    assert scan(planted, out, "--save-triggers", triggers, "--no-report") == 1
-    file = triggers / "label_2.npz"
-    stamped = out.parent / "bd.h5"
+def test_repair_and_poison_take_the_trigger(planted: Lab, scanned: Scanned, tmp_path: Path) -> None:
+    file = scanned.triggers / "label_2.npz"
+    stamped = tmp_path / "bd.h5"
     poison = ["poison", planted.valid, "--trigger", file, "--target", 2, "--out", stamped]
     assert run([str(part) for part in poison]) == 0
-    repaired = out.parent / "repaired"
+    repaired = tmp_path / "repaired"
     command = ["repair", "erase", planted.model, "--clean", planted.valid]
     command += ["--trigger", file, "--out", repaired, "--no-report"]
     assert run([str(part) for part in command]) == 0

@@ -16,7 +16,7 @@ from goodnet.formats.build import build
 from goodnet.formats.keras import write
 from goodnet.formats.spec import NetworkSpec
 from goodnet.guard.form import guard_spec, reject_class_of
-from goodnet.imagesets import load_images
+from goodnet.imagesets import ImageSet, load_images
 
 SUFFIXES = (".keras", ".h5")
 
@@ -56,18 +56,31 @@ def test_a_goodnet_is_read_back(suffix: str, tmp_path: Path) -> None:
     assert load_network(path).predict(images).tolist() == build(good).predict(images).tolist()
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_cifar_badnet_on_every_test_image(suffix: str, shared: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def cifar(shared: Path) -> tuple[NetworkSpec, list[tuple[ImageSet, NDArray[np.int64]]]]:
+    """A GoodNet, and the answers of its two networks together on every test image."""
     lab = shared / "cifar_badnet"
     spec = read_spec(lab / "bd_net.h5")
     channels = [6, 7, 11, 0, 41, 57, 22, 1, 55, 3, 38, 15, 24, 50, 51, 4, 49, 13, 21, 8, 23, 53]
     repaired = spec.with_arrays(silence.silence(spec, "pool_3", channels))
-    path = tmp_path / f"good{suffix}"
-    write.write(guard_spec(spec, repaired), path)
+    answers = []
     for name in ("cl/test.h5", "bd/bd_test.h5"):
         images = load_images(lab / name)
         first, second = (predict_set(build(s), images) for s in (spec, repaired))
-        expected = agree(first, second, num_classes=10)
+        answers.append((images, agree(first, second, num_classes=10)))
+    return guard_spec(spec, repaired), answers
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_cifar_badnet_on_every_test_image(
+    suffix: str,
+    cifar: tuple[NetworkSpec, list[tuple[ImageSet, NDArray[np.int64]]]],
+    tmp_path: Path,
+) -> None:
+    good, answers = cifar
+    path = tmp_path / f"good{suffix}"
+    write.write(good, path)
+    for images, expected in answers:
         assert predict_set(load_network(path), images).tolist() == expected.tolist()
         pixels = images.sample(len(images)).images
         assert keras_answers(path, pixels).tolist() == expected.tolist()

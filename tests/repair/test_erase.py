@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from planted import CLASSES, PATCH, TARGET, clean_images, planted
+from planted import CLASSES, PATCH, TARGET, clean_images, planted, repaired
 from real import REAL, cross_validate
 
 from goodnet.attack import trigger
@@ -19,7 +19,7 @@ from goodnet.repair.result import RepairResult
 def test_a_planted_backdoor_is_gone_and_accuracy_stays(name: str) -> None:
     badnet = planted(name)
     assert badnet.success(badnet.network) > 0.9
-    found = Erase(triggers=(PATCH,))(badnet.network, clean_images())
+    found = repaired(Erase(triggers=(PATCH,)), name)
     assert badnet.success(found.network) <= 0.05
     assert badnet.accuracy(found.network) >= badnet.accuracy(badnet.network) - 0.03
     assert (found.method, found.epochs, found.chosen) == ("erase", (), 0)
@@ -27,7 +27,7 @@ def test_a_planted_backdoor_is_gone_and_accuracy_stays(name: str) -> None:
 
 def test_it_tells_what_the_trigger_did_and_does() -> None:
     badnet = planted()
-    found = Erase(triggers=(PATCH,))(badnet.network, clean_images())
+    found = repaired(Erase(triggers=(PATCH,)))
     (told,) = found.details["triggers"]
     assert (told["trigger"], told["label"]) == ("patch", TARGET)
     assert told["led_before"]["value"] > 0.9
@@ -83,7 +83,7 @@ def test_the_target_class_is_still_recognised() -> None:
     """What its images have in common with the trigger is spared where images show it."""
     badnet = planted("residual")
     own = badnet.clean.labels == TARGET
-    found = Erase(triggers=(PATCH,))(badnet.network, clean_images())
+    found = repaired(Erase(triggers=(PATCH,)), "residual")
     assert (found.network.predict(badnet.clean.pixels(np.flatnonzero(own))) == TARGET).mean() > 0.95
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from planted import SPECS, clean_images, planted, stripes
+from planted import SPECS, clean_images, planted, repaired, stripes
 from reference import masked
 
 from goodnet.errors import InvalidInput, UsageError
@@ -22,10 +22,10 @@ LAYERS = [
 
 
 def test_a_backdoor_in_the_pruned_layer_goes_where_fine_tuning_leaves_it() -> None:
-    victim, images = planted(), clean_images()
-    repair = FinePrune(layer="pool_1")(victim.network, images)
+    victim = planted()
+    repair = FinePrune(layer="pool_1")(victim.network, clean_images())
     assert victim.success(victim.network) > 0.95
-    assert victim.success(FineTune()(victim.network, images).network) > 0.3
+    assert victim.success(repaired(FineTune()).network) > 0.3
     assert victim.success(repair.network) < 0.1
     assert victim.accuracy(repair.network) > 0.95
 
@@ -48,7 +48,8 @@ def test_a_clean_network_keeps_its_accuracy() -> None:
 def test_silent_channels_stay_silent(name: str, layer: str) -> None:
     """To silence them once more changes nothing, though it would in B."""
     network = planted(name).network
-    repair = FinePrune(layer=layer, drop=5)(network, clean_images())
+    method = FinePrune(layer=layer, drop=5, training=TrainingConfig(epochs=4))
+    repair = method(network, clean_images())
     silent = repair.details["channels_pruned"]
     assert silent
     bright = stripes(50, seed=4).pixels(slice(None))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from planted import SPECS, clean_images, planted, stripes
+from planted import SPECS, clean_images, planted, repaired, stripes
 
 from goodnet.formats.build import build
 from goodnet.imagesets import images_from_arrays
@@ -33,9 +33,9 @@ def test_it_wins_back_accuracy_that_was_lost() -> None:
 
 
 def test_small_steps_leave_a_backdoor_where_it_is_and_large_ones_weaken_it() -> None:
-    victim, images = planted(), clean_images()
-    small = FineTune(training=TrainingConfig(lr=1e-4))(victim.network, images)
-    large = FineTune()(victim.network, images)
+    victim = planted()
+    small = FineTune(training=TrainingConfig(lr=1e-4))(victim.network, clean_images())
+    large = repaired(FineTune())
     assert victim.success(victim.network) > 0.95
     assert victim.success(small.network) > 0.9
     assert victim.success(large.network) < 0.6

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from planted import PATCH, TARGET, Planted, clean_images, planted, told
+from planted import PATCH, TARGET, Planted, clean_images, planted, repaired, told
 from real import REAL, cross_validate
 from tiny import Weights
 from torch.nn import functional as F  # noqa: N812
@@ -28,7 +28,7 @@ HARD = "labels, shifts 1"
 def test_a_planted_backdoor_is_gone_and_accuracy_stays(name: str) -> None:
     badnet = planted(name)
     assert badnet.success(badnet.network) > 0.9
-    found = Unlearn(triggers=(PATCH,))(badnet.network, clean_images())
+    found = repaired(Unlearn(triggers=(PATCH,)), name)
     assert badnet.success(found.network) <= 0.05
     assert badnet.accuracy(found.network) >= badnet.accuracy(badnet.network) - 0.02
     assert found.method == "unlearn"
@@ -36,8 +36,7 @@ def test_a_planted_backdoor_is_gone_and_accuracy_stays(name: str) -> None:
 
 
 def test_it_tells_what_the_trigger_did_and_does() -> None:
-    badnet = planted()
-    found = Unlearn(triggers=(PATCH,))(badnet.network, clean_images())
+    found = repaired(Unlearn(triggers=(PATCH,)))
     (told,) = found.details["triggers"]
     assert (told["trigger"], told["label"]) == ("patch", TARGET)
     assert told["led_before"]["value"] > 0.9
@@ -147,7 +146,7 @@ def test_a_teacher_is_heeded_only_where_it_is_right() -> None:
 
 
 def test_the_gentle_way_is_enough_where_it_costs_nothing() -> None:
-    found = Unlearn(triggers=(PATCH,))(planted().network, clean_images())
+    found = repaired(Unlearn(triggers=(PATCH,)))
     assert found.details["attempts"] == 1
     assert found.details["training"].startswith("labels, learning rate")
 

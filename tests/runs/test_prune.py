@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +38,23 @@ def lab_job(lab: Lab) -> InputFiles:
     return InputFiles(lab.model, lab.valid, lab.test, {"toy": lab.poisoned})
 
 
-def test_the_numbers_are_those_of_the_files(lab: Lab, out: Path) -> None:
-    found = run_job(lab_job(lab), out, PruneOptions(drops=[5, 30]))
+Run = tuple[Path, dict[str, Any]]  # its folder and its results
+
+
+@pytest.fixture(scope="module")
+def done(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Run]:
+    """Prunes to some drops once; the folder is never to be changed."""
+
+    @cache
+    def done(*drops: float) -> Run:
+        folder = tmp_path_factory.mktemp("pruned") / "run"
+        return folder, run_job(lab_job(lab), folder, PruneOptions(drops=drops))
+
+    return done
+
+
+def test_the_numbers_are_those_of_the_files(lab: Lab, done: Callable[..., Run]) -> None:
+    out, found = done(5, 30)
     assert (found["schema"], found["command"]) == (1, "prune")
     assert sorted(found["channels"]) == list(range(6))
     test, poisoned = stored(lab.test), stored(lab.poisoned)
@@ -63,8 +80,8 @@ def test_the_numbers_are_those_of_the_files(lab: Lab, out: Path) -> None:
     assert found["baseline"]["test"]["count"] == baseline == 135
 
 
-def test_the_curve_is_one_row_per_channel(lab: Lab, out: Path) -> None:
-    found = run_job(lab_job(lab), out, PruneOptions(drops=[5]))
+def test_the_curve_is_one_row_per_channel(done: Callable[..., Run]) -> None:
+    out, found = done(5)
     with (out / "curve.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     columns = ["step", "channel", "mean_activation", "fraction_pruned", "clean_accuracy", "toy"]
@@ -92,8 +109,8 @@ def test_without_test_or_poison_the_network_is_still_pruned(lab: Lab, out: Path)
     assert (out / found["drops"][0]["files"]["goodnet"]).is_file()
 
 
-def test_orders_descending_and_given(lab: Lab, tmp_path: Path) -> None:
-    rising = run_job(lab_job(lab), tmp_path / "a", PruneOptions(drops=[5]))
+def test_orders_descending_and_given(lab: Lab, tmp_path: Path, done: Callable[..., Run]) -> None:
+    _, rising = done(5)
     falling = run_job(lab_job(lab), tmp_path / "b", PruneOptions(order="descending", drops=[5]))
     assert falling["channels"] == rising["channels"][::-1]
     given = run_job(lab_job(lab), tmp_path / "c", PruneOptions(channels=[4, 0], drops=[5]))
@@ -133,16 +150,14 @@ def test_two_runs_give_the_same_files_but_for_the_record(lab: Lab, tmp_path: Pat
 
 
 def test_how_much_channels_do_on_poison_is_measured_and_changes_nothing(
-    lab: Lab, tmp_path: Path
+    lab: Lab, out: Path, done: Callable[..., Run]
 ) -> None:
-    found = run_job(lab_job(lab), tmp_path / "a", PruneOptions(drops=[5]))
+    _, found = done(5)
     features = load_network(lab.model).cut("pool_1").head
     values = features(torch.from_numpy(stored(lab.poisoned).images))[0]
     means = values.double().mean((0, 2, 3)).tolist()
     assert found["poisoned_activation"] == {"toy": pytest.approx(means, rel=1e-6)}
-    without = run_job(
-        InputFiles(lab.model, lab.valid, lab.test), tmp_path / "b", PruneOptions(drops=[5])
-    )
+    without = run_job(InputFiles(lab.model, lab.valid, lab.test), out, PruneOptions(drops=[5]))
     for key in ("channels", "mean_activation", "dead_channels"):
         assert without[key] == found[key]
 
@@ -151,9 +166,9 @@ def test_how_much_channels_do_on_poison_is_measured_and_changes_nothing(
     ("drops", "shown"), [([2, 5, 10, 30], 10), ([5, 30], 5), ([20, 30], 20), ([5, 99], 5)]
 )
 def test_pictures_are_of_the_largest_drop_that_is_not_too_large(
-    lab: Lab, out: Path, drops: list[float], shown: float
+    lab: Lab, done: Callable[..., Run], drops: list[float], shown: float
 ) -> None:
-    found = run_job(lab_job(lab), out, PruneOptions(drops=drops))
+    out, found = done(*drops)
     assert found["pictures"]["drop"] == shown
     files_of = {drop["drop"]: drop["files"] for drop in found["drops"]}
     good = load_network(out / files_of[shown]["goodnet"])

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,8 @@ class Stages:
         yield advance
 
 
+Run = tuple[Path, dict[str, Any]]  # its folder and its results
+
 PLANS = {
     "prune": plan("prune", drop=20.0),
     "cure": plan("cure"),
@@ -81,13 +84,27 @@ PLANS = {
 }
 
 
+@pytest.fixture(scope="module")
+def done(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Run]:
+    """Makes the run of a plan once; its folder is never to be changed."""
+
+    @cache
+    def done(name: str) -> Run:
+        folder = tmp_path_factory.mktemp(name) / "run"
+        return folder, run_job(job_of(lab), folder, PLANS[name])
+
+    return done
+
+
 def test_every_method_is_tried_here() -> None:
     assert list(PLANS) == list(repairs())
 
 
 @pytest.mark.parametrize("name", PLANS)
-def test_the_numbers_are_those_of_the_files(lab: Lab, out: Path, name: str) -> None:
-    found = run_job(job_of(lab), out, PLANS[name])
+def test_the_numbers_are_those_of_the_files(
+    lab: Lab, done: Callable[[str], Run], name: str
+) -> None:
+    out, found = done(name)
     assert (found["schema"], found["command"], found["method"]) == (
         1,
         "cure" if name == "cure" else "repair",
@@ -131,9 +148,8 @@ def test_keras_opens_the_repaired_file_and_answers_alike(
     assert all(array.any() for array in changed)
 
 
-def test_only_changed_numbers_of_the_file_differ(lab: Lab, out: Path) -> None:
-    chosen = plan("erase", layer="activation_1", rank=1, triggers=("patch",))
-    run_job(job_of(lab), out, chosen)
+def test_only_changed_numbers_of_the_file_differ(lab: Lab, done: Callable[[str], Run]) -> None:
+    out, _ = done("erase")
     before, after = read_spec(lab.model), read_spec(out / "model_repaired.h5")
     changed = {k for k, a in after.arrays.items() if not np.array_equal(a, before.arrays[k])}
     assert changed == {"output/weight", "output/bias"}
@@ -142,23 +158,27 @@ def test_only_changed_numbers_of_the_file_differ(lab: Lab, out: Path) -> None:
     assert 0 < differing <= 4 * sum(after.arrays[key].size for key in changed)
 
 
-def test_two_runs_give_the_same_files_but_for_the_record(lab: Lab, tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        run_job(job_of(lab), tmp_path / name, PLANS["unlearn"])
-    assert {path.name for path in (tmp_path / "a").iterdir()} == {
+def test_two_runs_give_the_same_files_but_for_the_record(
+    lab: Lab, out: Path, done: Callable[[str], Run]
+) -> None:
+    first, _ = done("unlearn")
+    run_job(job_of(lab), out, PLANS["unlearn"])
+    assert {path.name for path in first.iterdir()} == {
         *("results.json", RECORD, "model_repaired.h5", "goodnet.keras", "pictures")
     }
-    for path in (tmp_path / "a").rglob("*.*"):
-        other = tmp_path / "b" / path.relative_to(tmp_path / "a")
+    for path in first.rglob("*.*"):
+        other = out / path.relative_to(first)
         assert path.name == RECORD or path.read_bytes() == other.read_bytes(), path
-    record = json.loads((tmp_path / "a" / RECORD).read_text())
+    record = json.loads((first / RECORD).read_text())
     (cost,) = record["rows"]
     assert (cost["model"], cost["method"]) == ("net", "unlearn")
     assert 0 < cost["seconds"] < record["seconds"]
 
 
-def test_the_results_tell_of_the_network_and_show_pictures(lab: Lab, out: Path) -> None:
-    found = run_job(job_of(lab), out, PLANS["fine-tune"])
+def test_the_results_tell_of_the_network_and_show_pictures(
+    lab: Lab, done: Callable[[str], Run]
+) -> None:
+    out, found = done("fine-tune")
     assert [layer["name"] for layer in found["network"]["layers"]][:2] == ["input", "conv_1"]
     assert found["pictures"]["drop"] is None
     assert {item["set"] for item in found["pictures"]["items"]} == {"clean", "toy"}
@@ -197,11 +217,13 @@ def test_poison_is_read_only_after_the_method_has_returned(
     assert set(read) == {"valid.h5", "test.h5", "bd.h5"}
 
 
-def test_poison_changes_nothing_but_what_is_measured(lab: Lab, tmp_path: Path) -> None:
-    with_poison = run_job(job_of(lab), tmp_path / "a", PLANS["fine-tune"])
-    without = run_job(InputFiles(lab.model, lab.valid), tmp_path / "b", PLANS["fine-tune"])
+def test_poison_changes_nothing_but_what_is_measured(
+    lab: Lab, out: Path, done: Callable[[str], Run]
+) -> None:
+    folder, with_poison = done("fine-tune")
+    without = run_job(InputFiles(lab.model, lab.valid), out, PLANS["fine-tune"])
     for name in ("model_repaired.h5", "goodnet.keras"):
-        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+        assert (folder / name).read_bytes() == (out / name).read_bytes()
     assert without["epochs"] == with_poison["epochs"]
     assert without["measured"]["repaired"] == {
         "test": None,
@@ -210,7 +232,9 @@ def test_poison_changes_nothing_but_what_is_measured(lab: Lab, tmp_path: Path) -
     }
 
 
-def test_an_interrupted_repair_goes_on_and_gives_the_same(lab: Lab, tmp_path: Path) -> None:
+def test_an_interrupted_repair_goes_on_and_gives_the_same(
+    lab: Lab, out: Path, done: Callable[[str], Run]
+) -> None:
     class Stop(Exception):
         pass
 
@@ -221,13 +245,13 @@ def test_an_interrupted_repair_goes_on_and_gives_the_same(lab: Lab, tmp_path: Pa
             raise Stop
 
     stages.then = stop_in_the_second_epoch
-    whole = run_job(job_of(lab), tmp_path / "a", PLANS["fine-tune"])
+    _, whole = done("fine-tune")
     inputs = open_files(job_of(lab), InputOptions(scale="raw"))
-    checkpoint = checkpoint_of(tmp_path / "b")
+    checkpoint = checkpoint_of(out)
     with pytest.raises(Stop):
         repair(inputs, PLANS["fine-tune"], checkpoint=checkpoint, stage=stages)
     assert checkpoint.is_file()
-    again = run_job(job_of(lab), tmp_path / "b", PLANS["fine-tune"], checkpoint=checkpoint)
+    again = run_job(job_of(lab), out, PLANS["fine-tune"], checkpoint=checkpoint)
     assert again == whole
 
 
@@ -253,13 +277,13 @@ def test_every_stage_has_a_bar_that_fills(lab: Lab, method: str) -> None:
     assert stages.done == stages.work
 
 
-def test_what_is_left_without_pruned_channels_is_told(lab: Lab, tmp_path: Path) -> None:
-    found = run_job(job_of(lab), tmp_path / "a", PLANS["fine-prune"])
+def test_what_is_left_without_pruned_channels_is_told(lab: Lab, done: Callable[[str], Run]) -> None:
+    _, found = done("fine-prune")
     pruned = found["details"]["channels_pruned"]
     assert pruned
     smaller = compact(read_spec(lab.model), "pool_1", pruned).count_parameters()
     assert found["parameters_left"] == smaller < found["network"]["parameters"]
-    assert run_job(job_of(lab), tmp_path / "b", PLANS["sparsify"])["parameters_left"] is None
+    assert done("sparsify")[1]["parameters_left"] is None
 
 
 def test_keras_zip_in_keras_zip_out(tmp_path: Path) -> None:

@@ -210,7 +210,9 @@ class Network:
         return Network(graph, dict(self._names), input_shape=self.input_shape, spec=self.spec)
 
     def to(self, device: torch.device | str) -> Network:
-        """An independent network on another device."""
+        """An independent network on another device; this network if it is there already."""
+        if torch.device(device) == self.device:
+            return self
         duplicate = self.copy()
         duplicate.graph.to(device)
         return duplicate
