@@ -18,6 +18,8 @@ __all__ = ["load_network", "read_spec"]
 def read_spec(path: Path | str, *, architecture: Path | str | None = None) -> NetworkSpec:
     """Read a model file into plain data, without torch.
 
+    A network with one output, behind a sigmoid or linear, is read as one with two classes.
+
     Args:
         path: A Keras `.h5` or `.keras` file; the format is determined by its content.
         architecture: For a file that holds weights only: a Keras model JSON, or another model
@@ -26,13 +28,15 @@ def read_spec(path: Path | str, *, architecture: Path | str | None = None) -> Ne
     Raises:
         FileError: If a file cannot be read.
         UnsafeInput: If it would execute code or read another file.
-        InvalidInput: If it is broken or holds an unknown layer.
+        InvalidInput: If it is broken, holds an unknown layer, or has one output that does not tell
+            two classes apart.
         OverBudget: If it declares more than the budgets allow.
     """
     from goodnet.formats.format import reader_of
+    from goodnet.formats.two_classes import two_classes
 
     read = reader_of(Path(path))
-    return read(Path(path), Path(architecture) if architecture else None)
+    return two_classes(read(Path(path), Path(architecture) if architecture else None))
 
 
 def load_network(path: Path | str, *, architecture: Path | str | None = None) -> Network:
