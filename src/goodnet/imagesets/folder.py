@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +13,7 @@ import numpy as np
 
 from goodnet.errors import FileError, InvalidInput, OverBudget
 from goodnet.formats import safe_file
+from goodnet.imagesets.classes import Labelling
 from goodnet.imagesets.decode import decode_image
 from goodnet.imagesets.imageset import UNLABELLED, ImageSet
 from goodnet.imagesets.labels import MAX_IMAGES
@@ -27,9 +27,8 @@ if TYPE_CHECKING:
 
     from goodnet.imagesets.imageset import Origin
 
-__all__ = ["class_labels", "listing", "open_folder", "open_single", "size_text"]
+__all__ = ["listing", "open_folder", "open_single", "size_text"]
 
-_NUMBERED = re.compile(r"[0-9]{1,9}")
 _LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 
 
@@ -97,8 +96,8 @@ def open_single(origin: Origin, *, name: str) -> ImageSet:
 def open_folder(path: Path, *, name: str) -> ImageSet:
     """Make a set of a folder with one sub-folder per class.
 
-    The label is the sub-folder's name where all names are numbers, else its place in the order of
-    names (byte by byte). Hidden entries, links, folders inside a class, loose files and what is
+    The label is the sub-folder's name where all names are numbers, else its place in the natural
+    order of names. Hidden entries, links, folders inside a class, loose files and what is
     neither file nor folder are passed over and counted. Images are decoded when they are read.
 
     Args:
@@ -125,19 +124,20 @@ def open_folder(path: Path, *, name: str) -> ImageSet:
             f"{name}: expected a folder with one sub-folder of images per class, got no images in "
             f"{len(classes)} sub-folders and passed over {listing(skipped) or 'nothing'}"
         )
-    labels, class_names = class_labels(classes, name)
+    labelling = Labelling.of_folders(classes, name)
     height, width, _ = decode_image(path / names[0], shown=repr(names[0])).shape
     table = _Files(path, names, (len(names), height, width, 3))
     return ImageSet(
         name=name,
         shape=(3, height, width),
-        labels=np.repeat(labels, counts),
+        labels=np.repeat([labelling.by_name[folder] for folder in classes], counts),
         source_labels=None,
         range="0..255",
         layout="NHWC",
         table=table,
         origin=table,
-        class_names=class_names,
+        known_labelling=labelling,
+        files=names,
         skipped=listing(skipped),
     )
 
@@ -166,21 +166,6 @@ def _kind(entry: os.DirEntry[str]) -> str:
     if entry.is_dir():
         return "folders"
     return "files" if entry.is_file() else "pipes or devices"
-
-
-def class_labels(classes: Sequence[str], name: str) -> tuple[list[int], tuple[str, ...] | None]:
-    """The label of each class folder, and the names by label where they are not numbers.
-
-    Raises:
-        InvalidInput: If two folders have the same number.
-    """
-    if not all(_NUMBERED.fullmatch(folder) for folder in classes):
-        return list(range(len(classes))), tuple(classes)
-    numbers = [int(folder) for folder in classes]
-    if len(set(numbers)) < len(numbers):
-        twice = Counter(numbers).most_common(1)[0][0]
-        raise InvalidInput(f"{name}: two sub-folders have the same number, {twice}")
-    return numbers, None
 
 
 def listing(skipped: Counter[str]) -> str:

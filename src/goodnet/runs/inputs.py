@@ -15,20 +15,37 @@ from goodnet.formats import load_network
 from goodnet.formats.compact import compact
 from goodnet.formats.shapes import layer_shapes
 from goodnet.formats.spec import NetworkSpec
-from goodnet.imagesets import ImageSet, check_fits, images_from_arrays, load_images
+from goodnet.guard.form import reject_class_of
+from goodnet.imagesets import (
+    ClassNames,
+    ImageSet,
+    by_names,
+    check_fits,
+    check_order,
+    images_from_arrays,
+    load_images,
+    names_of,
+    parse_order,
+)
 from goodnet.network import RAW, Network, Scale, calibrate
 from goodnet.runs.options import InputFiles, InputOptions
 from goodnet.scan.case import open_case
 
 __all__ = [
     "Inputs",
+    "classes_of",
     "compact_parameters",
+    "load_set",
     "network_record",
     "open_files",
     "open_images_for",
     "open_inputs",
     "to_device",
 ]
+
+
+# Images on which the order of the classes is looked at.
+_SAMPLE = 512
 
 
 @dataclass(frozen=True)
@@ -78,7 +95,14 @@ class Inputs:
         Raises:
             InvalidInput: If the images or labels do not fit the network.
         """
-        return open_images_for(self.network, path, self.options, name=name)
+        return open_images_for(self.network, path, self.options, name=name, like=self.given)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What each class is called, from 0 on; empty where nothing says it."""
+        sets = (self.given, self.test, *self.backdoor.values())
+        known = (images.class_names for images in sets if images is not None)
+        return tuple(map(_text, next(filter(None, known), ())))
 
     def record(self) -> results.Inputs:
         """Names and hashes of the files, and how many images each set has."""
@@ -97,13 +121,26 @@ class Inputs:
             "inputs": self.record(),
             "scale": str(self.scale) if known else None,
             "classes": self.network.num_classes,
+            "class_names": self.class_names,
             "device": self.options.device,
             "network": network_record(self.network.spec),
         }
 
 
 def _record(images: ImageSet) -> results.ImagesFile:
-    return results.ImagesFile(images.path.name, images.sha256, len(images))
+    known = images.labelling
+    return results.ImagesFile(
+        images.path.name,
+        images.sha256,
+        len(images),
+        {_text(name): place for name, place in known.by_name.items()},
+        known.order,
+    )
+
+
+def _text(name: str) -> str:
+    """A name of a folder without bytes that are no text."""
+    return name.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def open_files(files: InputFiles, options: InputOptions) -> Inputs:
@@ -119,11 +156,11 @@ def open_files(files: InputFiles, options: InputOptions) -> Inputs:
         if files.clean is None
         else open_inputs(files.model, files.clean, options)
     )
-    return replace(
-        inputs,
-        test=inputs.open(files.test) if files.test else None,
-        backdoor={name: inputs.open(path, name=name) for name, path in files.backdoor.items()},
-    )
+    test = inputs.open(files.test) if files.test else None
+    backdoor = {name: inputs.open(path, name=name) for name, path in files.backdoor.items()}
+    opened = [images for images in (test, *backdoor.values()) if images is not None]
+    notes = (*inputs.notes, *(classes_of(inputs.network, images) for images in opened))
+    return replace(inputs, test=test, backdoor=backdoor, notes=notes)
 
 
 def open_inputs(model: Path, clean: Path, options: InputOptions) -> Inputs:
@@ -135,10 +172,15 @@ def open_inputs(model: Path, clean: Path, options: InputOptions) -> Inputs:
     network = load_network(model, architecture=options.architecture)
     network = to_device(network, options.device)
     images = open_images_for(network, clean, options)
-    notes = [images.describe()]
+    notes = [images.describe(), classes_of(network, images)]
     if options.scale is not None:
         scale = Scale.parse(options.scale)
         notes.append(f"pixels are multiplied by {scale}, as asked")
+        fed = network.with_preprocessing(scale.preprocessing(images.range))
+        block = images.sample(_SAMPLE)
+        check_order(
+            images, block.labels, [fed.predict(block.images)], num_classes=network.num_classes
+        )
     else:
         choice = calibrate(network, images)
         scale = choice.scale
@@ -191,19 +233,58 @@ def to_device(network: Network, device: str) -> Network:
 
 
 def open_images_for(
-    network: Network, path: Path, options: InputOptions, *, name: str | None = None
+    network: Network,
+    path: Path,
+    options: InputOptions,
+    *,
+    name: str | None = None,
+    like: ImageSet | None = None,
 ) -> ImageSet:
     """Open a set that a network can be run on.
+
+    Args:
+        network: The network.
+        path: The set.
+        options: How to read it.
+        name: What to call it.
+        like: A set that is open already: folders of the same names are the same classes.
 
     Raises:
         InvalidInput: If the images or labels do not fit the network.
     """
-    images = load_images(path, layout=options.layout, range=options.range, name=name)
+    images = load_set(path, options, name=name, like=like)
     shape = network.input_shape
     if len(shape) != 3:
         raise InvalidInput(f"expected a network that takes images, got one that takes {shape}")
-    check_fits(images, shape=shape, num_classes=network.num_classes)
+    rejects = reject_class_of(network.spec) is not None
+    check_fits(images, shape=shape, num_classes=network.num_classes, rejects=rejects)
     return images
+
+
+def load_set(
+    path: Path, options: InputOptions, *, name: str | None = None, like: ImageSet | None = None
+) -> ImageSet:
+    """Open a set with its classes as the options, or else a set that is like it, say.
+
+    Raises:
+        GoodnetError: If it cannot be read, or its folders are not among the classes.
+        UsageError: If the options say two things of the classes.
+    """
+    if options.classes is not None and options.class_order is not None:
+        raise UsageError("--classes says which class is which, it does not go with --class-order")
+    images = load_images(path, layout=options.layout, range=options.range, name=name)
+    if options.classes is not None:
+        return by_names(images, ClassNames.read(options.classes))
+    if like is not None and (names := names_of(like)):
+        return by_names(images, names)
+    return by_names(images, order=parse_order(options.class_order))
+
+
+def classes_of(network: Network, images: ImageSet) -> str:
+    """One line: which folders or labels of a set are which classes."""
+    reject_class = reject_class_of(network.spec)
+    count = network.num_classes if reject_class is None else reject_class
+    return f"classes of {images.name}: {images.labelling.describe(count)}"
 
 
 def network_record(spec: NetworkSpec) -> results.NetworkRecord:
