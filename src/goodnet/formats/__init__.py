@@ -33,10 +33,12 @@ def read_spec(path: Path | str, *, architecture: Path | str | None = None) -> Ne
         OverBudget: If it declares more than the budgets allow.
     """
     from goodnet.formats.format import reader_of
+    from goodnet.formats.safe_file import as_path
     from goodnet.formats.two_classes import two_classes
 
-    read = reader_of(Path(path))
-    return two_classes(read(Path(path), Path(architecture) if architecture else None))
+    given = as_path(path)
+    layers = None if architecture is None else as_path(architecture)
+    return two_classes(reader_of(given)(given, layers))
 
 
 def load_network(path: Path | str, *, architecture: Path | str | None = None) -> Network:

@@ -14,7 +14,8 @@ from torch import Tensor
 from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats.build import build
 from goodnet.formats.softmax import without_softmax
-from goodnet.network import map_blocks
+from goodnet.network import check_pair, map_blocks
+from goodnet.options import Checked
 from goodnet.progress import Stage, no_progress
 from goodnet.stats import conformal_limit
 
@@ -31,7 +32,7 @@ _MOST = 256
 
 
 @dataclass(frozen=True)
-class Detector(ABC):
+class Detector(Checked, ABC):
     """A method of telling inputs with a trigger from clean ones; its fields are its options.
 
     Attributes:
@@ -61,8 +62,9 @@ class Detector(ABC):
             stage: Shows the progress.
 
         Raises:
-            InvalidInput: If there are too few images.
+            InvalidInput: If the network does not take the images, or there are too few.
         """
+        check_pair(network, images, labels=False)
         kept = np.arange(0, len(images), 2)[:_MOST] if self.keeps else np.arange(0)
         rest = np.setdiff1d(np.arange(len(images)), kept)
         if not len(rest) or (self.keeps and not len(kept)):
@@ -112,7 +114,12 @@ class Fitted:
     readings: Scores
 
     def score(self, images: ImageSet) -> Scores:
-        """How suspicious each image of a set is, shape (images,); higher = more suspicious."""
+        """How suspicious each image of a set is, shape (images,); higher = more suspicious.
+
+        Raises:
+            InvalidInput: If the network does not take such images.
+        """
+        check_pair(self.network, images, labels=False)
         blocks = images.blocks(self.network.block_size)
         found = list(map_blocks(self.score_block, blocks, self.network.device))
         return np.concatenate(found) if found else np.empty(0, np.float32)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goodnet.errors import InvalidInput
+from goodnet.formats.safe_file import as_path
 from goodnet.imagesets.classes import ClassNames, by_names, parse_order
 from goodnet.imagesets.stored import StoredFile
 
@@ -61,8 +62,8 @@ def load_images(
         UsageError: If `layout`, `range` or `order` is unknown.
     """
     given = parse_order(order)
-    images = _open(Path(path), layout=layout, range=range, name=name)
-    return by_names(images, ClassNames.read(Path(classes)) if classes else None, given)
+    images = _open(as_path(path), layout=layout, range=range, name=name)
+    return by_names(images, ClassNames.read(as_path(classes)) if classes else None, given)
 
 
 def _open(path: Path, *, layout: str | None, range: str | None, name: str | None) -> ImageSet:  # noqa: A002

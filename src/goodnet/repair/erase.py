@@ -72,7 +72,7 @@ class Erase(Repair[RepairResult]):
     held_back: float = 0.2
     seed: int = 0
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         check_triggers(self.triggers)
         if self.rank is not None and self.rank < 1:
             raise UsageError(f"expected a rank of at least 1, got {self.rank}")

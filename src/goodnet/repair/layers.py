@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from goodnet.formats import silence
 from goodnet.formats.build import build
-from goodnet.network import Network
+from goodnet.network import Network, check_network
 
 __all__ = ["default_layer", "silence_channels"]
 
@@ -24,7 +24,9 @@ def silence_channels(network: Network, layer: str, channels: Iterable[int]) -> N
     """B': a copy of the network in whose weights channels of a layer are exactly zero.
 
     Raises:
+        UsageError: If it is no network.
         InvalidInput: If the layer or a channel does not exist, or cannot be made zero by weights.
     """
+    check_network(network)
     spec = network.spec
     return build(spec.with_arrays(silence.silence(spec, layer, channels))).to(network.device)

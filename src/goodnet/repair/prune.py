@@ -14,7 +14,7 @@ import numpy as np
 
 from goodnet.errors import InvalidInput, UsageError
 from goodnet.imagesets import ImageSet
-from goodnet.network import Network
+from goodnet.network import Network, check_pair
 from goodnet.progress import ProgressCallback
 from goodnet.repair.activity import ChannelActivity, measure_activity
 from goodnet.repair.layers import default_layer, silence_channels
@@ -61,7 +61,7 @@ class Prune(Repair[RepairResult]):
     drop: float = 10.0
     layer: str | None = None
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         check_drop(self.drop)
 
     def _repair(self, network: Network, images: ImageSet, context: Context) -> RepairResult:
@@ -148,9 +148,11 @@ def prune_curve(
         The curve, from which `steps_to_drop` reads the first network X points below the original.
 
     Raises:
-        InvalidInput: If the layer or a channel does not exist, or a channel is given twice.
+        InvalidInput: If the images do not fit the network or are all of one class, the layer or a
+            channel does not exist, or a channel is given twice.
         UsageError: If the order has another name.
     """
+    check_pair(network, images, several=True)
     layer = default_layer(network) if layer is None else layer
     activity = measure_activity(network, images, layer, progress=progress)
     chosen = pruning_order(activity, order)
@@ -192,7 +194,11 @@ def trace_backdoor(
         images: Poisoned images whose label is the attacker's target.
         keep: Steps for which the prediction for each image is kept.
         progress: Called with the number of images done.
+
+    Raises:
+        InvalidInput: If the images do not fit the network.
     """
+    check_pair(network, images)
     groups = [[int(c)] for c in curve.channels]
     return trace_predictions(
         network, images, curve.layer, groups=groups, keep=keep, progress=progress

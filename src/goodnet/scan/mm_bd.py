@@ -58,7 +58,7 @@ class MMBD(Scanner):
     rate: float = 0.01
     alpha: float = 0.05
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         check_counts(self, "starts", "steps")
         check_shares(self, "alpha")
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from goodnet.errors import UsageError
+from goodnet.options import Checked
 from goodnet.training.schedule import Schedule
 
 __all__ = ["TrainingConfig"]
 
 
 @dataclass(frozen=True)
-class TrainingConfig:
+class TrainingConfig(Checked):
     """How a repair trains; options that are None are chosen by the number of images.
 
     Attributes:
@@ -34,7 +35,7 @@ class TrainingConfig:
     tolerance: float = 3.0
     seed: int = 0
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         if not 0 < self.held_back < 1:
             raise UsageError(
                 f"expected a share of images to hold back between 0 and 1, got {self.held_back}"
