@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from goodnet.cli import options as opt
-from goodnet.cli.text import note
+from goodnet.cli.text import note, plain
 from goodnet.runs.options import InputOptions
 
 __all__ = ["predict"]
@@ -17,7 +17,8 @@ __all__ = ["predict"]
 def predict(
     model: opt.Model,
     images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE...", help="Image files.", show_default=False)
+        list[Path],
+        typer.Argument(metavar="IMAGE...", help="Image files or folders.", show_default=False),
     ],
     *,
     repaired: opt.Repaired = None,
@@ -27,7 +28,10 @@ def predict(
     ] = None,
     reading: InputOptions,
 ) -> None:
-    """Print one line per image: its class, or N (the number of classes) for "backdoored"."""
+    """Print one line per image: its class, or N (the number of classes) for "backdoored".
+
+    Of a folder with its file first, and with the names of classes where --classes says them.
+    """
     from goodnet.runs.predict import open_predictor
 
     predictor = open_predictor(model, reading, repaired=repaired, clean=clean)
@@ -35,5 +39,8 @@ def predict(
         note(predictor.note)
     for path in images:
         opened = predictor.open(path)
+        several = len(opened) > 1 and path.is_dir()
         for block in opened.blocks(1024):
-            print("\n".join(str(answer) for answer in predictor.predict(block, opened).final))
+            for place, answer in enumerate(predictor.predict(block, opened).final, block.start):
+                name = f"{plain(opened.file_of(place))}\t" if several else ""
+                print(f"{name}{plain(predictor.called(int(answer)))}")

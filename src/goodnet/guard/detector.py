@@ -62,7 +62,8 @@ class Detector(Checked, ABC):
             stage: Shows the progress.
 
         Raises:
-            InvalidInput: If the network does not take the images, or there are too few.
+            InvalidInput: If the network does not take the images, gives no numbers for some, or
+                there are too few.
         """
         check_pair(network, images, labels=False)
         kept = np.arange(0, len(images), 2)[:_MOST] if self.keeps else np.arange(0)
@@ -81,7 +82,13 @@ class Detector(Checked, ABC):
                 block = images.take(rest[start : start + network.block_size])
                 found.append(fitted.score_block(block))
                 advance(len(block.labels))
-        return Fitted(self, logits, fitted.reference, np.concatenate(found))
+        readings = np.concatenate(found)
+        if np.isposinf(readings).any():
+            raise InvalidInput(
+                f"{int(np.isposinf(readings).sum())} of {len(readings)} clean images of "
+                f"{images.name} have no finite score; the network's outputs on them are not numbers"
+            )
+        return Fitted(self, logits, fitted.reference, readings)
 
     @abstractmethod
     def _score(self, network: Network, images: Tensor, reference: Tensor) -> Tensor:
@@ -125,9 +132,12 @@ class Fitted:
         return np.concatenate(found) if found else np.empty(0, np.float32)
 
     def score_block(self, block: Block) -> Scores:
-        """The same of images that are in memory."""
+        """The same of images that are in memory; infinite where outputs are no numbers."""
         found = self.detector._score(self.network, torch.from_numpy(block.images), self.reference)
-        return found.cpu().numpy().astype(np.float32)
+        scores = found.cpu().numpy().astype(np.float32)
+        # A network that gives no number for an image has been made to.
+        scores[np.isnan(scores)] = np.inf
+        return scores
 
     def threshold(self, rate: float) -> tuple[float, float]:
         """The score that clean images exceed no more often than a rate.

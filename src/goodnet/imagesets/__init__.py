@@ -12,6 +12,7 @@ from goodnet.imagesets.classes import (
 from goodnet.imagesets.fits import check_fits
 from goodnet.imagesets.imageset import UNLABELLED, Block, ImageSet
 from goodnet.imagesets.memory import images_from_arrays
+from goodnet.imagesets.overlap import fingerprints
 from goodnet.imagesets.pixels import Layout, PixelRange
 from goodnet.imagesets.save import save_images
 
@@ -26,6 +27,7 @@ __all__ = [
     "by_names",
     "check_fits",
     "check_order",
+    "fingerprints",
     "images_from_arrays",
     "load_images",
     "names_of",

@@ -35,7 +35,8 @@ def load_images(
 
     Supported are an HDF5 or npz file with the arrays `data`, `label` and perhaps `source_label` (or
     `images` and `labels`, or `x` and `y`); a folder with one sub-folder of PNG, JPEG, BMP or WebP
-    files per class, or a .tar.xz archive of one; and a single such file, which has no label (-1).
+    files per class, or a .tar.xz archive of one; and a single such file, or a folder of them, which
+    have no labels (-1).
 
     Args:
         path: A local file or folder; for an archive that holds several sets also with the folder

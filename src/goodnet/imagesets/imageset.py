@@ -115,6 +115,11 @@ class ImageSet:
         """
         return self.origin.sha256
 
+    def file_of(self, index: int) -> str:
+        """The file that holds an image: that of the set, or its own in a folder of pictures."""
+        own = self.files and self.path.is_dir()
+        return str(self.path / self.files[index]) if own else str(self.path)
+
     @property
     def labelled(self) -> bool:
         """Whether the classes of the images are known."""
@@ -196,6 +201,12 @@ class ImageSet:
         if self.skipped:
             parts.append(f"passed over {self.skipped}")
         return ", ".join(parts)
+
+    def told(self) -> tuple[str, ...]:
+        """A line about the set, and one about its classes where they are known."""
+        if not self.labelled:
+            return (self.describe(),)
+        return self.describe(), f"classes of {self.name}: {self.labelling.describe()}"
 
     def _read(self, spans: list[Span], size: int, *, stored: bool = False) -> Iterator[Block]:
         rows = rows_of(spans)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from goodnet import results
 from goodnet.errors import InvalidInput, UsageError
@@ -22,6 +24,7 @@ from goodnet.imagesets import (
     by_names,
     check_fits,
     check_order,
+    fingerprints,
     images_from_arrays,
     load_images,
     names_of,
@@ -46,6 +49,8 @@ __all__ = [
 
 # Images on which the order of the classes is looked at.
 _SAMPLE = 512
+# A smaller share of images that two sets have in common is not worth a word.
+_SHARED = 0.01
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,7 @@ class Inputs:
         scale: What the network wants the pixels of that set multiplied by, as they are stored.
         options: How the files were read.
         notes: One sentence per thing that was detected.
+        warnings: Those of the notes that belong into the results: what sets cannot show.
         invented: Images made from the network, where none were given and some are needed.
         test: Clean labelled images that nothing is chosen on.
         backdoor: Poisoned sets by name, only ever measured on.
@@ -68,6 +74,7 @@ class Inputs:
     scale: Scale
     options: InputOptions
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     invented: ImageSet | None = None
     test: ImageSet | None = None
     backdoor: Mapping[str, ImageSet] = field(default_factory=dict)
@@ -150,6 +157,7 @@ def open_files(files: InputFiles, options: InputOptions) -> Inputs:
 
     Raises:
         GoodnetError: If an input is refused or does not fit the network.
+        InvalidInput: If all poisoned images of a set are clean ones.
     """
     inputs = (
         invent_inputs(files.model, options)
@@ -159,8 +167,56 @@ def open_files(files: InputFiles, options: InputOptions) -> Inputs:
     test = inputs.open(files.test) if files.test else None
     backdoor = {name: inputs.open(path, name=name) for name, path in files.backdoor.items()}
     opened = [images for images in (test, *backdoor.values()) if images is not None]
-    notes = (*inputs.notes, *(classes_of(inputs.network, images) for images in opened))
-    return replace(inputs, test=test, backdoor=backdoor, notes=notes)
+    warnings = _warnings(inputs.given, test, backdoor)
+    notes = (*inputs.notes, *(classes_of(inputs.network, x) for x in opened), *warnings)
+    return replace(inputs, test=test, backdoor=backdoor, notes=notes, warnings=warnings)
+
+
+def _warnings(
+    clean: ImageSet | None, test: ImageSet | None, backdoor: Mapping[str, ImageSet]
+) -> tuple[str, ...]:
+    """What sets cannot show because of what is in them.
+
+    Raises:
+        InvalidInput: If all images of a poisoned set are clean ones.
+    """
+    sets = [images for images in (clean, test) if images is not None]
+    found = [
+        f"{x.name}: all {len(x)} images are of class {x.labels[0]}, which a network that always "
+        "answers so gets right"
+        for x in sets
+        if len(x) > 1 and (x.labels == x.labels[0]).all()
+    ]
+    if len(sets) + len(backdoor) < 2:
+        return tuple(found)
+    prints = [fingerprints(images) for images in sets]
+    if len(sets) == 2 and (shared := np.isin(prints[1], prints[0])).mean() > _SHARED:
+        found.append(
+            f"{int(shared.sum())} of {len(shared)} test images are also among the clean images "
+            "that choices are made on: what is measured on them is too good"
+        )
+    clean_ones = [(x.name, known) for x, known in zip(sets, prints, strict=True)]
+    for name, images in backdoor.items():
+        found += _unpoisoned(name, fingerprints(images), clean_ones)
+    return tuple(found)
+
+
+def _unpoisoned(
+    name: str, poisoned: NDArray[np.uint64], clean: Iterable[tuple[str, NDArray[np.uint64]]]
+) -> Iterator[str]:
+    for other, prints in clean:
+        shared = np.isin(poisoned, prints)
+        if shared.all():
+            raise InvalidInput(
+                f"the poisoned set {name}: all {len(shared)} images are also in the clean set "
+                f"{other}, so they bear no trigger; give stamped images, labelled with the "
+                "attacker's target"
+            )
+        if shared.mean() > _SHARED:
+            yield (
+                f"{int(shared.sum())} of {len(shared)} images of the poisoned set {name} are also "
+                f"in the clean set {other}: what is measured on them is no attack"
+            )
 
 
 def open_inputs(model: Path, clean: Path, options: InputOptions) -> Inputs:
