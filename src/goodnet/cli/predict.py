@@ -39,8 +39,7 @@ def predict(
         note(predictor.note)
     for path in images:
         opened = predictor.open(path)
-        several = len(opened) > 1 and path.is_dir()
         for block in opened.blocks(1024):
             for place, answer in enumerate(predictor.predict(block, opened).final, block.start):
-                name = f"{plain(opened.file_of(place))}\t" if several else ""
+                name = f"{plain(opened.file_of(place))}\t" if path.is_dir() else ""
                 print(f"{name}{plain(predictor.called(int(answer)))}")
