@@ -106,6 +106,7 @@ class Cure(Repair[CureResult]):
     seed: int = 0
 
     def _check(self) -> None:
+        Scan(alpha=self.alpha, seed=self.seed)
         if self.form not in get_args(Form):
             raise UsageError(f"the forms of B' are {', '.join(get_args(Form))}, got {self.form!r}")
         if self.rounds < 1:

@@ -76,6 +76,7 @@ class Erase(Repair[RepairResult]):
         check_triggers(self.triggers)
         if self.rank is not None and self.rank < 1:
             raise UsageError(f"expected a rank of at least 1, got {self.rank}")
+        TrainingConfig(held_back=self.held_back, seed=self.seed)
 
     @property
     def _training(self) -> TrainingConfig:
