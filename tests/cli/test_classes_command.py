@@ -191,6 +191,7 @@ def test_a_single_output_is_two_classes_for_every_command(
     given = ["prune", str(model), "--clean", str(clean), "--drop", "40", "--out", str(out)]
     assert run(given) == 0
     results: dict[str, Any] = json.loads((out / "results.json").read_text())
+    assert results["notes"][0].startswith("the file has one output, which is taken for two classes")
     names = results["drops"][0]["files"]
     assert load_network(out / names["goodnet"]).num_classes == 3
     assert load_network(out / names["model"]).num_classes == 2

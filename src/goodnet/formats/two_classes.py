@@ -18,7 +18,7 @@ from goodnet.formats.spec import Layer, NetworkSpec, SourceFile
 from goodnet.ops.activations import Activation
 from goodnet.ops.layouts import TWO_ROWS
 
-__all__ = ["threshold", "two_classes"]
+__all__ = ["has_one_output", "threshold", "two_classes"]
 
 # Functions of a single output that are 0 at 0, and pass 0 with a change of sign.
 _ODD = frozenset({"tanh", "softsign"})
@@ -66,6 +66,12 @@ def two_classes(spec: NetworkSpec) -> NetworkSpec:
         notes = (*spec.source.notes, told)
         found = replace(found, source=replace(spec.source, origins=origins, notes=notes))
     return found.with_arrays(rows)
+
+
+def has_one_output(spec: NetworkSpec) -> bool:
+    """Whether the file of a network with two classes has one output for both."""
+    origins = spec.file.origins.values() if spec.file else ()
+    return any(origin.layout in TWO_ROWS.values() for origin in origins)
 
 
 def _end(spec: NetworkSpec) -> list[Layer]:

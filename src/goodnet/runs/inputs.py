@@ -17,6 +17,7 @@ from goodnet.formats import load_network
 from goodnet.formats.compact import compact
 from goodnet.formats.shapes import layer_shapes
 from goodnet.formats.spec import NetworkSpec
+from goodnet.formats.two_classes import has_one_output
 from goodnet.guard.form import reject_class_of
 from goodnet.imagesets import (
     ClassNames,
@@ -51,6 +52,10 @@ __all__ = [
 _SAMPLE = 512
 # A smaller share of images that two sets have in common is not worth a word.
 _SHARED = 0.01
+_ONE_OUTPUT = (
+    "the file has one output, which is taken for two classes: a B' of the same layers has it, too; "
+    "what is written anew (G, a clamped or a compact B') has an output for each class"
+)
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ class Inputs:
         scale: What the network wants the pixels of that set multiplied by, as they are stored.
         options: How the files were read.
         notes: One sentence per thing that was detected.
-        warnings: Those of the notes that belong into the results: what sets cannot show.
+        warnings: Those of the notes that belong into the results.
         invented: Images made from the network, where none were given and some are needed.
         test: Clean labelled images that nothing is chosen on.
         backdoor: Poisoned sets by name, only ever measured on.
@@ -168,6 +173,8 @@ def open_files(files: InputFiles, options: InputOptions) -> Inputs:
     backdoor = {name: inputs.open(path, name=name) for name, path in files.backdoor.items()}
     opened = [images for images in (test, *backdoor.values()) if images is not None]
     warnings = _warnings(inputs.given, test, backdoor)
+    if has_one_output(inputs.network.spec):
+        warnings = (*warnings, _ONE_OUTPUT)
     notes = (*inputs.notes, *(classes_of(inputs.network, x) for x in opened), *warnings)
     return replace(inputs, test=test, backdoor=backdoor, notes=notes, warnings=warnings)
 
