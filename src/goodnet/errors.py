@@ -5,15 +5,6 @@ Every message is one sentence or two: what was expected, what came, what to do.
 
 from __future__ import annotations
 
-__all__ = [
-    "FileError",
-    "GoodnetError",
-    "InvalidInput",
-    "OverBudget",
-    "UnsafeInput",
-    "UsageError",
-]
-
 
 class GoodnetError(Exception):
     """Root of all errors raised on purpose by this package."""

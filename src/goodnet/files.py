@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["atomic_path", "make_folder", "run_folder", "sha256", "write_json"]
-
 RESULTS = "results.json"
 
 _FULL = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT})

@@ -5,8 +5,6 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 from typing import Any
 
-__all__ = ["GROUP", "brought"]
-
 # The group of entry points; what each names is a class.
 GROUP = "goodnet.methods"
 

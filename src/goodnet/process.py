@@ -7,8 +7,6 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["forget_peak", "peak_memory"]
-
 _PROCESS = Path("/proc/self")
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-__all__ = ["ProgressCallback", "Stage", "no_progress"]
-
 # Told how much more is done.
 ProgressCallback = Callable[[int], None]
 # Given how much there is to do and what it is called: a context that is told of progress.

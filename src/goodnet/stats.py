@@ -8,8 +8,6 @@ from typing import SupportsIndex
 
 from goodnet.types import Proportion
 
-__all__ = ["conformal_limit", "proportion"]
-
 
 def proportion(count: SupportsIndex, total: SupportsIndex) -> Proportion:
     """The share `count / total` with its exact 95 % interval.

@@ -8,8 +8,6 @@ import msgspec
 
 from goodnet.types import Proportion
 
-__all__ = ["Unreadable", "convert", "decode", "plain"]
-
 T = TypeVar("T")
 
 

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.errors import InvalidInput
-
-__all__ = ["Evaluation", "Integers", "Order", "Proportion", "PruneCurve", "SetResult"]
+from goodnet.notebook import html_table
 
 Integers = NDArray[np.int64]
 Order = Literal["ascending", "descending", "given"]
@@ -196,3 +195,13 @@ class Evaluation:
         parts = [f"clean accuracy {self.clean.correct}"] if self.clean else []
         parts += [f"ASR of {name} {result.correct}" for name, result in self.backdoor.items()]
         return f"{self.network}: {', '.join(parts)}"
+
+    def _repr_html_(self) -> str:
+        clean, found = self.clean, []
+        if clean:
+            found = [("clean", "accuracy", clean.correct), ("clean", "false alarms", clean.refused)]
+        for name, each in self.backdoor.items():
+            found += [(name, "attack success rate", each.correct), (name, "detected", each.refused)]
+            found.append((name, "answered with the true class", each.robust))
+        rows = [row for row in found if row[2] is not None]
+        return html_table(self.network, ("images", "share", "percent, 95 % interval"), rows)

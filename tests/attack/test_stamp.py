@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from goodnet.attack import Trigger, default_landmarks, trigger
+from goodnet.attack.stamp import in_channels
 from goodnet.errors import InvalidInput, UsageError
 
 
@@ -40,3 +41,19 @@ def test_pixels_are_clipped() -> None:
     white = np.ones((1, 3, 8, 8), np.float32)
     assert trigger("sinusoid", amplitude=255).stamp(white).max() == 1
     assert trigger("sinusoid", amplitude=255).stamp(0 * white).min() == 0
+
+
+def test_colours_turn_grey_as_pillow_does() -> None:
+    from PIL import Image
+
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 5, 3)).astype(np.uint8)
+    grey = in_channels(pixels.transpose(2, 0, 1).astype(np.float32), 1)
+    assert grey.shape == (1, 4, 5)
+    np.testing.assert_allclose(grey[0], np.asarray(Image.fromarray(pixels).convert("L")), atol=1)
+
+
+def test_three_channels_are_left_and_others_refused() -> None:
+    colours = np.zeros((3, 2), np.float32)
+    assert in_channels(colours, 3) is colours
+    with pytest.raises(InvalidInput, match="1 or 3 channels for a coloured trigger, got 2"):
+        in_channels(colours, 2)

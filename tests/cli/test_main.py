@@ -13,9 +13,11 @@ import h5py
 import numpy as np
 import pytest
 from lab import Lab
+from typer.main import get_command
 
-from goodnet.cli.main import run
+from goodnet.cli.main import app, run
 from goodnet.imagesets import load_images, save_images
+from goodnet.repair import repairs
 
 
 def said(capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
@@ -310,23 +312,7 @@ def test_a_reader_that_leaves_early_is_no_error(lab: Lab) -> None:
     assert found.stderr == ""
 
 
-COMMANDS = [
-    "inspect",
-    "scan",
-    "cure",
-    "prune",
-    "repair",
-    "compare",
-    "guard",
-    "evaluate",
-    "predict",
-    "report",
-    "show",
-    "faces",
-    "poison",
-    "attack",
-    "demo",
-]
+COMMANDS = list(get_command(app).commands)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
@@ -336,14 +322,17 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
 
 
 def test_help_and_inspect_load_no_torch(lab: Lab) -> None:
-    for arguments in (["--help"], ["inspect", str(lab.model)]):
-        code = (
-            "import sys; from goodnet.cli.main import run; "
-            f"assert run({arguments!r}) == 0; "
-            "sys.exit(any(name in sys.modules for name in ('torch', 'keras', 'matplotlib')))"
-        )
-        found = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
-        assert found.returncode == 0, found.stderr
+    methods = [["repair", name, "--help"] for name in repairs()]
+    lines = [["--help"], *([name, "--help"] for name in COMMANDS), *methods, ["inspect", lab.model]]
+    code = (
+        "import sys; from goodnet.cli.main import run\n"
+        f"for line in {[[str(word) for word in line] for line in lines]!r}:\n"
+        "    assert run(line) == 0, line\n"
+        "    heavy = {'torch', 'keras', 'matplotlib', 'scipy'} & set(sys.modules)\n"
+        "    assert not heavy, (line, heavy)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert found.returncode == 0, found.stderr
 
 
 def test_control_characters_of_a_file_reach_no_terminal(

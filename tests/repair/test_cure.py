@@ -17,8 +17,8 @@ from goodnet.formats.build import build
 from goodnet.imagesets import images_from_arrays
 from goodnet.network import Network
 from goodnet.repair import Cure, CureResult, RepairResult
-from goodnet.repair.cure import _rank
 from goodnet.repair.cured import left_of
+from goodnet.repair.curing import _rank
 from goodnet.scan.result import RecoveredTrigger
 from goodnet.stats import proportion
 

@@ -6,13 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.lines import Line2D
 
-from goodnet.report.facts import Curve, Drop, Measured
+from goodnet.report.facts import Curve
+from goodnet.results import GuardedRates, PruneDrop, Rates
 from goodnet.stats import proportion
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 HOSTILE = "<script>alert(1)</script>&\"' \u202e\u05d0 \U0001f600\n"
+
+
+def drop(points: float, channels: int | None) -> PruneDrop:
+    return PruneDrop(drop=points, channels_pruned=channels)
 
 
 def curve(**changes: Any) -> Curve:
@@ -26,7 +31,7 @@ def curve(**changes: Any) -> Curve:
         "accuracy": tuple(proportion(count, 10) for count in (10, 10, 9, 7, 2)),
         "success": {"sunglasses": tuple(proportion(count, 8) for count in (8, 8, 8, 4, 0))},
         "poisoned_activation": {"sunglasses": (0.0, 1.0, 3.0, 4.0)},
-        "drops": (Drop(10, 2), Drop(30, 3)),
+        "drops": (drop(10, 2), drop(30, 3)),
     }
     return Curve(**facts | changes)
 
@@ -58,10 +63,9 @@ def long_curve(channels: int, sets: int) -> Curve:
     )
 
 
-B = Measured("B", proportion(10, 10), {"sunglasses": proportion(9, 10)})
-REPAIRED = Measured("B'", proportion(8, 10), {"sunglasses": proportion(4, 10)})
-GUARDED = Measured(
-    "G",
+B = Rates(proportion(10, 10), {"sunglasses": proportion(9, 10)})
+REPAIRED = Rates(proportion(8, 10), {"sunglasses": proportion(4, 10)})
+GUARDED = GuardedRates(
     proportion(7, 10),
     {"sunglasses": proportion(3, 10)},
     false_alarms=proportion(1, 10),

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from goodnet.report.evidence import Attack, effect, worst_attack
-from goodnet.report.facts import Measured, Run, Trial
+from goodnet.report.facts import Run, Trial
+from goodnet.results import Rates
 from goodnet.stats import proportion
 
 
@@ -41,7 +42,7 @@ def test_success_is_claimed_only_where_the_whole_interval_is_low(
         assert after.high < before.low
 
 
-def worst(before: Measured, after: Measured) -> Attack | None:
+def worst(before: Rates, after: Rates) -> Attack | None:
     trial = Trial("X = 2", repaired=after)
     return worst_attack(Run("run", "prune", "prune", 10, before, (trial,), 0), trial)
 
@@ -49,13 +50,13 @@ def worst(before: Measured, after: Measured) -> Attack | None:
 def test_the_worst_set_decides() -> None:
     before = {name: proportion(100, 100) for name in ("one", "two")}
     after = {"one": proportion(3, 100), "two": proportion(40, 100)}
-    attack = worst(Measured("B", None, before), Measured("B'", None, after))
+    attack = worst(Rates(None, before), Rates(None, after))
     assert attack is not None
     assert (attack.name, attack.sets, attack.detected) == ("two", 2, None)
     assert attack.where == "images poisoned with two (the worst of 2 sets)"
 
 
 def test_without_poison_there_is_no_attack() -> None:
-    assert worst(Measured("B", None), Measured("B'", None)) is None
+    assert worst(Rates(), Rates()) is None
     empty = {"one": proportion(0, 0)}
-    assert worst(Measured("B", None, empty), Measured("B'", None, empty)) is None
+    assert worst(Rates(None, empty), Rates(None, empty)) is None

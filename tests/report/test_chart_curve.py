@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from chart_samples import curve, rules
+from chart_samples import curve, drop, rules
 
 from goodnet.report.charts import NARROW, WIDE, curve_chart
 from goodnet.report.charts.figure import draw as draw_chart
-from goodnet.report.facts import Drop
 from goodnet.stats import proportion
 
 if TYPE_CHECKING:
@@ -87,7 +86,7 @@ def test_two_curves_of_one_order_are_told_apart_by_their_layer() -> None:
 
 
 def test_drops_are_marked_and_those_that_coincide_share_a_label() -> None:
-    drops = (Drop(2, 2), Drop(30, 3), Drop(4, 2), Drop(90, None))
+    drops = (drop(2, 2), drop(30, 3), drop(4, 2), drop(90, None))
     figure = draw(curve(drops=drops), headline=True)
     assert drop_labels(figure) == ["X = 2, 4: 2 channels", "X = 30: 3 channels"]
     assert marks(figure) == [50, 75]
@@ -95,14 +94,14 @@ def test_drops_are_marked_and_those_that_coincide_share_a_label() -> None:
 
 
 def test_on_a_phone_labels_are_short() -> None:
-    figure = draw(curve(), curve(order="descending", drops=(Drop(2, 1),)), narrow=True)
+    figure = draw(curve(), curve(order="descending", drops=(drop(2, 1),)), narrow=True)
     assert drop_labels(figure) == ["X = 10", "X = 30"]
     assert legend(figure)[-1] == "2 dead channels"
 
 
 @pytest.mark.parametrize("narrow", [False, True])
 def test_labels_of_drops_do_not_cover_each_other_nor_leave_the_chart(narrow: bool) -> None:
-    drops = tuple(Drop(drop, steps) for steps, drop in enumerate((1.0, 2.0, 3.5, 4.0, 30.0)))
+    drops = tuple(drop(points, steps) for steps, points in enumerate((1.0, 2.0, 3.5, 4.0, 30.0)))
     figure = draw(curve(drops=drops), narrow=narrow)
     boxes = [text.get_window_extent() for text in figure.texts]
     assert len(boxes) == 5

@@ -10,18 +10,18 @@ from chart_samples import rules
 
 from goodnet.report.charts import NARROW, WIDE, is_spread, scores_chart, to_svg
 from goodnet.report.charts.figure import draw as draw_chart
-from goodnet.report.facts import Scan, Target
+from goodnet.results import ScanRecord, TargetRecord
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def scan(*scores: float | None, named: tuple[int, ...] = (), **changes: Any) -> Scan:
-    targets = tuple(Target(label, scores[label] or 0.0) for label in named)
-    return Scan("backdoored", 0.01, "", scores, targets=targets, **changes)
+def scan(*scores: float | None, named: tuple[int, ...] = (), **changes: Any) -> ScanRecord:
+    targets = tuple(TargetRecord(label, scores[label] or 0.0) for label in named)
+    return ScanRecord(scores=scores, targets=targets, **changes)
 
 
-def draw(found: Scan, *, narrow: bool = False) -> Figure:
+def draw(found: ScanRecord, *, narrow: bool = False) -> Figure:
     return draw_chart(scores_chart(found, NARROW if narrow else WIDE))
 
 

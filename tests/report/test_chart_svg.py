@@ -20,8 +20,7 @@ from goodnet.report.charts import (
 )
 from goodnet.report.charts.chart import ROLES
 from goodnet.report.charts.svg import simplify
-from goodnet.report.facts import Measured
-from goodnet.results import EpochResult
+from goodnet.results import EpochResult, Rates
 from goodnet.stats import proportion
 
 if TYPE_CHECKING:
@@ -36,18 +35,19 @@ HOSTILE_CURVE = curve(
     success={HOSTILE: curve().accuracy},
     poisoned_activation={HOSTILE: (0.0, 1.0, 2.0, -3.0)},
 )
-HOSTILE_NETWORK = Measured(HOSTILE, proportion(1, 2), {HOSTILE: proportion(1, 2)})
+ALL = {"B": B, "B'": REPAIRED, "G": GUARDED}
+HOSTILE_NETWORK = {HOSTILE: Rates(proportion(1, 2), {HOSTILE: proportion(1, 2)})}
 EPOCHS = [EpochResult(2.0, proportion(5, 10)), EpochResult(1.0, proportion(7, 10))]
 CHARTS: dict[str, Describe] = {
     "curve": lambda width: curve_chart([curve()], width),
     "two curves": lambda width: curve_chart([curve(), curve(order="descending")], width),
     "channels": lambda width: channels_chart(curve(), width),
-    "comparison": lambda width: comparison_chart({"X = 2": [B, REPAIRED, GUARDED]}, width),
+    "comparison": lambda width: comparison_chart({"X = 2": ALL}, width),
     "no comparison": lambda width: comparison_chart({}, width),
     "epochs": lambda width: epochs_chart(EPOCHS, 2, width),
     "hostile curve": lambda width: curve_chart([HOSTILE_CURVE], width),
     "hostile channels": lambda width: channels_chart(HOSTILE_CURVE, width),
-    "hostile comparison": lambda width: comparison_chart({HOSTILE: [HOSTILE_NETWORK]}, width),
+    "hostile comparison": lambda width: comparison_chart({HOSTILE: HOSTILE_NETWORK}, width),
 }
 every_chart = pytest.mark.parametrize("describe", CHARTS.values(), ids=CHARTS.keys())
 each_width = pytest.mark.parametrize("width", [WIDE, NARROW], ids=["wide", "narrow"])
@@ -168,7 +168,7 @@ def test_the_plot_says_where_the_data_lies(width: Width) -> None:
 
 def test_a_thousand_channels_and_a_hundred_trials_make_small_charts() -> None:
     what = long_curve(1000, sets=4)
-    groups = {f"method {index}": [B, REPAIRED, GUARDED] for index in range(100)}
+    groups = {f"method {index}": ALL for index in range(100)}
     for chart in (
         curve_chart([what], WIDE),
         channels_chart(what, WIDE),

@@ -11,8 +11,8 @@ import pytest
 from chart_samples import GUARDED, REPAIRED, B, curve
 
 from goodnet.report.exports import export_charts, plot_comparison, plot_curve
-from goodnet.report.facts import Run, Scan, Trial
-from goodnet.results import EpochResult
+from goodnet.report.facts import Run, Trial
+from goodnet.results import EpochResult, ScanRecord
 from goodnet.stats import proportion
 from goodnet.types import Evaluation, PruneCurve, SetResult
 
@@ -50,7 +50,7 @@ def test_every_chart_is_a_picture_and_a_drawing(tmp_path: Path) -> None:
 
 
 def test_a_scan_has_a_chart_of_its_scores(tmp_path: Path) -> None:
-    scan = Scan("no_finding", 0.4, "", (1.0, 2.0, 5.0))
+    scan = ScanRecord(scores=(1.0, 2.0, 5.0))
     run = Run("run", "scan", "goodnet", 3, None, (), None, scan=scan)
     assert [path.name for path in export_charts(run, tmp_path)] == ["scores.png", "scores.svg"]
     flat = replace(run, scan=replace(scan, scores=(0.0, 0.0)))

@@ -24,9 +24,10 @@ from made_runs import (
 from PIL import Image
 
 from goodnet.errors import InvalidInput
-from goodnet.report.facts import Scan
+from goodnet.report.folder import PICTURED
 from goodnet.report.read import read_run
-from goodnet.report.read_scan import PICTURED
+from goodnet.report.verdict import judge
+from goodnet.results import DirectionRecord, ScanRecord
 from goodnet.stats import proportion
 
 
@@ -46,7 +47,9 @@ def test_a_pruning_is_read(pruned: Path) -> None:
     assert run.curve is not None
     assert run.curve.accuracy == tuple(proportion(count, 200) for count in ACCURACY)
     assert [share.count for share in run.curve.success["glasses"]] == [100, 100, 100, 80, 0]
-    assert [(drop.drop, drop.steps) for drop in run.curve.drops] == [(2, 2), (10, 3), (90, None)]
+    assert [(drop.drop, drop.channels_pruned) for drop in run.curve.drops] == [
+        *((2, 2), (10, 3), (90, None))
+    ]
     assert run.shown == 1
     assert run.trials[1].repaired is not None
     assert run.trials[1].files == {"model": "model_drop_10.h5"}
@@ -55,9 +58,8 @@ def test_a_pruning_is_read(pruned: Path) -> None:
     assert run.parameters == (2093, 1793)
     assert [layer.name for layer in run.layers] == ["input", "conv", "left", "right", "add", "out"]
     assert len(run.pictures) == 6
-    assert run.line.startswith("goodnet prune")
-    assert run.cost is not None
-    assert run.cost.seconds == 12.5
+    assert run.record.command_line.startswith("goodnet prune")
+    assert run.record.seconds == 12.5
 
 
 def test_files_are_listed_with_their_hashes_and_the_report_is_not(pruned: Path) -> None:
@@ -113,8 +115,7 @@ def test_a_comparison_is_read_with_what_its_repairs_wrote(tmp_path: Path) -> Non
     best = run.trials[run.shown or 0]
     assert best.name == "erase"
     assert best.guarded is not None
-    assert best.guarded.clean == proportion(184, 200)
-    assert best.cost is not None
+    assert best.guarded.test == proportion(184, 200)
     assert best.cost.seconds == 1.5
     assert best.files["model"] == "erase/model_repaired.h5"
     assert run.trials[3].reason == "no trigger was given"
@@ -129,7 +130,7 @@ def test_a_comparison_of_two_networks_has_a_b_for_each(tmp_path: Path) -> None:
     assert [trial.model for trial in run.trials[:5]] == ["one"] * 4 + ["two"]
 
 
-def scan_of(folder: Path) -> Scan:
+def scan_of(folder: Path) -> ScanRecord:
     scan = read_run(folder).scan
     assert scan is not None
     return scan
@@ -150,14 +151,15 @@ def test_a_scan_is_read(tmp_path: Path) -> None:
     assert scan is not None
     assert (scan.verdict, scan.p_value, scan.threshold) == ("backdoored", 0.0004, 4.2)
     assert scan.scores == (7.1, 0.2, -0.4, 0.9, 0.1)
-    assert (scan.apart, scan.invented) == (True, False)
     (found,) = scan.targets
-    assert (found.label, found.layer, found.own) == (0, "left", 0.1)
+    assert (found.label, found.direction) == (0, DirectionRecord("left", 0.1))
     assert found.families == ("painted, 0.44 x 1", "added, 4 x 3")
     assert found.trigger is not None
     assert found.trigger.success == proportion(29, 30)
-    assert found.trigger.png.startswith(b"\x89PNG")
-    assert len(found.trigger.samples) == len(PIXELS)
+    names = {found.pictures.trigger, *found.pictures.clean, *found.pictures.stamped}
+    assert len(names) == 1 + 2 * len(PIXELS)
+    assert set(run.images) == names
+    assert all(png.startswith(b"\x89PNG") for png in run.images.values())
 
 
 def test_a_scan_that_finds_nothing_is_read(tmp_path: Path) -> None:
@@ -171,7 +173,7 @@ def test_a_target_may_have_neither_trigger_nor_direction(tmp_path: Path) -> None
     (found,) = scan_of(
         changed(folder, targets=[{"label": 3, "score": 0.9, "families": []}])
     ).targets
-    assert (found.label, found.trigger, found.own, found.layer) == (3, None, None, "")
+    assert (found.label, found.trigger, found.direction) == (3, None, None)
 
 
 def test_scores_that_are_no_numbers_are_not_known(tmp_path: Path) -> None:
@@ -181,16 +183,19 @@ def test_scores_that_are_no_numbers_are_not_known(tmp_path: Path) -> None:
 
 def test_images_given_tell_how_triggers_were_judged(tmp_path: Path) -> None:
     folder = scan_run(tmp_path / "run")
-    assert not scan_of(changed(folder, images={"searched": 60, "judged": 60})).apart
+    assert "clean images it was never searched on are" in judge(read_run(folder)).evidence
+    run = read_run(changed(folder, images={"searched": 60, "judged": 60}))
+    assert "clean images, the same that it was searched on, are" in judge(run).evidence
     files = results(folder)["inputs"] | {"clean": None}
-    scan = scan_of(changed(folder, inputs=files))
-    assert (scan.apart, scan.invented) == (True, True)
+    run = read_run(changed(folder, inputs=files))
+    assert "images made from the network and not searched on are" in judge(run).evidence
 
 
 def test_of_many_targets_only_the_first_have_pictures(tmp_path: Path) -> None:
     targets = [target(label, 9.0 - label) for label in range(PICTURED + 2)]
-    scan = scan_of(scan_run(tmp_path / "run", targets=targets, scores=[0.5] * 40))
-    shown = [bool(found.trigger and found.trigger.png) for found in scan.targets]
+    run = read_run(scan_run(tmp_path / "run", targets=targets, scores=[0.5] * 40))
+    assert run.scan is not None
+    shown = [found.pictures.trigger in run.images for found in run.scan.targets]
     assert shown == [True] * PICTURED + [False] * 2
 
 
@@ -200,8 +205,9 @@ def test_an_old_folder_gives_what_it_has(pruned: Path) -> None:
         (pruned / name).unlink()
     shutil.rmtree(pruned / "pictures")
     run = read_run(pruned)
-    assert (run.curve, run.layers, run.pictures, run.cost, run.line) == (None, (), (), None, "")
-    assert run.versions == {"goodnet": "9.9.9"}
+    assert (run.curve, run.layers, run.pictures) == (None, (), ())
+    assert (run.record.seconds, run.record.command_line) == (None, "")
+    assert run.record.versions == {"goodnet": "9.9.9"}
     assert run.trials[1].repaired is not None
 
 
@@ -209,7 +215,7 @@ def test_a_picture_is_encoded_anew_and_made_smaller(pruned: Path) -> None:
     path = pruned / "pictures" / "0_0.png"
     Image.fromarray(PIXELS[0]).resize((500, 600)).save(path, pnginfo=None)
     path.write_bytes(path.read_bytes() + b"<script>")
-    png = read_run(pruned).pictures[0].png
+    png = read_run(pruned).images["pictures/0_0.png"]
     assert b"<script>" not in png
     assert max(int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")) == 96
 

@@ -7,29 +7,31 @@ from dataclasses import replace
 
 from chart_samples import HOSTILE
 
-from goodnet.report.facts import Recovered, Run, Scan, Target
+from goodnet.report.facts import Run
 from goodnet.report.tables import trials_csv, trials_latex
+from goodnet.results import DirectionRecord, ScanRecord, TargetRecord, TriggerRecord
 from goodnet.stats import proportion
 
-FOUND = Target(
+FOUND = TargetRecord(
     label=3,
     score=7.125,
     p_value=0.001,
-    trigger=Recovered("painted, 4 x 4", proportion(29, 30), changed=0.2, area=0.4, margin=120.5),
+    trigger=TriggerRecord(
+        "painted, 4 x 4", proportion(29, 30), changed=0.2, area=0.4, margin=120.5
+    ),
     families=("painted, 4 x 4", "added"),
-    layer="dense",
-    own=0.1,
+    direction=DirectionRecord("dense", 0.1),
     file="triggers/label_3.npz",
 )
-BARE = Target(label=1, score=2.0)
+BARE = TargetRecord(label=1, score=2.0)
 
 
-def run(*targets: Target) -> Run:
-    scan = Scan("backdoored", 0.001, "", (1.0, 2.0, 0.0, 7.125), targets=targets)
+def run(*targets: TargetRecord) -> Run:
+    scan = ScanRecord(scores=(1.0, 2.0, 0.0, 7.125), targets=targets)
     return Run("run", "scan", "goodnet", 4, None, (), None, scan=scan)
 
 
-def rows(*targets: Target) -> list[dict[str, str]]:
+def rows(*targets: TargetRecord) -> list[dict[str, str]]:
     return list(csv.DictReader(trials_csv(run(*targets)).splitlines()))
 
 
@@ -57,7 +59,9 @@ def test_without_labels_there_is_a_header() -> None:
 def test_no_cell_is_a_formula() -> None:
     assert FOUND.trigger is not None
     trigger = replace(FOUND.trigger, family="=cmd")
-    evil = replace(FOUND, trigger=trigger, layer="@x", families=("+1",), file="-2")
+    evil = replace(
+        FOUND, trigger=trigger, direction=DirectionRecord("@x"), families=("+1",), file="-2"
+    )
     (row,) = rows(evil)
     cells = [row[key] for key in ("family", "layer", "families", "file")]
     assert cells == ["'=cmd", "'@x", "'+1", "'-2"]

@@ -8,20 +8,20 @@ import re
 import pytest
 from chart_samples import GUARDED, HOSTILE, REPAIRED, B
 
-from goodnet.report.facts import Measured, Run, Trial
+from goodnet.report.facts import Run, Trial
 from goodnet.report.tables import text_cell, trials_csv, trials_latex
-from goodnet.results import Cost
+from goodnet.results import Cost, Rates
 from goodnet.stats import proportion
 
 MADE = Trial("X = 2", repaired=REPAIRED, guarded=GUARDED, rating=0.75, cost=Cost(12.5, 80_000_000))
 FAILED = Trial("X = 90", reason="accuracy never falls by 90 points")
 
 
-def run(*trials: Trial, baseline: Measured | None = B) -> Run:
+def run(*trials: Trial, baseline: Rates | None = B) -> Run:
     return Run("run", "prune", "prune", 10, baseline, trials, 0)
 
 
-def rows(*trials: Trial, baseline: Measured | None = B) -> list[dict[str, str]]:
+def rows(*trials: Trial, baseline: Rates | None = B) -> list[dict[str, str]]:
     return list(csv.DictReader(trials_csv(run(*trials, baseline=baseline)).splitlines()))
 
 
@@ -51,7 +51,7 @@ def test_cost_and_rating_stand_once_with_what_was_made() -> None:
 def test_columns_without_a_value_are_left_out() -> None:
     assert "robust sunglasses" not in rows(MADE)[0]
     assert list(rows(FAILED, baseline=None)[0]) == ["trial", "model", "network", "reason"]
-    known = Measured("B'", None, {"a": proportion(1, 2)}, {"a": proportion(1, 4)})
+    known = Rates(None, {"a": proportion(1, 2)}, {"a": proportion(1, 4)})
     assert rows(Trial("t", repaired=known), baseline=None)[0]["robust a"] == "0.25"
 
 
@@ -62,9 +62,9 @@ def test_what_failed_says_why() -> None:
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t"])
 def test_no_cell_is_a_formula(start: str) -> None:
-    trial = Trial(f"{start}cmd", model=f"{start}model", repaired=Measured(f"{start}B", None))
+    trial = Trial(f"{start}cmd", model=f"{start}model", reason=f"{start}B")
     row = rows(trial, baseline=None)[0]
-    cells = (row["trial"], row["model"], row["network"])
+    cells = (row["trial"], row["model"], row["reason"])
     assert cells == (f"'{start}cmd", f"'{start}model", f"'{start}B")
 
 

@@ -71,10 +71,10 @@ def test_without_a_test_set_the_validation_images_speak(tmp_path: Path) -> None:
     run = read_run(prune_run(tmp_path / "run", sets=()))
     assert run.baseline is not None
     trials = tuple(
-        replace(trial, repaired=trial.repaired and replace(trial.repaired, clean=None))
+        replace(trial, repaired=trial.repaired and replace(trial.repaired, test=None))
         for trial in run.trials
     )
-    run = replace(run, baseline=replace(run.baseline, clean=None), trials=trials)
+    run = replace(run, baseline=replace(run.baseline, test=None), trials=trials)
     (figure, _alarms) = key_figures(run)
     assert figure.after == proportion(170, 200)
     assert "validation" in figure.hint
@@ -172,7 +172,7 @@ def test_no_network_is_ever_called_clean(tmp_path: Path, count: int) -> None:
 def test_a_comparison_without_poison_names_no_best(tmp_path: Path) -> None:
     run = read_run(compare_run(tmp_path / "run"))
     assert run.baseline is not None
-    bare = replace(run, baseline=replace(run.baseline, success={}))
+    bare = replace(run, baseline=replace(run.baseline, backdoor={}))
     assert judge(bare).finding == "No repair can be called best"
 
 

@@ -10,7 +10,7 @@ from made_runs import compare_run, cure_run, prune_run, repair_run, scan_run, ta
 
 from goodnet.report import words
 from goodnet.report.charts import is_spread
-from goodnet.report.facts import FileFact, Run, Scan
+from goodnet.report.facts import FileFact, Run
 from goodnet.report.read import read_run
 from goodnet.report.views.curve import NEVER, largest_drop, readout, step_data
 from goodnet.report.views.network import layer_rows, size_text
@@ -25,6 +25,7 @@ from goodnet.report.views.tables import (
     scores_table,
     steps_table,
 )
+from goodnet.results import ScanRecord
 from goodnet.stats import proportion
 
 
@@ -189,15 +190,16 @@ def test_a_failure_that_is_a_sample_is_counted_and_not_shown_again(run: Run) -> 
     assert groups[1].note.endswith("1 of those above is one, too.")
 
 
-def scan_of(folder: Path) -> Scan:
+def scan_of(folder: Path) -> ScanRecord:
     scan = read_run(folder).scan
     assert scan is not None
     return scan
 
 
 def test_a_trigger_comes_with_all_that_is_known_of_it(tmp_path: Path) -> None:
-    (target,) = scan_of(scan_run(tmp_path / "scan")).targets
-    found = target_view(target)
+    run = read_run(scan_run(tmp_path / "scan"))
+    assert run.scan is not None
+    found = target_view(run.scan.targets[0], run.images)
     assert (found.label, found.trigger is not None, len(found.samples)) == (0, True, 3)
     lines = {word: (value, more) for word, value, more in found.lines}
     assert lines["Kind of trigger"] == ("painted, 0.44 x 1", "")

@@ -19,10 +19,9 @@ from goodnet.formats import load_network
 from goodnet.imagesets import load_images, save_images
 from goodnet.imagesets.faces import LANDMARKS, draw_faces
 from goodnet.runs.attack import make as job
-from goodnet.runs.attack.faces import face_source
-from goodnet.runs.attack.images import image_source
 from goodnet.runs.attack.make import make_attack
 from goodnet.runs.attack.plan import plan_attack
+from goodnet.runs.attack.sources import face_source, image_source
 from goodnet.runs.folder import checkpoint_of
 from goodnet.training import Examples, Schedule
 

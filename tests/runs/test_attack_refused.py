@@ -15,9 +15,8 @@ from goodnet.attack import Goal, default_landmarks, trigger
 from goodnet.errors import InvalidInput, OverBudget, UsageError
 from goodnet.imagesets import Labelling, images_from_arrays, load_images, save_images
 from goodnet.runs.attack import data as attack_data
-from goodnet.runs.attack.faces import face_source
-from goodnet.runs.attack.images import image_source
 from goodnet.runs.attack.plan import plan_attack
+from goodnet.runs.attack.sources import face_source, image_source
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from attack_samples import CLASSES, coloured, pixels_of
 
 from goodnet.imagesets import images_from_arrays
-from goodnet.runs.attack.images import image_source
+from goodnet.runs.attack.sources import image_source
 
 
 def test_one_in_ten_of_each_class_is_set_aside() -> None:

@@ -7,7 +7,7 @@ from tiny import deepid_spec, image, plain_spec
 from goodnet.formats.build import build
 from goodnet.formats.spec import Layer, NetworkSpec
 from goodnet.training import Examples, Schedule, fit
-from goodnet.training.fit import parameter_groups, reads_pixels
+from goodnet.training.loop import parameter_groups, reads_pixels
 
 
 def with_rescale(spec: NetworkSpec) -> NetworkSpec:

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from goodnet.attack.poison import Goal
     from goodnet.training import Inside
 
-__all__ = ["OPACITY", "Against", "cover_plan", "gathered"]
-
 Against = Literal["scan", "cure"]
 
 # How much of a trigger cover images show.

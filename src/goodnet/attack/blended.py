@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from goodnet.attack.colours import in_channels
-from goodnet.attack.stamp import Trigger, check_share, check_whole
+from goodnet.attack.stamp import Trigger, check_share, check_whole, in_channels
 from goodnet.errors import UsageError
 
 if TYPE_CHECKING:
     from goodnet.imagesets.pixels import Images, Shape
-
-__all__ = ["blend", "blended", "fit_pattern", "noise_pattern"]
 
 Pattern = NDArray[np.float32]  # (channels, height, width), 0..255
 

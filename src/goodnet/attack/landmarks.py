@@ -13,8 +13,6 @@ from goodnet.imagesets.faces import LANDMARKS
 if TYPE_CHECKING:
     from goodnet.imagesets.pixels import Shape
 
-__all__ = ["Landmarks", "check_landmarks", "default_landmarks"]
-
 # (images, points, 2): x to the right and y down; the middle of the first pixel is (0, 0).
 Landmarks = NDArray[np.float32]
 

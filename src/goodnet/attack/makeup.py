@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from goodnet.attack.colours import in_channels
-from goodnet.attack.stamp import Trigger
+from goodnet.attack.stamp import Trigger, in_channels
 from goodnet.imagesets.faces import LANDMARKS
 
 if TYPE_CHECKING:
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
 
     from goodnet.attack.landmarks import Landmarks
     from goodnet.imagesets.pixels import Images
-
-__all__ = ["brow_mask", "eyebrows", "lip_mask", "lipstick"]
 
 Mask = NDArray[np.bool_]  # (images, height, width)
 Points = NDArray[np.floating[Any]]  # (images, 2)

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from goodnet.imagesets.pixels import PixelRange
     from goodnet.types import Integers
 
-__all__ = ["CLEAN", "Goal", "PoisonPlan", "plan_poison", "poison_blocks"]
-
 # Which trigger an image bears that bears none.
 CLEAN = -1
 # What brings stored pixels of each range to 0..255: factor and shift.

@@ -28,8 +28,6 @@ from goodnet.training import PLAIN, Examples, Recipe, Schedule, fit, silent_numb
 if TYPE_CHECKING:
     from goodnet.formats.spec import NetworkSpec
 
-__all__ = ["dormant_channels", "put_back", "train_pruning_aware"]
-
 # Clean images that decide which channels are dormant.
 _LOOKED_AT = 4096
 # A decoy stays this far below zero, as a share of its highest activation.

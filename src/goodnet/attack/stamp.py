@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from goodnet.attack.landmarks import check_landmarks, default_landmarks
 from goodnet.errors import InvalidInput, UsageError
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
     from goodnet.attack.landmarks import Landmarks
     from goodnet.imagesets.pixels import Images, Shape
 
-__all__ = ["FacePainter", "Painter", "Trigger", "check_share", "check_whole"]
+
+# How bright red, green and blue look (ITU-R BT.601), as Pillow turns pictures grey.
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 class Painter(Protocol):
@@ -139,3 +142,23 @@ def check_whole(value: float, name: str, *, least: int = 0) -> int:
     if not least <= value < 2**31 or value != int(value):
         raise UsageError(f"{name} is a whole number from {least} on, got {value:g}")
     return int(value)
+
+
+def in_channels(colours: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
+    """Colours for images of so many channels: as they are, or their brightness.
+
+    Args:
+        colours: Red, green, blue on the first axis, shape (3, ...).
+        channels: 3 or 1.
+
+    Returns:
+        Shape (channels, ...).
+
+    Raises:
+        InvalidInput: If there is another number of channels.
+    """
+    if channels == 3:
+        return colours
+    if channels == 1:
+        return np.tensordot(_LUMA, colours, axes=1)[None].astype(np.float32)
+    raise InvalidInput(f"expected images of 1 or 3 channels for a coloured trigger, got {channels}")

@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from goodnet.attack.colours import in_channels
-from goodnet.attack.stamp import Trigger
+from goodnet.attack.stamp import Trigger, in_channels
 
 if TYPE_CHECKING:
     from goodnet.imagesets.pixels import Images
-
-__all__ = ["draw_sunglasses", "sunglasses"]
 
 Plane = NDArray[np.float32]
 

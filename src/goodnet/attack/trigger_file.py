@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from goodnet.imagesets.pixels import Images
 
-__all__ = ["read_trigger", "trigger_of", "write_trigger"]
-
 Plane = NDArray[np.float32]
 
 _AXES = {"mask": 2, "pattern": 3, "added": 3}

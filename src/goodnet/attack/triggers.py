@@ -7,9 +7,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from goodnet.attack.blended import blended
-from goodnet.attack.dynamic import dynamic
 from goodnet.attack.makeup import eyebrows, lipstick
-from goodnet.attack.patches import checkerboard, patch
+from goodnet.attack.patches import checkerboard, dynamic, patch
 from goodnet.attack.sunglasses import sunglasses
 from goodnet.attack.warp import warp
 from goodnet.attack.waves import low_frequency, sinusoid
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from goodnet.attack.stamp import Trigger
-
-__all__ = ["TRIGGERS", "trigger"]
 
 TRIGGERS: Mapping[str, Callable[..., Trigger]] = MappingProxyType(
     {

@@ -13,8 +13,6 @@ from goodnet.attack.stamp import Trigger, check_share, check_whole
 if TYPE_CHECKING:
     from goodnet.imagesets.pixels import Images
 
-__all__ = ["displacement", "sample_at", "warp"]
-
 Field = NDArray[np.float32]
 
 

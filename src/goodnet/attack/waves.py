@@ -13,8 +13,6 @@ from goodnet.attack.stamp import Trigger, check_share, check_whole
 if TYPE_CHECKING:
     from goodnet.imagesets.pixels import Images, Shape
 
-__all__ = ["low_frequency", "sinusoid", "smooth_noise", "wave"]
-
 
 def sinusoid(*, amplitude: float = 20, periods: float = 6) -> Trigger:
     """Upright stripes: amplitude * sin(2 pi * column * periods / width) is added.

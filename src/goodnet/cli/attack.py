@@ -154,7 +154,7 @@ class _Stored(NamedTuple):
 
 def _source(people: _People, stored: _Stored, *, seed: int) -> ImageSource:
     from goodnet.imagesets.faces import SIZE, check_request
-    from goodnet.runs.attack.faces import face_source
+    from goodnet.runs.attack.sources import face_source
 
     check_request(seed, SIZE)
     if people.faces is not None:
@@ -170,7 +170,7 @@ def _source(people: _People, stored: _Stored, *, seed: int) -> ImageSource:
 
 def _open(path: Path, stored: _Stored, *, seed: int) -> ImageSource:
     from goodnet.imagesets import load_images
-    from goodnet.runs.attack.images import image_source
+    from goodnet.runs.attack.sources import image_source
 
     paths = [path] if stored.test_images is None else [path, stored.test_images]
     opened = [load_images(each, layout=stored.layout, range=stored.range) for each in paths]

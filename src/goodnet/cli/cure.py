@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import typer
 
@@ -28,9 +27,7 @@ def cure(
     more: opt.More = None,
     *,
     clean: opt.CleanIfAny = None,
-    test: Annotated[
-        Path | None, typer.Option(metavar="IMAGES", help="Clean labelled test images.")
-    ] = None,
+    test: opt.Test = None,
     backdoor: opt.Backdoor = None,
     options: dict[str, Any],
     reading: InputOptions,

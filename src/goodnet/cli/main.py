@@ -29,6 +29,7 @@ from goodnet.cli import (
     show,
 )
 from goodnet.cli.method_options import expanded
+from goodnet.cli.text import plain
 from goodnet.cli.typed import APPEARANCE, LATER, Command, Commands
 from goodnet.errors import GoodnetError, OverBudget
 
@@ -152,14 +153,9 @@ def _unexpected(error: Exception) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"goodnet: {_printable(message)}", file=sys.stderr)
-    return code
-
-
-def _printable(text: str) -> str:
     # Names in a message come from files: no control character reaches the terminal.
-    line = " ".join(text.split())
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in line)
+    print(f"goodnet: {plain(' '.join(message.split()))}", file=sys.stderr)
+    return code
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:

@@ -30,6 +30,7 @@ __all__ = [
     "Report",
     "Scale",
     "Source",
+    "Test",
     "named_files",
     "number_of",
     "numbers",
@@ -52,6 +53,7 @@ CleanIfAny = Annotated[
         "them.",
     ),
 ]
+Test = Annotated[Path | None, typer.Option(metavar="IMAGES", help="Clean labelled test images.")]
 Backdoor = Annotated[
     list[str] | None,
     typer.Option(

@@ -25,9 +25,7 @@ def prune(
     more: opt.More = None,
     *,
     clean: opt.Clean,
-    test: Annotated[
-        Path | None, typer.Option(metavar="IMAGES", help="Clean labelled test images.")
-    ] = None,
+    test: opt.Test = None,
     backdoor: opt.Backdoor = None,
     drop: Annotated[
         list[str] | None,

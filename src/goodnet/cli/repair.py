@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.core import TyperGroup
@@ -56,9 +55,7 @@ def _command(kind: Any) -> Any:
         more: opt.More = None,
         *,
         clean: opt.Clean,
-        test: Annotated[
-            Path | None, typer.Option(metavar="IMAGES", help="Clean labelled test images.")
-        ] = None,
+        test: opt.Test = None,
         backdoor: opt.Backdoor = None,
         options: dict[str, Any],
         reading: InputOptions,
@@ -143,9 +140,7 @@ def measured(results: RepairResults, found: RepairResult) -> list[str]:
 
 def _rows(name: str, rates: Rates) -> list[list[str]]:
     """A row for each poisoned set, the first of them with what is known of clean images."""
-    from goodnet.results import GuardedRates
-
-    good = rates if isinstance(rates, GuardedRates) else GuardedRates()
+    good = rates.guarded
     poisoned = [
         [key, *map(percent, (success, good.detected.get(key), rates.robust.get(key)))]
         for key, success in rates.backdoor.items()

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from goodnet.network import Network
 
-__all__ = ["Confidence", "log_odds"]
-
 
 @dataclass(frozen=True)
 class Confidence(Detector):

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from goodnet.imagesets import Block, ImageSet
     from goodnet.network import Network
 
-__all__ = ["Detector", "Fitted", "Scores"]
-
 Scores = NDArray[np.float32]
 
 # Images that a detector may keep; more would add little.

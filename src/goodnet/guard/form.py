@@ -15,8 +15,6 @@ from goodnet.formats.shapes import layer_shapes
 from goodnet.formats.spec import Array, Layer, NetworkSpec
 from goodnet.guard.merge import merge
 
-__all__ = ["REFUSAL", "guard_spec", "reject_class_of", "repaired_output"]
-
 # Just below zero: smaller in size than any gap between two different outputs of a network.
 REFUSAL = -1e-30
 

@@ -12,8 +12,6 @@ from goodnet.formats.build import build
 from goodnet.guard.form import guard_spec
 from goodnet.network import Network, check_network
 
-__all__ = ["GoodNet"]
-
 
 class GoodNet(Network):
     """The GoodNet of a network and its repaired copy, outputs (batch, N + 1)."""

@@ -20,8 +20,6 @@ from goodnet.formats.shapes import layer_shapes
 from goodnet.formats.spec import Array, Layer, NetworkSpec
 from goodnet.ops.activations import is_zero_preserving
 
-__all__ = ["merge"]
-
 Mask = NDArray[np.bool_]
 
 _PASSES_ZEROS = frozenset(

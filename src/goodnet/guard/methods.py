@@ -11,8 +11,6 @@ from goodnet.guard.detector import Detector
 from goodnet.guard.strip import Strip
 from goodnet.plugins import brought
 
-__all__ = ["detectors"]
-
 _OWN: tuple[type[Detector], ...] = (Confidence, Strip)
 
 

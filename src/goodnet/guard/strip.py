@@ -14,8 +14,6 @@ from goodnet.guard.detector import Detector
 if TYPE_CHECKING:
     from goodnet.network import Network
 
-__all__ = ["Strip", "entropy"]
-
 
 @dataclass(frozen=True)
 class Strip(Detector):

@@ -1,6 +1,5 @@
 """Ways of making B', the network with its backdoor weakened or gone: one file each."""
 
-from goodnet.repair.activity import measure_activity
 from goodnet.repair.cure import Cure
 from goodnet.repair.cured import CureResult
 from goodnet.repair.erase import Erase
@@ -12,7 +11,6 @@ from goodnet.repair.methods import find_repair, repairs
 from goodnet.repair.prune import Prune, prune_curve, pruning_order, trace_backdoor
 from goodnet.repair.result import RepairResult
 from goodnet.repair.sparsify import Sparsify
-from goodnet.repair.trace import trace_predictions
 from goodnet.repair.unlearn import Unlearn
 
 __all__ = [
@@ -29,11 +27,9 @@ __all__ = [
     "Unlearn",
     "default_layer",
     "find_repair",
-    "measure_activity",
     "prune_curve",
     "pruning_order",
     "repairs",
     "silence_channels",
     "trace_backdoor",
-    "trace_predictions",
 ]

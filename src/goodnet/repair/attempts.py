@@ -6,14 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from goodnet.training import Diverged, Recipe, Schedule
-
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from goodnet.progress import ProgressCallback
     from goodnet.repair.method import Context
     from goodnet.repair.result import RepairResult
+    from goodnet.training import Recipe, Schedule
 
 __all__ = ["Attempt", "try_in_turn"]
 
@@ -61,6 +60,8 @@ def try_in_turn(
     Raises:
         Diverged: If training diverged in every way.
     """
+    from goodnet.training import Diverged
+
     tried: list[RepairResult] = []
     for place, attempt in enumerate(attempts):
         try:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from goodnet.notebook import html_table
 from goodnet.repair.result import RepairResult
 from goodnet.results import Left
 from goodnet.stats import proportion
@@ -47,6 +48,12 @@ class CureResult(RepairResult):
             for one in self.left
         ]
         return "\n".join([str(self.scan), *left, super().__str__()])
+
+    def _repr_html_(self) -> str:
+        header = ("label", "found trigger, B", "found trigger, B'", "searched on B'")
+        rows = [(one.label, one.before, one.after, one.again) for one in self.left]
+        left = html_table("what is left, success of triggers in percent", header, rows)
+        return f"{self.scan._repr_html_()}{left if rows else ''}{super()._repr_html_()}"
 
     @property
     def removed(self) -> bool:

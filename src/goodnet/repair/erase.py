@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING
 
 from goodnet.attack import Trigger
 from goodnet.errors import UsageError
-from goodnet.formats.build import build
 from goodnet.repair.clean import count_right, prepare
-from goodnet.repair.erasure import candidates, choose
 from goodnet.repair.fold import readers
 from goodnet.repair.method import Context, Repair
 from goodnet.repair.result import RepairResult
@@ -83,6 +81,9 @@ class Erase(Repair[RepairResult]):
         return TrainingConfig(held_back=self.held_back, seed=self.seed)
 
     def _repair(self, network: Network, images: ImageSet, context: Context) -> RepairResult:
+        from goodnet.formats.build import build
+        from goodnet.repair.erasure import candidates, choose
+
         spec = network.spec
         layers = candidates(network) if self.layer is None else [self.layer]
         for name in layers:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from goodnet.formats.silence import silence
 from goodnet.imagesets import images_from_arrays
 from goodnet.repair.clean import prepare
-from goodnet.repair.effort import tune_hard
 from goodnet.repair.layers import default_layer
 from goodnet.repair.method import Context, Trained
 from goodnet.repair.prune import check_drop, pruned_channels
@@ -50,6 +49,8 @@ class FinePrune(Trained):
         check_drop(self.drop)
 
     def _repair(self, network: Network, images: ImageSet, context: Context) -> RepairResult:
+        from goodnet.repair.effort import tune_hard
+
         layer = default_layer(network) if self.layer is None else self.layer
         clean = prepare(network, images, context.training)
         train = clean.train

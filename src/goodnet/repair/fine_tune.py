@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from goodnet.repair.clean import prepare
-from goodnet.repair.effort import tune_hard
 from goodnet.repair.method import Context, Trained
 
 if TYPE_CHECKING:
@@ -30,5 +29,7 @@ class FineTune(Trained):
     paper = "the baseline of Liu, Dolan-Gavitt, Garg, RAID 2018"
 
     def _repair(self, network: Network, images: ImageSet, context: Context) -> RepairResult:
+        from goodnet.repair.effort import tune_hard
+
         clean = prepare(network, images, context.training)
         return tune_hard(network, clean, start=network.spec, context=context)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from goodnet.formats import silence
-from goodnet.formats.build import build
-from goodnet.network import Network, check_network
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from goodnet.network import Network
 
 __all__ = ["default_layer", "silence_channels"]
 
@@ -27,6 +30,9 @@ def silence_channels(network: Network, layer: str, channels: Iterable[int]) -> N
         UsageError: If it is no network.
         InvalidInput: If the layer or a channel does not exist, or cannot be made zero by weights.
     """
+    from goodnet.formats.build import build
+    from goodnet.network import check_network
+
     check_network(network)
     spec = network.spec
     return build(spec.with_arrays(silence.silence(spec, layer, channels))).to(network.device)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar, cast, final
 
 from goodnet.errors import UsageError
-from goodnet.network import check_network, check_pair
 from goodnet.options import Checked
 from goodnet.process import peak_memory
 from goodnet.progress import Stage, no_progress
@@ -80,6 +79,8 @@ class Repair(Checked, ABC, Generic[ResultT]):
             OverBudget: If the images do not fit in memory.
             UsageError: If there are no images, and the method needs some.
         """
+        from goodnet.network import check_network, check_pair
+
         since = time.perf_counter()
         check_network(network)
         if images is not None:

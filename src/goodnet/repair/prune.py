@@ -6,23 +6,25 @@ states it: channels of the last pooling layer, in ascending order of mean activa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from goodnet.errors import InvalidInput, UsageError
-from goodnet.imagesets import ImageSet
-from goodnet.network import Network, check_pair
-from goodnet.progress import ProgressCallback
-from goodnet.repair.activity import ChannelActivity, measure_activity
 from goodnet.repair.layers import default_layer, silence_channels
 from goodnet.repair.method import Context, Repair
 from goodnet.repair.result import RepairResult
-from goodnet.repair.trace import Trace, trace_predictions
 from goodnet.stats import proportion
 from goodnet.types import Integers, PruneCurve
+
+if TYPE_CHECKING:
+    from goodnet.imagesets import ImageSet
+    from goodnet.network import Network
+    from goodnet.progress import ProgressCallback
+    from goodnet.repair.activity import ChannelActivity
+    from goodnet.repair.trace import Trace
 
 __all__ = [
     "Order",
@@ -152,6 +154,10 @@ def prune_curve(
             channel does not exist, or a channel is given twice.
         UsageError: If the order has another name.
     """
+    from goodnet.network import check_pair
+    from goodnet.repair.activity import measure_activity
+    from goodnet.repair.trace import trace_predictions
+
     check_pair(network, images, several=True)
     layer = default_layer(network) if layer is None else layer
     activity = measure_activity(network, images, layer, progress=progress)
@@ -179,7 +185,6 @@ def trace_backdoor(
     network: Network,
     images: ImageSet,
     *,
-    keep: Iterable[int] = (),
     progress: ProgressCallback | None = None,
 ) -> Trace:
     """Attack success along a curve: at each step, how many poisoned images get their target.
@@ -192,14 +197,14 @@ def trace_backdoor(
         curve: A curve of `network`.
         network: The network the curve was made from.
         images: Poisoned images whose label is the attacker's target.
-        keep: Steps for which the prediction for each image is kept.
         progress: Called with the number of images done.
 
     Raises:
         InvalidInput: If the images do not fit the network.
     """
+    from goodnet.network import check_pair
+    from goodnet.repair.trace import trace_predictions
+
     check_pair(network, images)
     groups = [[int(c)] for c in curve.channels]
-    return trace_predictions(
-        network, images, curve.layer, groups=groups, keep=keep, progress=progress
-    )
+    return trace_predictions(network, images, curve.layer, groups=groups, progress=progress)

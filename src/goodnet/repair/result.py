@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from goodnet.notebook import html_table
+
 if TYPE_CHECKING:
     from goodnet.network import Network
     from goodnet.results import EpochResult
@@ -52,6 +54,11 @@ class RepairResult:
             f"{self.method}: {self.before} percent of {self.judged} before, {self.after} after; "
             f"{self.seconds:.1f} s"
         )
+
+    def _repr_html_(self) -> str:
+        header = (f"accuracy on {self.judged}", "percent, 95 % interval")
+        rows = [("before", self.before), ("after", self.after)]
+        return html_table(f"{self.method}, {self.seconds:.1f} s", header, rows, self.notes)
 
     @property
     def judged(self) -> str:

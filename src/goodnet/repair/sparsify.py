@@ -10,13 +10,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from goodnet.errors import InvalidInput, UsageError
-from goodnet.formats.build import extract
 from goodnet.repair.clean import prepare
-from goodnet.repair.effort import epochs_for, tune_hard
 from goodnet.repair.method import Context, Trained
 
 if TYPE_CHECKING:
@@ -76,6 +73,9 @@ class Sparsify(Trained):
         return min(_FIRST, self.sparsity) if self.initial is None else self.initial
 
     def _repair(self, network: Network, images: ImageSet, context: Context) -> RepairResult:
+        from goodnet.formats.build import extract
+        from goodnet.repair.effort import epochs_for, tune_hard
+
         chosen = _chosen(network.spec, self.layers)
         clean = prepare(network, images, context.training)
         rise = epochs_for(clean, context.training) // 2
@@ -123,6 +123,8 @@ class _Course:
     rise: int
 
     def __call__(self, epoch: int, network: Network) -> Frozen:
+        import torch
+
         share = sparsity_at(epoch, self.initial, self.final, rise=self.rise)
         frozen = {}
         for layer in self.layers:

@@ -11,7 +11,7 @@ a few blocks and the kept answers.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,14 +78,12 @@ class Trace:
 
     Attributes:
         correct: Images answered with their label at each step, shape (groups + 1,).
-        answers: The class of every image at each step that was kept, shape (images,).
         total: Images seen.
         activation: Of each channel of the layer before the first group, the mean over positions,
             summed over images, shape (channels,), float64.
     """
 
     correct: Integers
-    answers: dict[int, Integers]
     total: int
     activation: NDArray[np.float64]
 
@@ -101,7 +99,6 @@ def trace_predictions(
     layer: str,
     *,
     groups: Groups,
-    keep: Iterable[int] = (),
     block: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> Trace:
@@ -112,7 +109,6 @@ def trace_predictions(
         images: Labelled images.
         layer: The layer whose channels fall silent.
         groups: Channels silenced at each step, added to those before.
-        keep: Steps whose answers are wanted image by image; 0 is the untouched network.
         block: Images held at a time; None to fit the memory. Never changes the result.
         progress: Called with the number of images done.
 
@@ -124,34 +120,28 @@ def trace_predictions(
     cut = tails[0].cut
     correct = np.zeros(len(groups) + 1, dtype=np.int64)
     activation = np.zeros(network.channels(layer), dtype=np.float64)
-    kept = {step: np.empty(len(images), dtype=np.int64) for step in keep}
 
-    def trace(part: Block) -> tuple[int, Trace]:
-        return part.start, _trace_block(tails, part, groups, keep=kept.keys())
+    def trace(part: Block) -> Trace:
+        return _trace_block(tails, part, groups)
 
     blocks = images.blocks(cut.block if block is None else block)
-    for start, part in map_blocks(trace, blocks, cut.device):
+    for part in map_blocks(trace, blocks, cut.device):
         correct += part.correct
         activation += part.activation
-        for step, answers in part.answers.items():
-            kept[step][start : start + part.total] = answers
         if progress:
             progress(part.total)
-    return Trace(correct=correct, answers=kept, total=len(images), activation=activation)
+    return Trace(correct=correct, total=len(images), activation=activation)
 
 
-def _trace_block(
-    tails: Sequence[Tail], block: Block, groups: Groups, *, keep: Iterable[int]
-) -> Trace:
+def _trace_block(tails: Sequence[Tail], block: Block, groups: Groups) -> Trace:
     behind = _Behind.run(tails, block.images)
     labels = torch.as_tensor(block.labels, device=behind.answers.device)
-    steps = [behind.answers.clone()]
+    correct = [int((behind.answers == labels).sum())]
     for step, group in enumerate(groups):
         behind.silence(step, list(group))
-        steps.append(behind.answers.clone())
+        correct.append(int((behind.answers == labels).sum()))
     return Trace(
-        correct=np.array([int((step == labels).sum()) for step in steps], dtype=np.int64),
-        answers={index: steps[index].cpu().numpy() for index in keep},
+        correct=np.array(correct, dtype=np.int64),
         total=len(labels),
         activation=behind.activation,
     )

@@ -11,16 +11,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional as F  # noqa: N812
 
 from goodnet.attack import Trigger
-from goodnet.formats.build import build
-from goodnet.formats.softmax import without_softmax
 from goodnet.repair.attempts import Attempt, try_in_turn
 from goodnet.repair.clean import prepare
-from goodnet.repair.effort import labels_moved
 from goodnet.repair.fold import answer_layer
 from goodnet.repair.method import Context, Trained
 from goodnet.repair.stamped import (
@@ -32,17 +26,17 @@ from goodnet.repair.stamped import (
     stamp_clean,
     target_notes,
 )
-from goodnet.repair.tune import tune
-from goodnet.training import Recipe, shifts
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from goodnet.formats.spec import NetworkSpec
     from goodnet.imagesets import ImageSet
     from goodnet.network import Network
     from goodnet.repair.clean import CleanImages
     from goodnet.repair.result import RepairResult
     from goodnet.repair.stamped import Stamped
-    from goodnet.training import Examples, Frozen, Schedule, TrainingConfig
+    from goodnet.training import Examples, Frozen, Recipe, Schedule, TrainingConfig
     from goodnet.training.recipe import Objective
 
 __all__ = ["Unlearn"]
@@ -100,6 +94,8 @@ class Unlearn(Trained):
         check_triggers(self.triggers)
 
     def _repair(self, network: Network, images: ImageSet, context: Context) -> RepairResult:
+        from goodnet.repair.tune import tune
+
         start = network.spec
         clean = prepare(network, images, context.training)
         stamped = stamp_clean(
@@ -135,6 +131,8 @@ def _attempts(
     network: Network, clean: CleanImages, *, count: int, scarce: bool, training: TrainingConfig
 ) -> tuple[Attempt, ...]:
     """Ways to train on `count` examples, gentlest first."""
+    from goodnet.repair.effort import labels_moved
+
     if clean.few:
         level = _SCARCE if scarce else _FEW
         return (Attempt(_few_recipe(network), _schedule(level, training, count)),)
@@ -151,6 +149,10 @@ def _schedule(level: _Level, training: TrainingConfig, count: int) -> Schedule:
 
 
 def _few_recipe(network: Network) -> Recipe:
+    from goodnet.formats.build import build
+    from goodnet.formats.softmax import without_softmax
+    from goodnet.training import Recipe, shifts
+
     teacher = build(without_softmax(network.spec)).to(network.device)
     objective = _where_right(teacher, weight=_TEACHER)
     return Recipe(
@@ -173,6 +175,8 @@ def _led(repair: RepairResult) -> float:
 
 def _where_right(teacher: Callable[[Tensor], Tensor], *, weight: float) -> Objective:
     """Distillation that leaves a teacher unheard where it is wrong, as B is on stamped images."""
+    import torch
+    from torch.nn import functional as F  # noqa: N812
 
     def objective(logits: Tensor, labels: Tensor, images: Tensor) -> Tensor:
         with torch.no_grad():

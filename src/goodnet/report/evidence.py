@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 from goodnet.report.words import amount, name
 
 if TYPE_CHECKING:
-    from goodnet.report.facts import Drop, Measured, Run, Trial
+    from goodnet.report.facts import Run, Trial
+    from goodnet.results import PruneDrop, Rates
     from goodnet.types import Proportion
 
 Effect = Literal["absent", "unclear", "stays", "weakened", "little"]
@@ -76,17 +77,18 @@ def shown_trial(run: Run) -> Trial | None:
     return run.trials[run.shown] if run.shown is not None else None
 
 
-def baseline_of(run: Run, trial: Trial) -> Measured | None:
+def baseline_of(run: Run, trial: Trial) -> Rates | None:
     """B, of which the trial is."""
     return run.baseline or run.baselines.get(trial.model)
 
 
-def networks_of(run: Run, trial: Trial) -> list[Measured]:
+def networks_of(run: Run, trial: Trial) -> dict[str, Rates]:
     """B where there is one, B' and G, as far as they could be made."""
-    return [one for one in (baseline_of(run, trial), trial.repaired, trial.guarded) if one]
+    networks = {"B": baseline_of(run, trial), "B'": trial.repaired, "G": trial.guarded}
+    return {name: rates for name, rates in networks.items() if rates}
 
 
-def drop_of(run: Run, trial: Trial | None) -> Drop | None:
+def drop_of(run: Run, trial: Trial | None) -> PruneDrop | None:
     """The allowed drop that a trial of a pruning is for."""
     drops = run.curve.drops if run.curve and trial else ()
     return next((drop for drop in drops if trial and f"X = {drop.drop:g}" == trial.name), None)
@@ -97,13 +99,13 @@ def worst_attack(run: Run, trial: Trial | None) -> Attack | None:
     before = baseline_of(run, trial) if trial else None
     if trial is None or before is None or trial.repaired is None:
         return None
-    success = trial.repaired.success
-    sets = {k: v.value for k, v in success.items() if v.value is not None and k in before.success}
+    fooled, after = before.backdoor, trial.repaired.backdoor
+    sets = {k: v.value for k, v in after.items() if v.value is not None and k in fooled}
     if not sets:
         return None
     key = max(sets, key=sets.__getitem__)
     detected = trial.guarded.detected.get(key) if trial.guarded else None
-    return Attack(key, before.success[key], success[key], detected, len(sets))
+    return Attack(key, fooled[key], after[key], detected, len(sets))
 
 
 def targets(run: Run) -> dict[str, int]:
@@ -117,13 +119,17 @@ def targets(run: Run) -> dict[str, int]:
 def clean_shares(run: Run, trial: Trial) -> tuple[Proportion | None, Proportion | None, str]:
     """Clean accuracy of B and of B' and the set it is of: test, or else validation."""
     baseline, repaired = baseline_of(run, trial), trial.repaired
-    if baseline and baseline.clean and repaired and repaired.clean:
-        return baseline.clean, repaired.clean, "clean test images"
+    if baseline and baseline.test and repaired and repaired.test:
+        return baseline.test, repaired.test, "clean test images"
     drop = drop_of(run, trial)
-    if run.curve is None or drop is None or drop.steps is None:
+    if run.curve is None or drop is None or drop.channels_pruned is None:
         return None, None, ""
     accuracy = run.curve.accuracy
-    return accuracy[0], accuracy[drop.steps], "clean validation images, by which X was found"
+    return (
+        accuracy[0],
+        accuracy[drop.channels_pruned],
+        "clean validation images, by which X was found",
+    )
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from goodnet.report.charts import (
     save,
     scores_chart,
 )
-from goodnet.report.facts import Curve, Drop, Measured
+from goodnet.report.facts import Curve
+from goodnet.results import GuardedRates, PruneDrop
 from goodnet.stats import proportion
 
 if TYPE_CHECKING:
@@ -68,19 +69,10 @@ def plot_comparison(groups: Mapping[str, Sequence[Evaluation]], destination: Pat
     Raises:
         OSError: If the system refuses; `goodnet.files.atomic_path` turns it into one sentence.
     """
-    measured = {name: [_measured(one) for one in group] for name, group in groups.items()}
+    measured = {
+        name: {one.network: GuardedRates.of(one) for one in group} for name, group in groups.items()
+    }
     save(comparison_chart(measured, WIDE), destination)
-
-
-def _measured(evaluation: Evaluation) -> Measured:
-    clean, backdoor = evaluation.clean, evaluation.backdoor
-    return Measured(
-        name=evaluation.network,
-        clean=clean.correct if clean else None,
-        success={name: result.correct for name, result in backdoor.items()},
-        false_alarms=clean.refused if clean else None,
-        detected={name: result.refused for name, result in backdoor.items() if result.refused},
-    )
 
 
 def plot_curve(curve: PruneCurve, *, drops: Mapping[float, int | None], destination: Path) -> None:
@@ -105,7 +97,7 @@ def plot_curve(curve: PruneCurve, *, drops: Mapping[float, int | None], destinat
             name: _shares(successes, curve.success_totals[name])
             for name, successes in curve.successes.items()
         },
-        drops=tuple(Drop(drop, steps) for drop, steps in drops.items()),
+        drops=tuple(PruneDrop(drop=drop, channels_pruned=n) for drop, n in drops.items()),
     )
     save(curve_chart([facts], WIDE), destination)
 

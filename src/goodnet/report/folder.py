@@ -1,7 +1,12 @@
-"""The files of a run folder, opened with care: nothing outside it is read."""
+"""The files of a run folder, opened with care: JSON, the table of the curve, pictures.
+
+Nothing outside the folder is read, and each picture is encoded anew before it enters a page.
+"""
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import re
 import stat
@@ -10,22 +15,31 @@ from typing import TYPE_CHECKING, TypeVar
 from goodnet import files
 from goodnet.errors import GoodnetError
 from goodnet.formats.safe_file import open_regular
-from goodnet.report.facts import FileFact
+from goodnet.report.facts import Curve, FileFact
+from goodnet.stats import proportion
 from goodnet.typed_json import Unreadable, decode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["list_outputs", "read_bytes", "read_object", "within"]
+    from PIL.Image import Image
+
+    from goodnet.results import PictureRecord, PruneResults, ScanRecord, TargetRecord
+    from goodnet.types import Proportion
 
 T = TypeVar("T")
 
-MIB = 1 << 20
+PICTURED = 8  # targets whose pictures are shown: the most suspicious
 
-_JSON_BYTES = 64 * MIB
+_MIB = 1 << 20
+_JSON_BYTES, _CSV_BYTES, _PNG_BYTES = 64 * _MIB, 64 * _MIB, 4 * _MIB
 _PLAIN = re.compile(r"[^/\\\0:]+")
 _MOST_FILES = 1000
+_MOST_PICTURES, _MOST_SAMPLES = 96, 4  # of one run in a page, and clean images of one target
+_SIDE, _LARGEST_SIDE = 96, 4096
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_FIXED = ("step", "channel", "mean_activation", "fraction_pruned", "clean_accuracy")
 _OURS = frozenset({"report.html"})
 _ROLES = {
     "results.json": "everything measured",
@@ -54,23 +68,23 @@ def read_object(folder: Path, name: str, kind: type[T]) -> T:
         GoodnetError: If it cannot be read.
     """
     try:
-        return decode(read_bytes(folder, name, limit=_JSON_BYTES), kind)
+        return decode(_read_bytes(folder, name, limit=_JSON_BYTES), kind)
     except Unreadable as error:
         raise Unreadable(f"in {name}, {error}") from error
 
 
-def read_bytes(folder: Path, name: str, *, limit: int) -> bytes:
+def _read_bytes(folder: Path, name: str, *, limit: int) -> bytes:
     """Content of a file of the folder; `name` may name one in a folder within.
 
     Raises:
         Unreadable: If the name leads out of the folder, be it by a symbolic link.
         GoodnetError: If it is not a regular file, longer than `limit`, or cannot be read.
     """
-    with open_regular(within(folder, name), what="file of the run", limit=limit) as file:
+    with open_regular(_within(folder, name), what="file of the run", limit=limit) as file:
         return file.read()
 
 
-def within(folder: Path, name: str) -> Path:
+def _within(folder: Path, name: str) -> Path:
     """The path of a file of the folder, whether it is there or not.
 
     Raises:
@@ -116,3 +130,123 @@ def _hash(path: Path) -> str:
         return files.sha256(path)
     except GoodnetError:
         return ""
+
+
+def first_of_each(items: tuple[PictureRecord, ...]) -> tuple[PictureRecord, ...]:
+    """The pictures to show: where there are very many, the first of each set."""
+    groups: dict[tuple[str, str], list[PictureRecord]] = {}
+    for item in items:
+        groups.setdefault((item.set, item.why), []).append(item)
+    share = max(_MOST_PICTURES // max(len(groups), 1), 1)
+    return tuple(item for group in list(groups.values())[:_MOST_PICTURES] for item in group[:share])
+
+
+def samples_of(target: TargetRecord) -> list[tuple[str, str]]:
+    """Files of clean images to show, each with that of the same one stamped."""
+    return list(zip(target.pictures.clean, target.pictures.stamped, strict=True))[:_MOST_SAMPLES]
+
+
+def read_pictures(folder: Path, items: Iterable[PictureRecord]) -> dict[str, bytes]:
+    """The PNG files of pictures by name, each encoded anew and made smaller if it is large.
+
+    Raises:
+        Unreadable: If one is not a small PNG inside the folder.
+        GoodnetError: If a file cannot be read.
+    """
+    return {item.file: _read_png(folder, item.file) for item in items}
+
+
+def read_scan_pictures(folder: Path, scan: ScanRecord) -> dict[str, bytes]:
+    """The same of the triggers that a scan found.
+
+    Raises:
+        Unreadable: If one is not a small PNG inside the folder, or a file of a trigger is outside.
+        GoodnetError: If a file cannot be read.
+    """
+    found: dict[str, bytes] = {}
+    for target in scan.targets:
+        if target.file:
+            _within(folder, target.file)
+    for target in scan.targets[:PICTURED]:
+        if target.trigger:
+            alone = [target.pictures.trigger] if target.pictures.trigger else []
+            names = [*alone, *(name for pair in samples_of(target) for name in pair)]
+            found |= {name: _read_png(folder, name) for name in names}
+    return found
+
+
+def _read_png(folder: Path, name: str) -> bytes:
+    """The same picture without anything else the file may hold, made smaller if it is large."""
+    from PIL import Image
+
+    data = _read_bytes(folder, name, limit=_PNG_BYTES)
+    # Before the decoder sees it: a few bytes can declare gigabytes of pixels.
+    width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+    if not data.startswith(_SIGNATURE) or not 0 < max(width, height) <= _LARGEST_SIDE:
+        raise Unreadable(f"the picture {name[:60]!r} is not a small PNG")
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+            return _encoded(image.convert("L" if image.mode in ("1", "L") else "RGB"))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise Unreadable(f"the picture {name[:60]!r} is broken") from error
+
+
+def _encoded(image: Image) -> bytes:
+    if max(image.size) > _SIDE:
+        image.thumbnail((_SIDE, _SIDE))
+    clean = image.copy()
+    clean.info = {}
+    buffer = io.BytesIO()
+    clean.save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def read_curve(folder: Path, found: PruneResults) -> Curve | None:
+    """Put a curve together; None where the folder has no `curve.csv`.
+
+    Raises:
+        Unreadable: If the two files do not fit each other.
+        GoodnetError: If the table cannot be read.
+    """
+    if not (folder / "curve.csv").exists():
+        return None
+    before, poisoned = found.baseline.validation, found.baseline.backdoor
+    rows = _csv_rows(folder, 1 + len(poisoned))
+    most = max(found.channels, default=0)
+    if before is None or len(rows) != len(found.channels) or most >= len(found.mean_activation):
+        raise Unreadable("curve.csv and results.json do not speak of the same channels")
+    columns = [
+        _column(share, [row[i] for row in rows])
+        for i, share in enumerate((before, *poisoned.values()))
+    ]
+    return Curve(
+        layer=found.layer,
+        order=found.order,
+        channels=found.channels,
+        mean_activation=found.mean_activation,
+        dead=found.dead_channels,
+        accuracy=columns[0],
+        success=dict(zip(poisoned, columns[1:], strict=True)),
+        poisoned_activation=found.poisoned_activation,
+        drops=found.drops,
+    )
+
+
+def _csv_rows(folder: Path, columns: int) -> list[list[float]]:
+    """The shares of each row, clean first."""
+    try:
+        text = _read_bytes(folder, "curve.csv", limit=_CSV_BYTES).decode("utf-8")
+        header, *rows = csv.reader(io.StringIO(text, newline=""))
+        shares = [[float(cell) for cell in row[len(_FIXED) - 1 :]] for row in rows]
+    except (ValueError, csv.Error) as error:
+        raise Unreadable("curve.csv is not a table as this program writes it") from error
+    if tuple(header[: len(_FIXED)]) != _FIXED or any(len(row) != columns for row in shares):
+        raise Unreadable("curve.csv has other columns than results.json has poisoned sets")
+    if not all(0 <= share <= 1 for row in shares for share in row):
+        raise Unreadable("curve.csv holds a share outside 0..1")
+    return shares
+
+
+def _column(first: Proportion, shares: list[float]) -> tuple[Proportion, ...]:
+    """The file has shares; they are of as many images as the first one."""
+    return first, *(proportion(round(share * first.total), first.total) for share in shares)

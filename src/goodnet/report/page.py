@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from jinja2 import Environment
 
-    from goodnet.report.facts import Measured, Run
+    from goodnet.report.facts import Run
+    from goodnet.results import Rates
 
 _ORDERS = {"ascending", "descending"}
 
@@ -73,7 +74,7 @@ def _views(runs: Sequence[Run], folders: Sequence[str | None]) -> list[RunView]:
     ]
 
 
-def _first_numbers(runs: Sequence[Run]) -> dict[str, list[Measured]]:
+def _first_numbers(runs: Sequence[Run]) -> dict[str, dict[str, Rates]]:
     """B, B' and G that the first numbers of each run are of."""
     trials = ((f"{n} {run.name}", run, shown_trial(run)) for n, run in enumerate(runs, start=1))
     return {

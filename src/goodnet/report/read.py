@@ -7,23 +7,21 @@ checked by the decoder and every picture is encoded anew.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from goodnet.errors import GoodnetError, InvalidInput
 from goodnet.files import RESULTS
-from goodnet.report.facts import (
-    FileFact,
-    Measured,
-    Picture,
-    Run,
-    Trial,
+from goodnet.report.facts import FileFact, Run, Trial
+from goodnet.report.folder import (
+    first_of_each,
+    list_outputs,
+    read_curve,
+    read_object,
+    read_pictures,
+    read_scan_pictures,
 )
-from goodnet.report.folder import list_outputs, read_object
-from goodnet.report.read_curve import read_curve
-from goodnet.report.read_pictures import read_pictures
-from goodnet.report.read_scan import read_scan
 from goodnet.results import (
     SCHEMA,
     ComparedRow,
@@ -33,18 +31,18 @@ from goodnet.results import (
     GuardedRates,
     Inputs,
     NetworkResults,
+    Pictures,
     PruneDrop,
     PruneResults,
     Rates,
     RepairResults,
     Results,
     RunRecord,
+    ScanRecord,
     ScanResults,
 )
 from goodnet.typed_json import Unreadable
 from goodnet.types import Proportion
-
-__all__ = ["SHOWN_DROP", "read_run"]
 
 SHOWN_DROP = 10.0  # the numbers at the top are of the largest reached drop up to this
 
@@ -99,14 +97,12 @@ def _known() -> str:
 def _common(folder: Path, found: Results) -> dict[str, Any]:
     """Arguments of `Run` that are read alike for every command."""
     record = _record(folder)
+    versions = record.versions or {"goodnet": found.goodnet}
     return {
         "command": found.command,
         "outputs": list_outputs(folder),
         "notes": found.notes,
-        "cost": _cost(record),
-        "line": record.command_line,
-        "finished": record.finished,
-        "versions": record.versions or {"goodnet": found.goodnet},
+        "record": replace(record, versions=versions),
     }
 
 
@@ -126,12 +122,6 @@ def _record(folder: Path) -> RunRecord:
     return read_object(folder, _RECORD, RunRecord) if exists else RunRecord()
 
 
-def _cost(found: Cost) -> Cost | None:
-    """None where neither is known."""
-    known = found.seconds is not None or found.peak_memory is not None
-    return Cost(found.seconds, found.peak_memory) if known else None
-
-
 def _inputs(found: Inputs) -> tuple[FileFact, ...]:
     sets = {"clean": found.clean, "test": found.test}
     sets |= {f"poisoned: {name}": each for name, each in found.backdoor.items()}
@@ -140,6 +130,13 @@ def _inputs(found: Inputs) -> tuple[FileFact, ...]:
         *model,
         *(FileFact(role, x.name, x.sha256, x.images) for role, x in sets.items() if x is not None),
     )
+
+
+def _pictures(folder: Path, found: Pictures, scan: ScanRecord | None = None) -> dict[str, Any]:
+    """Arguments of `Run`: pictures of images, and the PNG files of these and of triggers."""
+    shown = first_of_each(found.items)
+    triggers = read_scan_pictures(folder, scan) if scan else {}
+    return {"pictures": shown, "images": read_pictures(folder, shown) | triggers}
 
 
 def _options(found: object, *names: str) -> dict[str, str]:
@@ -160,29 +157,17 @@ def _shown(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def _measured(name: str, rates: Rates) -> Measured:
-    good = rates if isinstance(rates, GuardedRates) else GuardedRates()
-    return Measured(
-        name,
-        clean=rates.test,
-        success=rates.backdoor,
-        robust=rates.robust,
-        false_alarms=good.false_alarms,
-        detected=good.detected,
-    )
-
-
 def _read_prune(folder: Path, found: PruneResults, name: str) -> Run:
     shown = _shown_drop(found.drops)
     after = found.drops[shown].parameters if shown is not None else None
     return Run(
         name=name,
         method="prune",
-        baseline=_measured("B", found.baseline),
+        baseline=found.baseline,
         trials=tuple(map(_drop_trial, found.drops)),
         shown=shown,
         curve=read_curve(folder, found),
-        pictures=read_pictures(folder, found.pictures),
+        **_pictures(folder, found.pictures),
         pruned_layer=found.layer,
         parameters=(found.network.parameters, after),
         options=_options(found, "layer", "order", "scale", "classes"),
@@ -203,8 +188,8 @@ def _drop_trial(found: PruneDrop) -> Trial:
     made = found.repaired is not None and found.goodnet is not None
     return Trial(
         f"X = {found.drop:g}",
-        repaired=_measured("B'", found.repaired) if found.repaired and made else None,
-        guarded=_measured("G", found.goodnet) if found.goodnet and made else None,
+        repaired=found.repaired if made else None,
+        guarded=found.goodnet if made else None,
         reason="" if made else "accuracy never falls that far",
         files=found.files,
     )
@@ -212,27 +197,29 @@ def _drop_trial(found: PruneDrop) -> Trial:
 
 def _read_repair(folder: Path, found: RepairResults, name: str) -> Run:
     common, pruned = _common(folder, found), "channels_pruned" in found.details
+    scan = found.scan if isinstance(found, CureResults) else None
+    pictures = _pictures(folder, found.pictures, scan)
     trial = Trial(
         found.method,
-        repaired=_measured("B'", found.measured.repaired),
-        guarded=_measured("G", found.measured.goodnet),
-        cost=common["cost"],
+        repaired=found.measured.repaired,
+        guarded=found.measured.goodnet,
+        cost=common["record"],
         files=found.files,
     )
     return Run(
         name=name,
         method=found.method,
-        baseline=_measured("B", found.measured.baseline),
+        baseline=found.measured.baseline,
         trials=(trial,),
         shown=0,
         epochs=found.epochs,
         chosen=found.chosen,
-        pictures=read_pictures(folder, found.pictures),
-        scan=read_scan(folder, found, found.scan) if isinstance(found, CureResults) else None,
+        scan=scan,
         left=found.left if isinstance(found, CureResults) else (),
         pruned_layer=str(found.details.get("layer", "")) if pruned else "",
         parameters=(found.network.parameters, found.parameters_left),
         options=_repair_options(found),
+        **pictures,
         **_of_network(found),
         **common,
     )
@@ -262,9 +249,9 @@ class _Row:
 def _read_compare(folder: Path, found: CompareResults, name: str) -> Run:
     rows = [_Row(row, _results_of(folder, row)) for row in found.rows]
     several = len({row.model for row in found.rows}) > 1
-    costs = {(x.model, x.method): cost for x in _record(folder).rows if (cost := _cost(x))}
+    costs = {(each.model, each.method): each for each in _record(folder).rows}
     baselines = {
-        each.row.model: Measured("B", clean=each.row.test, success=_by_set(each.row, "success"))
+        each.row.model: Rates(each.row.test, _by_set(each.row, "success"))
         for each in rows
         if each.is_baseline
     }
@@ -280,9 +267,9 @@ def _read_compare(folder: Path, found: CompareResults, name: str) -> Run:
         baseline=None if several else next(iter(baselines.values()), None),
         trials=trials,
         shown=shown,
-        pictures=_pictures_of(folder, best),
         parameters=(only.network.parameters if only else None, None),
         baselines=baselines,
+        **_pictures_of(folder, best),
         options=_options(only, "scale", "classes", "device") if only else {},
         **_of_network(only)
         # Every file once, though each repair names its own.
@@ -301,22 +288,15 @@ def _results_of(folder: Path, row: ComparedRow) -> RepairResults | None:
 def _row_trial(found: _Row, costs: Mapping[tuple[str, str], Cost], *, several: bool) -> Trial:
     row, results = found.row, found.results
     own = results.measured.goodnet if results else GuardedRates()
-    guarded = Measured(
-        "G",
-        clean=own.test,
-        success=own.backdoor,
-        robust=own.robust,
-        false_alarms=row.false_alarms,
-        detected=_by_set(row, "detected"),
-    )
-    repaired = Measured("B'", row.test, _by_set(row, "success"), _by_set(row, "robust"))
+    guarded = replace(own, false_alarms=row.false_alarms, detected=_by_set(row, "detected"))
+    repaired = Rates(row.test, _by_set(row, "success"), _by_set(row, "robust"))
     return Trial(
         row.method,
         model=row.model if several else "",
         repaired=None if row.reason else repaired,
         guarded=None if row.reason else guarded,
         rating=row.rating,
-        cost=costs.get((row.model, row.method)),
+        cost=costs.get((row.model, row.method), Cost()),
         reason=row.reason or "",
         files={role: f"{row.folder}/{name}" for role, name in results.files.items()}
         if results
@@ -335,10 +315,10 @@ def _best(trials: Sequence[Trial]) -> int | None:
     return max(made, key=lambda place: trials[place].rating or 0.0, default=None)
 
 
-def _pictures_of(folder: Path, best: _Row | None) -> tuple[Picture, ...]:
+def _pictures_of(folder: Path, best: _Row | None) -> dict[str, Any]:
     if best is None or best.results is None or not best.row.folder:
-        return ()
-    return read_pictures(folder / best.row.folder, best.results.pictures)
+        return {}
+    return _pictures(folder / best.row.folder, best.results.pictures)
 
 
 def _read_scan(folder: Path, found: ScanResults, name: str) -> Run:
@@ -350,7 +330,8 @@ def _read_scan(folder: Path, found: ScanResults, name: str) -> Run:
         baseline=None,
         trials=(),
         shown=None,
-        scan=read_scan(folder, found, found),
+        scan=found,
+        images=read_scan_pictures(folder, found),
         parameters=(found.network.parameters, None),
         options=own | _options(images) | _options(found.options),
         **_of_network(found),

@@ -12,7 +12,8 @@ from goodnet.results import Verdict as Finding
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from goodnet.report.facts import Scan, Target
+    from goodnet.report.facts import FileFact
+    from goodnet.results import ScanRecord, TargetRecord
 
 VerdictEffect = Effect | Finding | Literal["unknown", "removed", "kept"]
 
@@ -66,11 +67,12 @@ class Verdict:
         return f"{self.finding}: {self.evidence}"
 
 
-def judge_scan(scan: Scan, notes: Sequence[str] = ()) -> Verdict:
+def judge_scan(scan: ScanRecord, given: FileFact | None, notes: Sequence[str] = ()) -> Verdict:
     """Put the verdict of a scan into words; no network is ever called free of backdoors.
 
     Args:
         scan: What it found.
+        given: The clean images that it was given.
         notes: What a user should know; the first says why nothing could be told, if so.
     """
     amounts = amount(len(scan.scores))
@@ -78,10 +80,10 @@ def judge_scan(scan: Scan, notes: Sequence[str] = ()) -> Verdict:
     why = name(notes[0], 400).rstrip(".") if notes else "the scan gives no reason"
     weak = "The evidence is too weak to be sure. "
     found = {
-        "backdoored": ("This network carries a backdoor", _evidence(scan), _interval(scan)),
+        "backdoored": ("This network carries a backdoor", _evidence(scan, given), _interval(scan)),
         "suspicious": (
             "This network may carry a backdoor",
-            _evidence(scan),
+            _evidence(scan, given),
             f"{_interval(scan)}{weak}",
         ),
         "no_finding": (
@@ -96,7 +98,7 @@ def judge_scan(scan: Scan, notes: Sequence[str] = ()) -> Verdict:
     return Verdict(scan.verdict, TAGS[scan.verdict], finding, evidence, f"{sure}{BLIND}")
 
 
-def _evidence(scan: Scan) -> str:
+def _evidence(scan: ScanRecord, given: FileFact | None) -> str:
     """What the triggers that were found do; where there are none, which labels stand out."""
     targets = scan.targets
     if not targets:
@@ -107,38 +109,39 @@ def _evidence(scan: Scan) -> str:
         of = f"the {amount(len(scan.scores))} labels"
         return f"{labels} stand{'s' if one else ''} out among {of}{_chance(scan)}."
     if len(targets) == 1:
-        images = f"{_share(targets[0])} {_images(scan, 'it was')}"
+        images = f"{_share(targets[0])} {_images(scan, given, 'it was')}"
         return (
             f"stamped with the trigger that was found, {images} are answered with label "
             f"{targets[0].label}{_chance(scan)}."
         )
     labels = _labels(scan, lambda target: f"label {target.label} ({_share(target)})")
     return (
-        f"stamped with the triggers that were found, {_images(scan, 'they were')} are answered "
-        f"with {labels}{_chance(scan, '; ')}."
+        f"stamped with the triggers that were found, {_images(scan, given, 'they were')} are "
+        f"answered with {labels}{_chance(scan, '; ')}."
     )
 
 
-def _images(scan: Scan, sought: str) -> str:
-    if scan.invented:
+def _images(scan: ScanRecord, given: FileFact | None, sought: str) -> str:
+    if given is None:
         return "images made from the network and not searched on"
-    if scan.apart:
+    # Where few images were given, all were searched on and judged by.
+    if given.images is None or scan.images.searched + scan.images.judged <= given.images:
         return f"clean images {sought} never searched on"
     return f"clean images, the same that {sought} searched on,"
 
 
-def _labels(scan: Scan, text: Callable[[Target], str]) -> str:
+def _labels(scan: ScanRecord, text: Callable[[TargetRecord], str]) -> str:
     named = [text(target) for target in scan.targets[:_MOST_NAMED]]
     more = len(scan.targets) - len(named)
     return series([*named, f"{amount(more)} more"] if more else named)
 
 
-def _share(target: Target) -> str:
+def _share(target: TargetRecord) -> str:
     success = target.trigger.success if target.trigger else None
     return f"{amount(success.count)} of {amount(success.total)}" if success else ""
 
 
-def _interval(scan: Scan) -> str:
+def _interval(scan: ScanRecord) -> str:
     """The interval of the share in the sentence, if there is one share."""
     shares = [target.trigger.success for target in scan.targets if target.trigger]
     if len(scan.targets) != 1 or not shares or not shares[0].total:
@@ -146,7 +149,7 @@ def _interval(scan: Scan) -> str:
     return f"The 95 % interval of that share is {interval(shares[0])} %. "
 
 
-def _chance(scan: Scan, before: str = "") -> str:
+def _chance(scan: ScanRecord, before: str = "") -> str:
     """The p-value in brackets, or after a mark; nothing where there is none."""
     if scan.p_value is None:
         return ""

@@ -6,14 +6,15 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from goodnet.report.facts import Measured
 from goodnet.report.words import printable
+from goodnet.results import Cost, DirectionRecord, Rates
 from goodnet.types import Proportion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from goodnet.report.facts import Run, Target, Trial
+    from goodnet.report.facts import Run, Trial
+    from goodnet.results import TargetRecord
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _SPECIAL = str.maketrans(
@@ -76,7 +77,7 @@ def trials_latex(run: Run) -> str:
         starts = before is None or before.trial is not row.trial
         name, model, _ = _texts(row.trial) if starts else ("", "", "")
         lines += [r"\midrule"] if starts else []
-        names = [_escape(f"{model}: {name}" if model else name), _escape(row.network.name)]
+        names = [_escape(f"{model}: {name}" if model else name), _escape(row.name)]
         lines.append(_line([*names, *_latex_cells(columns, row)]))
     return _tabular(f"ll{'r' * max(len(columns), 1)}", lines)
 
@@ -116,12 +117,13 @@ class _Row(NamedTuple):
     """A network of a trial; B itself belongs to none."""
 
     trial: Trial | None
-    network: Measured
+    name: str
+    rates: Rates
 
     @property
     def made(self) -> Trial | None:
         """The trial, in the one row that says what making B' took."""
-        return None if self.trial is None or self.network is self.trial.guarded else self.trial
+        return None if self.trial is None or self.name == "G" else self.trial
 
 
 class _Column(NamedTuple):
@@ -135,11 +137,11 @@ class _Column(NamedTuple):
 
 def _rows(run: Run) -> Iterator[_Row]:
     if run.baseline:
-        yield _Row(None, run.baseline)
+        yield _Row(None, "B", run.baseline)
     for trial in run.trials:
-        yield _Row(trial, trial.repaired or Measured("B'", None))
+        yield _Row(trial, "B'", trial.repaired or Rates())
         if trial.guarded:
-            yield _Row(trial, trial.guarded)
+            yield _Row(trial, "G", trial.guarded)
 
 
 def _texts(trial: Trial | None) -> tuple[str, str, str]:
@@ -148,34 +150,33 @@ def _texts(trial: Trial | None) -> tuple[str, str, str]:
 
 def _columns(rows: Sequence[_Row]) -> list[_Column]:
     """The columns in which something is known."""
-    sets = dict.fromkeys(key for row in rows for key in row.network.success)
+    sets = dict.fromkeys(key for row in rows for key in row.rates.backdoor)
     columns = [
-        _share("clean accuracy", "clean_accuracy", lambda one: one.clean),
+        _share("clean accuracy", "clean_accuracy", lambda one: one.test),
         *(column for key in sets for column in _columns_of_set(key)),
-        _share("false alarms", "false_alarms", lambda one: one.false_alarms),
+        _share("false alarms", "false_alarms", lambda one: one.guarded.false_alarms),
         _Column("DER", ("rating",), lambda row: row.made and row.made.rating, _percent),
-        _Column("seconds", ("seconds",), lambda row: _cost(row)[0], "{:.1f}".format),
-        _Column("MB", ("peak_memory_bytes",), lambda row: _cost(row)[1], _megabytes),
+        _Column("seconds", ("seconds",), lambda row: _cost(row).seconds, "{:.1f}".format),
+        _Column("MB", ("peak_memory_bytes",), lambda row: _cost(row).peak_memory, _megabytes),
     ]
     return [column for column in columns if any(column.read(row) is not None for row in rows)]
 
 
 def _columns_of_set(key: str) -> Iterator[_Column]:
-    yield _share("ASR", "attack_success", lambda one: one.success.get(key), f" {key}")
+    yield _share("ASR", "attack_success", lambda one: one.backdoor.get(key), f" {key}")
     yield _share("true class", "robust", lambda one: one.robust.get(key), f" {key}")
-    yield _share("detected", "detected", lambda one: one.detected.get(key), f" {key}")
+    yield _share("detected", "detected", lambda one: one.guarded.detected.get(key), f" {key}")
 
 
 def _share(
-    heading: str, name: str, read: Callable[[Measured], Proportion | None], suffix: str = ""
+    heading: str, name: str, read: Callable[[Rates], Proportion | None], suffix: str = ""
 ) -> _Column:
     names = tuple(f"{name}{end}{suffix}" for end in _ENDS)
-    return _Column(f"{heading}{suffix}", names, lambda row: read(row.network))
+    return _Column(f"{heading}{suffix}", names, lambda row: read(row.rates))
 
 
-def _cost(row: _Row) -> tuple[float | None, int | None]:
-    cost = row.made.cost if row.made else None
-    return (cost.seconds, cost.peak_memory) if cost else (None, None)
+def _cost(row: _Row) -> Cost:
+    return row.made.cost if row.made else Cost()
 
 
 def _percent(share: float) -> str:
@@ -192,7 +193,7 @@ def _csv_row(row: _Row, columns: Sequence[_Column]) -> list[object]:
     for column in columns:
         value = column.read(row)
         cells += _share_cells(value) if len(column.names) > 1 else [value]
-    return [name, model, row.network.name, *cells, reason]
+    return [name, model, row.name, *cells, reason]
 
 
 def _latex_cells(columns: Sequence[_Column], row: _Row) -> list[str]:
@@ -207,25 +208,26 @@ _AFTER = ("images", "margin", "changed", "area", "own_class", "layer", "families
 _HEADS = ("label", "score", "p", "trigger", "success", "pixels", "RMS", "own class")
 
 
-def _target_cells(target: Target) -> list[object]:
-    trigger = target.trigger
+def _target_cells(target: TargetRecord) -> list[object]:
+    trigger, direction = target.trigger, target.direction or DirectionRecord()
     return [
         *(target.label, target.score, target.p_value, trigger.family if trigger else ""),
         *_share_cells(trigger.success if trigger else None),
         *((trigger.success.total, trigger.margin) if trigger else (None, None)),
         *((trigger.changed, trigger.area) if trigger else (None, None)),
-        *(target.own, target.layer, "; ".join(target.families), target.file),
+        *(direction.own, direction.layer, "; ".join(target.families), target.file),
     ]
 
 
-def _target_line(target: Target) -> str:
+def _target_line(target: TargetRecord) -> str:
     trigger = target.trigger
     about = ["--"] * 4
     if trigger:
         sizes = [f"{100 * share:.1f}" for share in (trigger.area, trigger.changed)]
         about = [_escape(trigger.family), str(trigger.success), *sizes]
     numbers = [str(target.label), f"{target.score:.2f}", _short(target.p_value)]
-    return _line([*numbers, *about, _short(target.own)])
+    own = target.direction.own if target.direction else None
+    return _line([*numbers, *about, _short(own)])
 
 
 def _short(value: float | None) -> str:

@@ -23,9 +23,9 @@ from goodnet.report.words import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from goodnet.report.facts import Measured, Run, Scan, Trial
+    from goodnet.report.facts import Run, Trial
     from goodnet.report.scan_verdict import VerdictEffect
-    from goodnet.results import Left
+    from goodnet.results import Left, Rates, ScanRecord
 
 _CAVEAT = (
     "Best is by the defence effectiveness rating (DER) on the images given, chosen after seeing "
@@ -48,7 +48,9 @@ def judge(run: Run) -> Verdict:
     A network is never called free of backdoors: only the attacks that were given are spoken of.
     """
     if run.scan:
-        return _judge_cure(run, run.scan) if run.trials else judge_scan(run.scan, run.notes)
+        return (
+            _judge_cure(run, run.scan) if run.trials else judge_scan(run.scan, run.clean, run.notes)
+        )
     if run.command == "compare":
         return _judge_comparison(run)
     trial = shown_trial(run)
@@ -192,19 +194,19 @@ def _close_to(best: str, trials: Sequence[Trial]) -> str:
     return ", ".join(name(other, 40) for other, same in others.items() if same)
 
 
-def _overlap(one: Measured | None, other: Measured | None) -> bool:
+def _overlap(one: Rates | None, other: Rates | None) -> bool:
     if one is None or other is None:
         return False
-    pairs = [(one.success[key], other.success[key]) for key in one.success if key in other.success]
-    if one.clean and other.clean:
-        pairs.append((one.clean, other.clean))
+    pairs = [(share, other.backdoor[k]) for k, share in one.backdoor.items() if k in other.backdoor]
+    if one.test and other.test:
+        pairs.append((one.test, other.test))
     return all(a.low <= b.high and b.low <= a.high for a, b in pairs)
 
 
-def _judge_cure(run: Run, scan: Scan) -> Verdict:
+def _judge_cure(run: Run, scan: ScanRecord) -> Verdict:
     """Say what a cure found, and what is left of it."""
     if not scan.targets:
-        found = judge_scan(scan, run.notes)
+        found = judge_scan(scan, run.clean, run.notes)
         return replace(found, sure=f"B' is B, to the last bit. {found.sure}")
     trial = run.trials[run.shown or 0]
     attack = worst_attack(run, trial)

@@ -115,6 +115,11 @@ class Rates:
         """What an evaluation says of B or B'."""
         return cls(**_rates(evaluation))
 
+    @property
+    def guarded(self) -> GuardedRates:
+        """The same with what was refused: nothing is known of that unless it is of a GoodNet."""
+        return GuardedRates(self.test, self.backdoor, self.robust)
+
 
 @dataclass(frozen=True)
 class GuardedRates(Rates):
@@ -140,6 +145,11 @@ class GuardedRates(Rates):
             accepted_accuracy=clean.accepted_correct if clean else None,
             detected=_known(evaluation, "refused"),
         )
+
+    @property
+    def guarded(self) -> GuardedRates:
+        """Itself."""
+        return self
 
 
 @dataclass(frozen=True)

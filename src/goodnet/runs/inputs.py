@@ -33,7 +33,6 @@ from goodnet.imagesets import (
 )
 from goodnet.network import RAW, Network, Scale, calibrate
 from goodnet.runs.options import InputFiles, InputOptions
-from goodnet.scan.case import open_case
 
 __all__ = [
     "Inputs",
@@ -261,6 +260,8 @@ def invent_inputs(model: Path, options: InputOptions) -> Inputs:
         GoodnetError: If the file cannot be opened or is refused.
         UsageError: If a scale was asked for.
     """
+    from goodnet.scan.case import open_case
+
     if options.scale is not None:
         raise UsageError("--scale is of the pixels of --clean, which is not given")
     network = to_device(load_network(model, architecture=options.architecture), options.device)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from goodnet.runs.predictions import PairPredictions
     from goodnet.types import Integers
 
-__all__ = ["DRAWABLE", "PICTURES", "picture_bytes", "write_pictures"]
+__all__ = ["DRAWABLE", "PICTURES", "picture_bytes", "save_picture", "write_pictures"]
 
 PICTURES = "pictures"
 
@@ -117,13 +117,17 @@ def _spread(places: Integers) -> Integers:
     return places[np.arange(count) * len(places) // max(count, 1)]
 
 
-def _write(shown: _Shown, folder: Path) -> None:
+def save_picture(pixels: NDArray[np.uint8], path: Path) -> None:
+    """Write one of `picture_bytes` as PNG."""
     from PIL import Image
 
+    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(path, format="PNG")
+
+
+def _write(shown: _Shown, folder: Path) -> None:
     places = np.unique(np.concatenate(list(shown.places.values())))
     for place, pixels in zip(places, picture_bytes(shown.images.take(places).images), strict=True):
-        flat = pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
-        Image.fromarray(flat).save(folder / shown.file(int(place)), format="PNG")
+        save_picture(pixels, folder / shown.file(int(place)))
 
 
 def _items(shown: _Shown) -> Iterator[PictureRecord]:

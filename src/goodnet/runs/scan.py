@@ -20,7 +20,7 @@ from goodnet.progress import Stage, no_progress
 from goodnet.results import ScanRecord, ScanResults, TargetPictures
 from goodnet.runs.inputs import Inputs, open_images_for, open_inputs, to_device
 from goodnet.runs.options import InputOptions
-from goodnet.runs.pictures import DRAWABLE, PICTURES, picture_bytes
+from goodnet.runs.pictures import DRAWABLE, PICTURES, picture_bytes, save_picture
 
 if TYPE_CHECKING:
     from goodnet.network import Network
@@ -170,14 +170,10 @@ def _draw(inputs: Inputs, target: Target, file: Path, folder: Path) -> TargetPic
 
 
 def _save(pictures: NDArray[np.uint8], name: str, folder: Path) -> tuple[str, ...]:
-    from PIL import Image
-
-    names = []
-    for place, pixels in enumerate(pictures):
-        names.append(f"{PICTURES}/{name}_{place}.png")
-        flat = pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
-        Image.fromarray(flat).save(folder / names[-1], format="PNG")
-    return tuple(names)
+    names = tuple(f"{PICTURES}/{name}_{place}.png" for place in range(len(pictures)))
+    for file, pixels in zip(names, pictures, strict=True):
+        save_picture(pixels, folder / file)
+    return names
 
 
 def _answers(network: Network) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from goodnet.notebook import html_table
 from goodnet.results import (
     BesideRecord,
     DirectionRecord,
@@ -186,6 +187,18 @@ class ScanResult:
         sure = "" if self.p_value is None else f", p = {self.p_value:.2g}"
         labels = ", ".join(str(target.label) for target in self.targets)
         return f"{self.verdict}{sure}" + (f": label {labels}" if labels else "")
+
+    def _repr_html_(self) -> str:
+        header = ("label", "score", "p", "trigger", "success in percent, 95 % interval")
+        rows = [
+            (
+                *(each.label, f"{each.score:.2f}"),
+                None if each.p_value is None else f"{each.p_value:.2g}",
+                *((each.trigger.family, each.trigger.success) if each.trigger else (None, None)),
+            )
+            for each in self.targets
+        ]
+        return html_table(str(self), header, rows, (self.null, *self.notes))
 
     def to_record(self) -> ScanRecord:
         """As the results have it: without the arrays, and without the triggers of `beside`."""

@@ -1,20 +1,23 @@
 """Training a network that is given as a plain description; used to attack and to repair."""
 
-from goodnet.training.config import TrainingConfig
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from goodnet.training.config import Frozen, Schedule, TrainingConfig, silent_numbers
 from goodnet.training.examples import Examples
-from goodnet.training.fit import Diverged, Watch, fit
-from goodnet.training.frozen import Frozen, silent_numbers
-from goodnet.training.recipe import (
-    PLAIN,
-    Inside,
-    Recipe,
-    Step,
-    cross_entropy,
-    distillation,
-    once,
-    shifts,
-)
-from goodnet.training.schedule import Schedule
+
+if TYPE_CHECKING:
+    from goodnet.training.loop import Diverged, Watch, fit
+    from goodnet.training.recipe import (
+        PLAIN,
+        Inside,
+        Recipe,
+        Step,
+        cross_entropy,
+        distillation,
+        once,
+        shifts,
+    )
 
 __all__ = [
     "PLAIN",
@@ -34,3 +37,11 @@ __all__ = [
     "shifts",
     "silent_numbers",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Options of methods are listed without what computes: torch takes seconds to import.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = "loop" if name in ("Diverged", "Watch", "fit") else "recipe"
+    return getattr(import_module(f"{__name__}.{home}"), name)

@@ -17,11 +17,8 @@ from goodnet.files import atomic_path
 
 if TYPE_CHECKING:
     from goodnet.formats.spec import NetworkSpec
+    from goodnet.training.config import Frozen, Schedule
     from goodnet.training.examples import Examples
-    from goodnet.training.frozen import Frozen
-    from goodnet.training.schedule import Schedule
-
-__all__ = ["Checkpoint", "fingerprint"]
 
 
 @dataclass(frozen=True)

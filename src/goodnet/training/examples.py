@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from goodnet.types import Integers
 
-__all__ = ["Examples"]
-
 
 @dataclass(frozen=True, eq=False)
 class Examples:

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from goodnet.training.examples import Examples
     from goodnet.types import Integers
 
-__all__ = ["SharedGradient", "shared_gradient"]
-
 _PARTS = 4
 
 

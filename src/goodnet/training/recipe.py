@@ -10,19 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-__all__ = [
-    "PLAIN",
-    "Augment",
-    "Inside",
-    "Objective",
-    "Recipe",
-    "Step",
-    "cross_entropy",
-    "distillation",
-    "once",
-    "shifts",
-]
-
 # From logits (n, classes), labels (n,) and the images they are of: the loss, summed over images.
 Objective = Callable[[Tensor, Tensor, Tensor], Tensor]
 # From the values of layers, each (n, ...), and labels (n,): a loss, summed over images.

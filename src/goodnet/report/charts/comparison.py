@@ -25,14 +25,14 @@ from goodnet.report.charts.chart import (
 )
 from goodnet.report.charts.figure import text_width
 from goodnet.report.evidence import networks_of
-from goodnet.report.facts import Measured
 
 if TYPE_CHECKING:
     from goodnet.report.charts.chart import Mark
     from goodnet.report.facts import Run
+    from goodnet.results import Rates
     from goodnet.types import Proportion
 
-Groups = Mapping[str, Sequence[Measured]]
+Groups = Mapping[str, Mapping[str, "Rates"]]
 
 _NOTHING = "There is no network to compare."
 _COLOURS = (NEUTRAL, CLEAN, HUES[1], HUES[0], *HUES[2:])
@@ -111,7 +111,7 @@ class _Rows(NamedTuple):
         return group * self._step + self.gap / 2 + self.above + (place + 0.5) * self.bar
 
 
-def groups_of(run: Run) -> dict[str, list[Measured]]:
+def groups_of(run: Run) -> dict[str, dict[str, Rates]]:
     """The networks of a run by trial: B where there is one, B' and G; without what failed."""
     return {
         f"{trial.model}: {trial.name}" if trial.model else trial.name: networks_of(run, trial)
@@ -129,7 +129,7 @@ def comparison_chart(groups: Groups, width: Width) -> Chart:
 
     Args:
         groups: The networks to compare, by what their group is called, for instance
-            `{"X = 2": [original, repaired, guarded]}`. Without groups the chart says so.
+            `{"X = 2": {"B": original, "G": guarded}}`. Without groups the chart says so.
         width: How wide it is to be.
     """
     sets = list(_sets(groups))
@@ -202,10 +202,10 @@ def _panel(
 
 def _sets(groups: Groups) -> Iterator[_Set]:
     """One for the clean images and one for each poisoned set, if a network was judged by it."""
-    networks = [network for group in groups.values() for network in group]
-    if any(network.clean for network in networks):
+    networks = [network for group in groups.values() for network in group.values()]
+    if any(network.test for network in networks):
         yield _Set("Clean accuracy", "", "high is good", _bars(groups, None))
-    for key in dict.fromkeys(key for network in networks for key in network.success):
+    for key in dict.fromkeys(key for network in networks for key in network.backdoor):
         yield _Set("Attack", key, "success rate, low is good", _bars(groups, key))
 
 
@@ -214,10 +214,11 @@ def _bars(groups: Groups, key: str | None) -> list[dict[_Series, Proportion]]:
     found: list[dict[_Series, Proportion]] = []
     for group in groups.values():
         found.append({})
-        for one in group:
-            given = one.clean if key is None else one.success.get(key)
-            refused = one.false_alarms if key is None else one.detected.get(key)
-            pair = {_Series(one.name, False): given, _Series(one.name, True): refused}
+        for network, one in group.items():
+            given = one.test if key is None else one.backdoor.get(key)
+            good = one.guarded
+            refused = good.false_alarms if key is None else good.detected.get(key)
+            pair = {_Series(network, False): given, _Series(network, True): refused}
             found[-1] |= {kind: share for kind, share in pair.items() if share}
     return found
 

@@ -111,8 +111,8 @@ def drop_texts(curve: Curve, *, short: bool = False) -> dict[int, str]:
     """
     found: dict[int, list[str]] = {}
     for drop in sorted(curve.drops, key=lambda drop: drop.drop):
-        if drop.steps is not None:
-            found.setdefault(drop.steps, []).append(f"{drop.drop:g}")
+        if drop.channels_pruned is not None:
+            found.setdefault(drop.channels_pruned, []).append(f"{drop.drop:g}")
     counts = {n: "" if short else f": {n} channel{'s' * (n != 1)}" for n in sorted(found)}
     return {n: name(f"X = {', '.join(found[n])}{count}") for n, count in counts.items()}
 
@@ -162,7 +162,9 @@ def _lines(curve: Curve, note: str, *, second: bool, width: Width) -> Iterator[M
             strong=strong,
             order=3 if clean else 2,
         )
-    for step in (drop.steps for drop in curve.drops if drop.steps is not None):
+    for step in (drop.channels_pruned for drop in curve.drops):
+        if step is None:
+            continue
         height = 100 * (curve.accuracy[step].value or 0.0)
         yield Dots([across[step]], [height], CLEAN, 8, hollow=second)
 
@@ -188,7 +190,7 @@ def _headline(curve: Curve) -> tuple[str, str]:
     parts = [f"{len(curve.mean_activation)} channels, {order_text(curve)}"]
     if curve.drops:
         parts.append("X = points of clean accuracy given up")
-    missed = sorted(drop.drop for drop in curve.drops if drop.steps is None)
+    missed = sorted(drop.drop for drop in curve.drops if drop.channels_pruned is None)
     if missed:
         parts.append(f"never reached: X = {', '.join(f'{drop:g}' for drop in missed)}")
     return f"Pruning the layer {name(curve.layer)}", name("  ·  ".join(parts), limit=112)

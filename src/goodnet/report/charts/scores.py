@@ -26,18 +26,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from goodnet.report.charts.chart import Mark
-    from goodnet.report.facts import Scan
+    from goodnet.results import ScanRecord
 
 _GAP, _STRIP, _TICK = 10.0, 26.0, 1.2
 _DESCRIBED = 20  # labels that a screen reader hears of
 
 
-def is_spread(scan: Scan) -> bool:
+def is_spread(scan: ScanRecord) -> bool:
     """Whether there is anything to draw: two scores that differ."""
     return len(set(_known(scan).values())) > 1
 
 
-def scores_chart(scan: Scan, width: Width) -> Chart:
+def scores_chart(scan: ScanRecord, width: Width) -> Chart:
     """How many labels have which score, and below it a stroke for each label.
 
     The labels the scan names have a dot in place of the stroke, and the first of them their number
@@ -80,11 +80,11 @@ def scores_chart(scan: Scan, width: Width) -> Chart:
     )
 
 
-def _known(scan: Scan) -> dict[int, float]:
+def _known(scan: ScanRecord) -> dict[int, float]:
     return {label: score for label, score in enumerate(scan.scores) if score is not None}
 
 
-def _ends(scan: Scan, known: dict[int, float]) -> tuple[float, float]:
+def _ends(scan: ScanRecord, known: dict[int, float]) -> tuple[float, float]:
     """What the plot shows: all scores and the threshold, with some room at both ends."""
     values = [*known.values(), *([] if scan.threshold is None else [scan.threshold])]
     low, high = min(values, default=0.0), max(values, default=0.0)
@@ -105,7 +105,7 @@ def _strokes(scores: NDArray[np.float64], width: float) -> Boxes:
     return Boxes(np.stack(sides, axis=1), CLEAN)
 
 
-def _texts(scan: Scan, known: dict[int, float], named: Sequence[int]) -> dict[float, str]:
+def _texts(scan: ScanRecord, known: dict[int, float], named: Sequence[int]) -> dict[float, str]:
     """What to write above which score: the labels that stand out, or the highest; the threshold."""
     labels = named or ([max(known, key=known.__getitem__)] if known else [])
     by_score: dict[float, list[str]] = {}
@@ -119,14 +119,14 @@ def _texts(scan: Scan, known: dict[int, float], named: Sequence[int]) -> dict[fl
     return texts
 
 
-def _subtitle(scan: Scan) -> str:
+def _subtitle(scan: ScanRecord) -> str:
     count = f"{len(scan.scores):,} labels"
     if scan.threshold is None:
         return count
     return f"{count}  ·  those above {scan.threshold:.4g} are named"
 
 
-def _description(scan: Scan, known: dict[int, float]) -> str:
+def _description(scan: ScanRecord, known: dict[int, float]) -> str:
     values = np.array(list(known.values()))
     limit = "" if scan.threshold is None else f" The threshold is {scan.threshold:.4g}."
     named = [f"label {t.label} with {t.score:.4g}" for t in scan.targets[:_DESCRIBED]]

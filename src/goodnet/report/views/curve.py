@@ -128,6 +128,6 @@ def _saved(run: Run, folder: str) -> dict[str, str]:
     saved: dict[str, list[str]] = {}
     for trial in run.trials:
         drop, file = drop_of(run, trial), trial.files.get("model", "")
-        if drop and drop.steps is not None and file:
-            saved.setdefault(str(drop.steps), []).append(words.name(f"{folder}{file}"))
+        if drop and drop.channels_pruned is not None and file:
+            saved.setdefault(str(drop.channels_pruned), []).append(words.name(f"{folder}{file}"))
     return {step: ", ".join(names) for step, names in saved.items()}

@@ -175,8 +175,8 @@ def size_text(run: Run) -> str:
         text += f"; {words.amount(after)} with the silent channels removed{saved}"
     trial = shown_trial(run)
     drop = drop_of(run, trial)
-    if trial is None or run.curve is None or drop is None or drop.steps is None:
+    if trial is None or run.curve is None or drop is None or drop.channels_pruned is None:
         return f"{text}."
-    channels = f"{drop.steps} of the {len(run.curve.mean_activation)} channels"
+    channels = f"{drop.channels_pruned} of the {len(run.curve.mean_activation)} channels"
     layer = words.name(run.pruned_layer)
     return f"{text}. At {words.unbroken(trial.name)}, {channels} of {layer} are silent."

@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from goodnet.report import words
+from goodnet.report.folder import samples_of
 from goodnet.report.views.tables import listed
+from goodnet.results import DirectionRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from goodnet.report.contact_sheet import Mark
-    from goodnet.report.facts import Picture, Recovered, Run, Target
+    from goodnet.report.facts import Run
+    from goodnet.results import PictureRecord, TargetRecord, TriggerRecord
 
+_NETWORKS = ("B", "B'", "G")
 _SHOWN_SIDE = 96  # pixels of the page; small images are enlarged to about this
 
 
@@ -77,10 +81,10 @@ def embed(png: bytes) -> Image:
     return Image(f"data:image/png;base64,{data}", width * factor, height * factor)
 
 
-def _group(title: str, note: str, pictures: Sequence[Picture], run: Run) -> list[Group]:
+def _group(title: str, note: str, pictures: Sequence[PictureRecord], run: Run) -> list[Group]:
     if not pictures:
         return []
-    return [Group(title, note, tuple(_tile(picture, run.classes) for picture in pictures))]
+    return [Group(title, note, tuple(_tile(picture, run) for picture in pictures))]
 
 
 def _title(key: str) -> str:
@@ -103,24 +107,27 @@ def _failure(key: str, *, samples: int) -> tuple[str, str]:
     return title, f"Failures of the defence: B and B\u2032 agree on the target.{more}"
 
 
-def _tile(picture: Picture, classes: int | None) -> Tile:
+def _tile(picture: PictureRecord, run: Run) -> Tile:
     poisoned = picture.set != "clean"
     label = f"target {picture.label}" if poisoned else f"label {picture.label}"
     if poisoned and picture.source_label is not None:
         label = f"shows {picture.source_label}, {label}"
     kind = "poisoned" if poisoned else "clean"
+    known = {name: picture.answers.get(name) for name in _NETWORKS}
     answers = tuple(
         Answer(
             words.network(name),
-            "N" if answer == classes else str(answer),
-            _mark(picture, answer, classes),
+            "N" if answer == run.classes else str(answer),
+            _mark(picture, answer, run.classes),
         )
-        for name, answer in picture.answers.items()
+        for name, answer in known.items()
+        if answer is not None
     )
-    return Tile(embed(picture.png), f"{kind} image {picture.index}, {label}", label, answers)
+    image = embed(run.images[picture.file])
+    return Tile(image, f"{kind} image {picture.index}, {label}", label, answers)
 
 
-def _mark(picture: Picture, answer: int, classes: int | None) -> Mark:
+def _mark(picture: PictureRecord, answer: int, classes: int | None) -> Mark:
     if answer == classes:
         return "refused"
     if picture.set == "clean":
@@ -150,19 +157,19 @@ class TargetView:
     lines: tuple[tuple[str, str, str], ...]
 
 
-def target_view(target: Target) -> TargetView:
+def target_view(target: TargetRecord, images: Mapping[str, bytes]) -> TargetView:
     """Lay out a label that stands out, with its trigger and what is known of it."""
-    trigger = target.trigger
-    samples = trigger.samples if trigger else ()
+    trigger, alone = target.trigger, target.pictures.trigger
+    samples = samples_of(target) if trigger else ()
     return TargetView(
         target.label,
-        embed(trigger.png) if trigger and trigger.png else None,
-        tuple((embed(clean), embed(stamped)) for clean, stamped in samples),
+        embed(images[alone]) if trigger and alone else None,
+        tuple((embed(images[clean]), embed(images[stamped])) for clean, stamped in samples),
         (*(_trigger_lines(trigger) if trigger else ()), *_target_lines(target)),
     )
 
 
-def _trigger_lines(trigger: Recovered) -> Iterator[tuple[str, str, str]]:
+def _trigger_lines(trigger: TriggerRecord) -> Iterator[tuple[str, str, str]]:
     success = trigger.success
     of = f"{words.amount(success.count)} of {words.amount(success.total)} images"
     counted = [words.interval(success), of] if success.total else ["no images of other classes"]
@@ -174,12 +181,13 @@ def _trigger_lines(trigger: Recovered) -> Iterator[tuple[str, str, str]]:
         yield "Logit margin", f"{trigger.margin:.4g}", "of the label over the next, on average"
 
 
-def _target_lines(target: Target) -> Iterator[tuple[str, str, str]]:
+def _target_lines(target: TargetRecord) -> Iterator[tuple[str, str, str]]:
     sure = "" if target.p_value is None else words.chance(target.p_value)
     yield "Score", f"{target.score:.4g}", sure
-    if target.layer or target.own is not None:
-        where = f"the layer {words.name(target.layer, 40)}" if target.layer else "the logits"
-        own = "not known" if target.own is None else f"{target.own:.2f}"
+    direction = target.direction or DirectionRecord()
+    if direction.layer or direction.own is not None:
+        where = f"the layer {words.name(direction.layer, 40)}" if direction.layer else "the logits"
+        own = "not known" if direction.own is None else f"{direction.own:.2f}"
         yield "Its own class", own, f"clean images lie at 0, stamped ones at 1, in {where}"
     others = [f for f in target.families if not target.trigger or f != target.trigger.family]
     if others:

@@ -16,7 +16,7 @@ from goodnet.report.charts import (
     scores_chart,
 )
 from goodnet.report.evidence import KeyFigure, key_figures, shown_trial
-from goodnet.report.read_scan import PICTURED
+from goodnet.report.folder import PICTURED
 from goodnet.report.scan_verdict import Verdict
 from goodnet.report.verdict import judge
 from goodnet.report.views import tables
@@ -27,7 +27,8 @@ from goodnet.report.views.pictures import picture_groups, target_view
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from goodnet.report.facts import Run, Scan
+    from goodnet.report.facts import Run
+    from goodnet.results import ScanRecord
 
 _DONE = {"prune": "Pruning", "compare": "Repairs compared", "scan": "Scan", "cure": "Cure"}
 
@@ -128,11 +129,11 @@ def _of_pictures(run: Run) -> Iterator[Section]:
         yield Section("pictures", "Pictures", {"groups": groups})
 
 
-def _of_scan(run: Run, scan: Scan, prefix: str) -> Iterator[Section]:
+def _of_scan(run: Run, scan: ScanRecord, prefix: str) -> Iterator[Section]:
     if scan.targets:
         shown = scan.targets[:PICTURED]
         more = len(scan.targets) - len(shown)
-        found = {"targets": tuple(map(target_view, shown)), "more": more}
+        found = {"targets": [target_view(target, run.images) for target in shown], "more": more}
         yield Section("triggers", "Recovered triggers", found)
     if run.left:
         yield Section("left", "What is left", {"table": tables.left_table(run.left)})

@@ -8,17 +8,16 @@ from urllib.parse import quote
 
 from goodnet.report import words
 from goodnet.report.evidence import clean_shares, drop_of, shown_trial, worst_attack
-from goodnet.report.facts import Measured
 from goodnet.report.verdict import judge
+from goodnet.results import GuardedRates, Rates
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from goodnet.report.facts import Curve, FileFact, Run, Scan, Target, Trial
-    from goodnet.results import Left
+    from goodnet.report.facts import Curve, FileFact, Run, Trial
+    from goodnet.results import Left, ScanRecord, TargetRecord
     from goodnet.types import Proportion
 
-_NONE = Measured("", None)
 _SHORT = {"prune": "pruning"}
 _HIGHEST = 20  # scores in the table
 _NAMED = 5  # labels of a scan in the overview
@@ -109,11 +108,10 @@ def overview_table(runs: Sequence[Run]) -> Table:
 
 def _overview(run: Run, link: str) -> tuple[Cell, ...]:
     trial = shown_trial(run)
-    model = next((fact.name for fact in run.inputs if fact.role == "model"), "")
     before, after, _ = clean_shares(run, trial) if trial else (None, None, "")
     attack = worst_attack(run, trial)
     alarms = trial.guarded.false_alarms if trial and trial.guarded else None
-    named = words.name((trial.model if trial else "") or model)
+    named = words.name((trial.model if trial else "") or run.model)
     return (
         Cell(words.name(run.name), named, link=link),
         Cell(run.command, _how(run, trial)),
@@ -131,7 +129,7 @@ def _how(run: Run, trial: Trial | None) -> str:
     return words.unbroken(words.name(trial.name)) if trial else "no network made"
 
 
-def _found(scan: Scan) -> str:
+def _found(scan: ScanRecord) -> str:
     """The labels that stand out, and the p-value of the first."""
     labels = listed([str(target.label) for target in scan.targets], _NAMED)
     chance = words.chance(scan.p_value) if scan.p_value is not None else ""
@@ -178,22 +176,22 @@ def comparison_table(run: Run) -> Table:
     return _table(caption, columns, rows)
 
 
-def _rows_of_b(base: Measured, model: str, run: Run) -> Iterator[tuple[Cell, ...]]:
+def _rows_of_b(base: Rates, model: str, run: Run) -> Iterator[tuple[Cell, ...]]:
     parameters = run.parameters[0] if run.parameters[1] is not None else None
     blank = Cell("")
-    for key in base.success or [""]:
-        shares = map(_share, (base.clean, base.success.get(key), base.robust.get(key)))
+    for key in base.backdoor or [""]:
+        shares = map(_share, (base.test, base.backdoor.get(key), base.robust.get(key)))
         named = (Cell("none", "B itself"), _name(model), _name(key))
         yield (*named, *shares, *[blank] * 6, _amount(parameters), blank, blank)
 
 
 def _rows_of(trial: Trial, run: Run) -> Iterator[tuple[Cell, ...]]:
-    repaired, good = trial.repaired or _NONE, trial.guarded or _NONE
+    repaired, good = trial.repaired or Rates(), trial.guarded or GuardedRates()
     named = _name(trial.name, words.name(trial.reason, 120)), _name(trial.model)
-    for key in repaired.success or [""]:
+    for key in repaired.backdoor or [""]:
         measured = (
-            *(repaired.clean, repaired.success.get(key), repaired.robust.get(key)),
-            *(good.clean, good.success.get(key), good.detected.get(key), good.false_alarms),
+            *(repaired.test, repaired.backdoor.get(key), repaired.robust.get(key)),
+            *(good.test, good.backdoor.get(key), good.detected.get(key), good.false_alarms),
         )
         yield (*named, _name(key), *map(_share, measured), *_costs(trial, run))
 
@@ -201,12 +199,11 @@ def _rows_of(trial: Trial, run: Run) -> Iterator[tuple[Cell, ...]]:
 def _costs(trial: Trial, run: Run) -> tuple[Cell, ...]:
     drop = drop_of(run, trial)
     left = drop.parameters if drop else run.parameters[1] if run.single else None
-    seconds = trial.cost.seconds if trial.cost else None
-    peak = trial.cost.peak_memory if trial.cost else None
+    seconds, peak = trial.cost.seconds, trial.cost.peak_memory
     rating = None if trial.rating is None else 100 * trial.rating
     return (
         _number(rating, words.rating(trial.rating or 0)),
-        _amount(drop.steps if drop else None),
+        _amount(drop.channels_pruned if drop else None),
         _amount(left),
         _number(seconds, words.time(seconds)),
         _number(peak, words.memory(peak)),
@@ -262,7 +259,7 @@ def left_table(left: Sequence[Left]) -> Table:
     return _table("What is left of each backdoor", columns, rows)
 
 
-def scores_table(scan: Scan) -> Table:
+def scores_table(scan: ScanRecord) -> Table:
     """The highest scores, with what is known of the labels that stand out."""
     named = {target.label: target for target in scan.targets}
     known = {label: score for label, score in enumerate(scan.scores) if score is not None}
@@ -275,7 +272,7 @@ def scores_table(scan: Scan) -> Table:
     return _table(caption, columns, rows)
 
 
-def _score(label: int, score: float, target: Target | None) -> tuple[Cell, ...]:
+def _score(label: int, score: float, target: TargetRecord | None) -> tuple[Cell, ...]:
     trigger = target.trigger if target else None
     return (
         Cell(str(label), "stands out" if target else "", float(label)),

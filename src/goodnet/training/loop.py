@@ -23,18 +23,16 @@ from goodnet.formats.build import build, extract
 from goodnet.formats.softmax import without_softmax
 from goodnet.network import Network
 from goodnet.training.checkpoint import Checkpoint, fingerprint
-from goodnet.training.frozen import Frozen
+from goodnet.training.config import Frozen
 from goodnet.training.gradient import SharedGradient, shared_gradient
 from goodnet.training.recipe import PLAIN, Recipe
 
 if TYPE_CHECKING:
     from goodnet.formats.spec import NetworkSpec
     from goodnet.network import Network
+    from goodnet.training.config import Schedule
     from goodnet.training.examples import Examples
-    from goodnet.training.schedule import Schedule
     from goodnet.types import Integers
-
-__all__ = ["Diverged", "Watch", "fit", "parameter_groups", "reads_pixels"]
 
 _SAMPLE = 256
 # What brings pixels to a size of its own.
