@@ -7,9 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from goodnet.errors import UsageError
 from goodnet.guard.form import reject_class_of
 from goodnet.imagesets import Block, ImageSet
-from goodnet.network import Network, map_blocks
+from goodnet.network import Network, check_network, check_pair, map_blocks
 from goodnet.stats import proportion
 from goodnet.types import Evaluation, Integers, SetResult
 
@@ -91,11 +92,21 @@ def evaluate(
         name: Name of the network in tables; by default "G" for a GoodNet, whose class N means
             "backdoored", and "B" for any other.
 
+    Raises:
+        UsageError: If these are not a network and sets of images.
+        InvalidInput: If images or labels do not fit the network.
+
     Example:
         `evaluate(network, test, {"sunglasses": poisoned}).backdoor["sunglasses"].correct` is the
         attack success rate with its interval.
     """
-    sets, reject_class = backdoor or {}, reject_class_of(network.spec)
+    check_network(network)
+    sets = {} if backdoor is None else backdoor
+    reject_class = reject_class_of(network.spec)
+    if not isinstance(sets, Mapping):
+        raise UsageError(f"expected poisoned sets by name, got {type(sets).__name__}")
+    for images in (clean, *sets.values()):
+        check_pair(network, images, rejects=reject_class is not None)
     return evaluated(
         name or ("B" if reject_class is None else "G"),
         (predict_set(network, clean), clean),

@@ -7,11 +7,12 @@ import re
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
+from numbers import Integral, Real
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from goodnet.errors import UsageError
 
-__all__ = ["Option", "described", "from_texts", "make", "options_of", "values_of"]
+__all__ = ["Checked", "Option", "described", "from_texts", "make", "options_of", "values_of"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,60 @@ class Option:
         if get_origin(self.kind) not in (Union, types.UnionType):
             return self.kind
         return next(each for each in get_args(self.kind) if each is not type(None))
+
+
+class Checked:
+    """A dataclass whose options are checked when it is made: the kind of each, then their ranges.
+
+    Numbers may be of NumPy's kinds, tuples may be lists, and a seed is not negative.
+
+    Raises:
+        UsageError: If an option is of another kind, or not a number, or `_check` refuses it.
+    """
+
+    def __post_init__(self) -> None:
+        for name, kind in _kinds(type(self)).items():
+            _check_kind(type(self), name, kind, getattr(self, name))
+        self._check()
+
+    def _check(self) -> None:
+        """Refuse options that are out of range; to be filled in where there are such."""
+
+
+def _kinds(method: type) -> Mapping[str, Any]:
+    hints = get_type_hints(method)
+    return {field.name: hints[field.name] for field in fields(method)}
+
+
+_WANTED: Mapping[type, tuple[type, str]] = {
+    bool: (bool, "True or False"),
+    int: (Integral, "a whole number"),
+    float: (Real, "a number"),
+    str: (str, "a text"),
+    tuple: (Sequence, "a tuple"),
+}
+
+
+def _check_kind(method: type, name: str, kind: Any, value: Any) -> None:
+    if get_origin(kind) in (Union, types.UnionType):
+        if value is None and type(None) in get_args(kind):
+            return
+        kind = next(each for each in get_args(kind) if each is not type(None))
+    origin = get_origin(kind) or kind
+    plain = str if origin is Literal else origin
+    if not isinstance(plain, type) or getattr(plain, "_is_protocol", False):
+        return
+    known, wanted = _WANTED.get(plain, (plain, f"a {plain.__name__}"))
+    fits = isinstance(value, known) and (plain is bool or not isinstance(value, bool))
+    if not fits or (plain is tuple and isinstance(value, str)) or value != value:
+        raise UsageError(
+            f"{getattr(method, 'name', method.__name__)} needs {wanted} as {name}, got {value!r}"
+        )
+    if plain is tuple:
+        for each in value:
+            _check_kind(method, name, get_args(kind)[0], each)
+    if name == "seed" and not 0 <= value < 2**63:
+        raise UsageError(f"expected a seed from 0, got {value}")
 
 
 def options_of(method: type) -> tuple[Option, ...]:

@@ -257,5 +257,5 @@ UNCHANGED: dict[str, NetworkSpec] = {
 @pytest.mark.parametrize("case", UNCHANGED)
 def test_what_cannot_be_folded_exactly_stays(case: str) -> None:
     spec = UNCHANGED[case]
-    assert torch.isfinite(build(spec).outputs(np.zeros((1, *spec.input_shape), np.float32))).all()  # type: ignore[arg-type]
+    assert torch.isfinite(build(spec).outputs(np.zeros((1, *spec.input_shape), np.float32))).all()  # type: ignore[type-var]
     assert fold_rescale(spec) is spec

@@ -13,14 +13,16 @@ from lab import Lab
 from PIL import Image
 from planted import as_images, planted
 from scipy.stats import rankdata
+from torch import Tensor, nn
 
 from goodnet.cli.main import run
 from goodnet.errors import InvalidInput, UsageError
+from goodnet.formats.torch import wrap
 from goodnet.guard.confidence import Confidence, log_odds
 from goodnet.guard.detector import Fitted, Scores
 from goodnet.guard.methods import detectors
 from goodnet.guard.strip import Strip, entropy
-from goodnet.imagesets import ImageSet
+from goodnet.imagesets import ImageSet, images_from_arrays
 from goodnet.runs.screen import make_detector
 from goodnet.training import Examples
 
@@ -82,6 +84,31 @@ def test_what_is_kept_is_not_read_again() -> None:
     found = Strip(overlays=4).fit(case.network, images)
     assert (len(found.reference), len(found.readings)) == (30, 30)
     assert len(Confidence().fit(case.network, images).readings) == 60
+
+
+class Spoilt(nn.Module):
+    """Gives no number for images that begin with a bright pixel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Linear(192, 3)
+
+    def forward(self, images: Tensor) -> Tensor:
+        found: Tensor = self.last(images.flatten(1))
+        return torch.where(images[:, 0, 0, :1] > 0.6, torch.nan, found)
+
+
+@pytest.mark.parametrize("name", detectors())
+def test_an_image_without_a_number_is_the_most_suspicious(name: str) -> None:
+    network = wrap(Spoilt(), (3, 8, 8))
+    pixels = np.full((20, 3, 8, 8), 0.5, np.float32)
+    clean = images_from_arrays(pixels.copy(), np.zeros(20), range="0..1")
+    pixels[3, 0, 0, 0] = 1
+    given = images_from_arrays(pixels, np.zeros(20), range="0..1")
+    scores = detectors()[name]().fit(network, clean).score(given)
+    assert np.flatnonzero(np.isposinf(scores)).tolist() == [3]
+    with pytest.raises(InvalidInput, match=r"1 of [12]0 clean images of images have no finite"):
+        detectors()[name]().fit(network, given)
 
 
 def test_too_few_images_are_refused() -> None:
@@ -158,6 +185,20 @@ def test_images_of_another_size_are_refused(
     given = ["screen", str(tmp_path / "large.npz"), "--model", str(lab.model)]
     assert run([*given, "--clean", str(lab.valid), "--scale", "raw"]) == 4
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_folder_of_pictures_is_screened_and_few_clean_images_are_said(
+    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for value in range(3):
+        picture = Image.fromarray(np.full((8, 8, 3), 60 * value + 20, np.uint8))
+        picture.save(tmp_path / f"{value}.png")
+    given = ["--model", str(lab.model), "--clean", str(lab.valid), "--scale", "raw", "--json"]
+    assert run(["screen", str(tmp_path), *given, "--false-alarms", "0.1%"]) in (0, 1)
+    shown = capsys.readouterr()
+    lines = [json.loads(line) for line in shown.out.splitlines()]
+    assert [line["file"] for line in lines] == [str(tmp_path / f"{x}.png") for x in range(3)]
+    assert "150 clean images cannot hold a rate of false alarms below 1 in 151" in shown.err
 
 
 def test_several_picture_files_are_told_apart(

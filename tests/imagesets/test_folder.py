@@ -69,14 +69,23 @@ def test_what_is_no_image_is_passed_over_and_counted(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("prepare", ["nothing", "loose", "empty class"])
+@pytest.mark.parametrize("prepare", ["nothing", "no pictures", "empty class"])
 def test_a_folder_without_classes_says_what_is_expected(tmp_path: Path, prepare: str) -> None:
-    if prepare == "loose":
-        paint(tmp_path / "x.png", 1)
+    if prepare == "no pictures":
+        (tmp_path / "x.txt").write_text("nothing")
     elif prepare == "empty class":
         (tmp_path / "a").mkdir()
     with pytest.raises(InvalidInput, match="one sub-folder of images per class, got no images in"):
         load_images(tmp_path)
+
+
+def test_a_folder_of_pictures_is_a_set_without_labels(tmp_path: Path) -> None:
+    for name in ("b.png", "a.JPG", "notes.txt"):
+        paint(tmp_path / name, 7)
+    (tmp_path / "empty").mkdir()
+    images = load_images(tmp_path)
+    assert (images.labels.tolist(), images.files) == ([-1, -1], ["a.JPG", "b.png"])
+    assert images.describe().endswith("passed over 1 files, 1 folders")
 
 
 def test_another_size_names_both_files_when_it_is_reached(tmp_path: Path) -> None:

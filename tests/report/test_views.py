@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from made_runs import compare_run, cure_run, prune_run, repair_run, scan_run, target
+from made_runs import changed, compare_run, cure_run, prune_run, repair_run, scan_run, target
 
 from goodnet.report import words
 from goodnet.report.charts import is_spread
 from goodnet.report.facts import FileFact, Run
 from goodnet.report.read import read_run
+from goodnet.report.verdict import judge
 from goodnet.report.views.curve import NEVER, largest_drop, readout, step_data
 from goodnet.report.views.network import layer_rows, size_text
 from goodnet.report.views.pictures import picture_groups, target_view
@@ -196,11 +197,19 @@ def scan_of(folder: Path) -> ScanRecord:
     return scan
 
 
+def test_classes_have_their_names_where_these_are_known(tmp_path: Path) -> None:
+    run = read_run(changed(scan_run(tmp_path / "scan"), class_names=["cat", "dog"]))
+    assert run.scan is not None
+    assert target_view(run.scan.targets[0], run).label == "0 (cat)"
+    assert "are answered with label 0 (cat)" in judge(run).evidence
+    assert run.called(2) == "2"
+
+
 def test_a_trigger_comes_with_all_that_is_known_of_it(tmp_path: Path) -> None:
     run = read_run(scan_run(tmp_path / "scan"))
     assert run.scan is not None
-    found = target_view(run.scan.targets[0], run.images)
-    assert (found.label, found.trigger is not None, len(found.samples)) == (0, True, 3)
+    found = target_view(run.scan.targets[0], run)
+    assert (found.label, found.trigger is not None, len(found.samples)) == ("0", True, 3)
     lines = {word: (value, more) for word, value, more in found.lines}
     assert lines["Kind of trigger"] == ("painted, 0.44 x 1", "")
     assert lines["Success"] == ("96.7\u00a0%", "[82.8,\u00a099.9], 29 of 30 images")

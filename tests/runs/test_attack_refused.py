@@ -13,7 +13,7 @@ from attack_samples import CLASSES, EACH, SHAPE, coloured, options, pixels_of
 
 from goodnet.attack import Goal, default_landmarks, trigger
 from goodnet.errors import InvalidInput, OverBudget, UsageError
-from goodnet.imagesets import images_from_arrays, load_images, save_images
+from goodnet.imagesets import Labelling, images_from_arrays, load_images, save_images
 from goodnet.runs.attack import data as attack_data
 from goodnet.runs.attack.plan import plan_attack
 from goodnet.runs.attack.sources import face_source, image_source
@@ -90,8 +90,9 @@ def test_a_test_set_that_does_not_belong_to_the_training_set() -> None:
     further = images_from_arrays(np.zeros((5, *SHAPE), np.uint8), [5] * 5, name="other")
     with pytest.raises(InvalidInput, match="the labels of other go from 5 to 5"):
         image_source(images, further, seed=0)
+    named = replace(images, known_labelling=Labelling.of_folders(["a", "b", "c"], ""))
     with pytest.raises(InvalidInput, match="expected the same classes in both sets"):
-        image_source(images, replace(images, class_names=("a", "b", "c")), seed=0)
+        image_source(images, named, seed=0)
 
 
 @pytest.mark.parametrize(

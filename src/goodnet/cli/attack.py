@@ -172,7 +172,7 @@ def _open(path: Path, stored: _Stored, *, seed: int) -> ImageSource:
 
     paths = [path] if stored.test_images is None else [path, stored.test_images]
     opened = [load_images(each, layout=stored.layout, range=stored.range) for each in paths]
-    note(*(each.describe() for each in opened))
+    note(*(text for each in opened for text in each.told()))
     return image_source(*opened, seed=seed)
 
 

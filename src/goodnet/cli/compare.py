@@ -119,7 +119,8 @@ def compare(
         if partial.exists():
             note(f"repairs that are finished in {partial} are not done again")
         found = job.compare(opened, cells, partial, stage=progress_bar, line=place.line)
-        job.write_comparison(found, partial, run)
+        # The sets are the same for every network.
+        job.write_comparison(found, partial, run, notes=next(iter(opened.values())).warnings)
     shutil.rmtree(partial, ignore_errors=True)
     print(_summary(found))
     note(f"written to {place.out}")

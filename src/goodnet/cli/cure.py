@@ -92,14 +92,15 @@ def _done(found: CureResult) -> str:
 
 def _alarms(found: CureResult) -> list[str]:
     """What is known of images of the classes that are watched."""
-    alike: dict[tuple[float, int], list[str]] = {}
-    for one in found.watches:
+    alike: dict[tuple[float, int], list[int]] = {}
+    for one in sorted(found.watches, key=lambda one: one.label):
         if one.units and one.alarms is not None:
-            alike.setdefault((one.alarms, one.own), []).append(str(one.label))
+            alike.setdefault((one.alarms, one.own), []).append(one.label)
     return [
-        f"{'class' if len(labels) == 1 else 'classes'} {', '.join(labels)}: G refuses at most "
-        f"{100 * share:.2g} % of the clean images of each, according to {own} of them"
-        for (share, own), labels in alike.items()
+        f"{'class' if len(labels) == 1 else 'classes'} {', '.join(map(str, labels))}: G refuses at "
+        f"most {100 * share:.2g} % of the clean images of "
+        f"{'this class' if len(labels) == 1 else 'each'}, according to {own} of them"
+        for (share, own), labels in sorted(alike.items(), key=lambda item: item[1])
     ]
 
 

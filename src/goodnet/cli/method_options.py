@@ -36,16 +36,21 @@ def expanded(function: Callable[..., None], method: type | None = None) -> Calla
     """
     own = _options_of(method)
     parameters: list[Parameter] = []
-    for each in signature(function, eval_str=True).parameters.values():
+    taken = signature(function, eval_str=True).parameters
+    for each in taken.values():
         group = [_parameter(x) for x in own] if each.name == "options" else _GROUPS.get(each.name)
         parameters += [each] if group is None else group
-    if len(parameters) == len(signature(function).parameters):
+    if len(parameters) == len(taken):
         return function
+    if "order" in taken:
+        only = opt.OnlyClassOrder
+        parameters = [
+            x.replace(annotation=only) if x.name == "class_order" else x for x in parameters
+        ]
 
     def command(**given: Any) -> None:
         if method is not None:
             given["options"] = {x.name: _value(x, given.pop(_flag(x))) for x in own}
-        taken = signature(function).parameters
         if "place" in taken:
             given["place"] = _place(given)
         if "reading" in taken:
@@ -67,6 +72,8 @@ _READING = [
     _given("scale", opt.Scale, None),
     _given("layout", opt.Layout, None),
     _given("range", opt.Range, None),
+    _given("classes", opt.Classes, None),
+    _given("class_order", opt.ClassOrder, None),
     _given("architecture", opt.Architecture, None),
     _given("device", opt.Device, "cpu"),
 ]

@@ -12,6 +12,8 @@ from goodnet.errors import UsageError
 __all__ = [
     "Architecture",
     "Backdoor",
+    "ClassOrder",
+    "Classes",
     "Clean",
     "CleanIfAny",
     "Device",
@@ -20,6 +22,7 @@ __all__ = [
     "Mode",
     "Model",
     "More",
+    "OnlyClassOrder",
     "Out",
     "Pattern",
     "Range",
@@ -96,6 +99,21 @@ Range = Annotated[
         metavar="0..255|0..1|-1..1", help="Range of the stored pixels; default: detected."
     ),
 ]
+Classes = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Names of the network's classes in their order, one a line, or the JSON index of "
+        "ImageNet; folders of these names are these classes.",
+    ),
+]
+_ORDER = {
+    "metavar": "natural|text|numbers",
+    "help": "Order in which folders are the classes; default: their numbers, else natural.",
+}
+ClassOrder = Annotated[str | None, typer.Option("--class-order", "--order", **_ORDER)]
+# For a command that has another --order.
+OnlyClassOrder = Annotated[str | None, typer.Option("--class-order", **_ORDER)]
 Device = Annotated[str, typer.Option(metavar="NAME", help="PyTorch device: cpu, cuda, cuda:1.")]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="The run folder to write.")]
 Report = Annotated[

@@ -56,7 +56,7 @@ def poison(
     triggers = make_triggers(trigger, pattern=pattern)
     goals = make_goals(mode, target or [], source=source, triggers=len(triggers))
     opened = load_images(images, layout=layout, range=range)
-    note(opened.describe())
+    note(*opened.told())
     options = PoisonOptions(rate, classes, seed, force)
     with progress_bar(len(opened), "poisoning") as advance:
         done = poison_file(opened, triggers, goals, out, options=options, advance=advance)

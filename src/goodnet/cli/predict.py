@@ -8,14 +8,15 @@ from typing import Annotated
 import typer
 
 from goodnet.cli import options as opt
-from goodnet.cli.text import note
+from goodnet.cli.text import note, plain
 from goodnet.runs.options import InputOptions
 
 
 def predict(
     model: opt.Model,
     images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE...", help="Image files.", show_default=False)
+        list[Path],
+        typer.Argument(metavar="IMAGE...", help="Image files or folders.", show_default=False),
     ],
     *,
     repaired: opt.Repaired = None,
@@ -25,7 +26,10 @@ def predict(
     ] = None,
     reading: InputOptions,
 ) -> None:
-    """Print one line per image: its class, or N (the number of classes) for "backdoored"."""
+    """Print one line per image: its class, or N (the number of classes) for "backdoored".
+
+    Of a folder with its file first, and with the names of classes where --classes says them.
+    """
     from goodnet.runs.predict import open_predictor
 
     predictor = open_predictor(model, reading, repaired=repaired, clean=clean)
@@ -34,4 +38,6 @@ def predict(
     for path in images:
         opened = predictor.open(path)
         for block in opened.blocks(1024):
-            print("\n".join(str(answer) for answer in predictor.predict(block, opened).final))
+            for place, answer in enumerate(predictor.predict(block, opened).final, block.start):
+                name = f"{plain(opened.file_of(place))}\t" if path.is_dir() else ""
+                print(f"{name}{plain(predictor.called(int(answer)))}")

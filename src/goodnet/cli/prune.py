@@ -77,7 +77,10 @@ def prune(
 def _order(text: str) -> Order:
     known: dict[str, Order] = {"ascending": "ascending", "descending": "descending"}
     if text not in known:
-        raise UsageError(f"expected --order ascending or descending, got {text!r}")
+        raise UsageError(
+            f"expected --order ascending or descending, got {text!r}; the order of class folders "
+            "is --class-order"
+        )
     return known[text]
 
 
@@ -86,7 +89,7 @@ def _channels(text: str | None) -> list[int] | None:
         return None
     path = Path(text)
     if path.is_file():
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     try:
         parts = (
             json.loads(text) if text.lstrip().startswith("[") else text.replace(",", " ").split()

@@ -77,6 +77,8 @@ def scan(
         raise UsageError("--scale is of the pixels of --clean, which is not given")
     own = [*([f"layer={layer}"] if layer else []), f"seed={seed}", *(set_ or [])]
     scanner = make_scanner(method, own)
+    if save_triggers is not None:
+        job.check_triggers_folder(save_triggers, force=place.force)
     with run_folder(place, say=note) as run:
         inputs = job.open_suspect(model, clean, reading)
         note(*inputs.notes)

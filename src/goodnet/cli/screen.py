@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -82,10 +83,10 @@ def screen(
             yield each
 
     # Of a long stream only those to list are held.
-    worst = nlargest(max(count, 1), told(), key=lambda each: each.score)
+    worst = nlargest(max(count, 1), told(), key=_rank)
     if not as_json:
         rows = [
-            [x.file, str(x.index), str(x.answer), f"{x.score:.4g}", "suspicious" * x.suspicious]
+            [x.file, str(x.index), str(x.answer), _shown(x.score), "suspicious" * x.suspicious]
             for x in worst[: max(count, 0)]
         ]
         print(table(["file", "image", "class", "score", ""], rows))
@@ -94,3 +95,11 @@ def screen(
         f"a probability of at most {100 * ready.held:.2g} %"
     )
     raise typer.Exit(_FINDING if seen[True] else 0)
+
+
+def _rank(each: Screened) -> float:
+    return math.inf if each.score is None else each.score
+
+
+def _shown(score: float | None) -> str:
+    return "no number" if score is None else f"{score:.4g}"

@@ -45,20 +45,22 @@ def show(
     """Draw a contact sheet (PNG) of images, their labels and, with --model, predictions."""
     from goodnet.errors import UsageError
     from goodnet.files import atomic_path
-    from goodnet.imagesets import load_images
+    from goodnet.runs.inputs import load_set
     from goodnet.runs.predict import open_predictor
     from goodnet.runs.show import ShowOptions, draw_sheet
 
     if repaired is not None and model is None:
         raise UsageError("--repaired needs --model, the network it was made from")
+    if out.suffix.lower() not in ("", ".png"):
+        raise UsageError(f"a sheet is written as PNG, got the file name {out.name!r}")
     predictor = None
     if model is not None:
         predictor = open_predictor(model, reading, repaired=repaired, clean=clean)
         note(*filter(None, [predictor.note]))
-        opened = predictor.open(images)
+        opened = predictor.open(images, labels=True)
     else:
-        opened = load_images(images, layout=reading.layout, range=reading.range)
-    note(opened.describe())
+        opened = load_set(images, reading)
+    note(*opened.told())
     with atomic_path(out, force=force) as path:
         sheet = draw_sheet(opened, ShowOptions(count, columns, poisoned), predictor=predictor)
         sheet.save(path, format="PNG")

@@ -22,6 +22,8 @@ __all__ = ["load_network", "read_spec"]
 def read_spec(path: Path | str, *, architecture: Path | str | None = None) -> NetworkSpec:
     """Read a model file into plain data, without torch.
 
+    A network with one output, behind a sigmoid or linear, is read as one with two classes.
+
     Args:
         path: A Keras `.h5` or `.keras` file; the format is determined by its content.
         architecture: For a file that holds weights only: a Keras model JSON, or another model
@@ -30,14 +32,18 @@ def read_spec(path: Path | str, *, architecture: Path | str | None = None) -> Ne
     Raises:
         FileError: If a file cannot be read.
         UnsafeInput: If it would execute code or read another file.
-        InvalidInput: If it is broken or holds an unknown layer.
+        InvalidInput: If it is broken, holds an unknown layer, or has one output that does not tell
+            two classes apart.
         OverBudget: If it declares more than the budgets allow.
     """
     from goodnet.formats.format import reader_of
+    from goodnet.formats.safe_file import as_path
+    from goodnet.formats.two_classes import two_classes
 
-    with _naming(path):
-        read = reader_of(Path(path))
-        return read(Path(path), Path(architecture) if architecture else None)
+    given = as_path(path)
+    layers = None if architecture is None else as_path(architecture)
+    with _naming(given):
+        return two_classes(reader_of(given)(given, layers))
 
 
 @contextmanager

@@ -54,6 +54,17 @@ def open_regular(
     return os.fdopen(descriptor, "rb")
 
 
+def as_path(given: object) -> Path:
+    """What a user gives as a path.
+
+    Raises:
+        UsageError: If it is none.
+    """
+    if isinstance(given, str | os.PathLike):
+        return Path(given)
+    raise UsageError(f"expected the path of a file or folder, got {type(given).__name__}")
+
+
 def sha256(file: BinaryIO) -> str:
     """Hash of the whole file, in hexadecimal; the position is back at the start."""
     file.seek(0)

@@ -14,7 +14,8 @@ from torch import Tensor
 from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats.build import build
 from goodnet.formats.softmax import without_softmax
-from goodnet.network import map_blocks
+from goodnet.network import check_pair, map_blocks
+from goodnet.options import Checked
 from goodnet.progress import Stage, no_progress
 from goodnet.stats import conformal_limit
 
@@ -29,7 +30,7 @@ _MOST = 256
 
 
 @dataclass(frozen=True)
-class Detector(ABC):
+class Detector(Checked, ABC):
     """A method of telling inputs with a trigger from clean ones; its fields are its options.
 
     Attributes:
@@ -59,8 +60,10 @@ class Detector(ABC):
             stage: Shows the progress.
 
         Raises:
-            InvalidInput: If there are too few images.
+            InvalidInput: If the network does not take the images, gives no numbers for some, or
+                there are too few.
         """
+        check_pair(network, images, labels=False)
         kept = np.arange(0, len(images), 2)[:_MOST] if self.keeps else np.arange(0)
         rest = np.setdiff1d(np.arange(len(images)), kept)
         if not len(rest) or (self.keeps and not len(kept)):
@@ -77,7 +80,13 @@ class Detector(ABC):
                 block = images.take(rest[start : start + network.block_size])
                 found.append(fitted.score_block(block))
                 advance(len(block.labels))
-        return Fitted(self, logits, fitted.reference, np.concatenate(found))
+        readings = np.concatenate(found)
+        if np.isposinf(readings).any():
+            raise InvalidInput(
+                f"{int(np.isposinf(readings).sum())} of {len(readings)} clean images of "
+                f"{images.name} have no finite score; the network's outputs on them are not numbers"
+            )
+        return Fitted(self, logits, fitted.reference, readings)
 
     @abstractmethod
     def _score(self, network: Network, images: Tensor, reference: Tensor) -> Tensor:
@@ -110,15 +119,23 @@ class Fitted:
     readings: Scores
 
     def score(self, images: ImageSet) -> Scores:
-        """How suspicious each image of a set is, shape (images,); higher = more suspicious."""
+        """How suspicious each image of a set is, shape (images,); higher = more suspicious.
+
+        Raises:
+            InvalidInput: If the network does not take such images.
+        """
+        check_pair(self.network, images, labels=False)
         blocks = images.blocks(self.network.block_size)
         found = list(map_blocks(self.score_block, blocks, self.network.device))
         return np.concatenate(found) if found else np.empty(0, np.float32)
 
     def score_block(self, block: Block) -> Scores:
-        """The same of images that are in memory."""
+        """The same of images that are in memory; infinite where outputs are no numbers."""
         found = self.detector._score(self.network, torch.from_numpy(block.images), self.reference)
-        return found.cpu().numpy().astype(np.float32)
+        scores = found.cpu().numpy().astype(np.float32)
+        # A network that gives no number for an image has been made to.
+        scores[np.isnan(scores)] = np.inf
+        return scores
 
     def threshold(self, rate: float) -> tuple[float, float]:
         """The score that clean images exceed no more often than a rate.

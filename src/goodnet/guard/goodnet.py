@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from goodnet.formats.build import build
 from goodnet.guard.form import guard_spec
-from goodnet.network import Network
+from goodnet.network import Network, check_network
 
 
 class GoodNet(Network):
@@ -24,7 +24,10 @@ class GoodNet(Network):
             repaired: B', outputs (batch, N).
 
         Raises:
+            UsageError: If one is no network.
             InvalidInput: If the two take different images or have different classes.
         """
+        check_network(network)
+        check_network(repaired)
         made = build(guard_spec(network.spec, repaired.spec)).to(network.device)
         super().__init__(made.graph, made._names, input_shape=made.input_shape, spec=made.spec)

@@ -39,7 +39,7 @@ class Strip(Detector):
     overlays: int = 64
     weight: float = 0.5
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         if self.overlays < 1:
             raise UsageError(f"strip needs overlays of at least 1, got {self.overlays}")
         if not 0 < self.weight < 1:

@@ -1,20 +1,36 @@
 """Labelled images, streamed."""
 
 from goodnet.imagesets.by_content import load_images
+from goodnet.imagesets.classes import (
+    ClassNames,
+    Labelling,
+    by_names,
+    check_order,
+    names_of,
+    parse_order,
+)
 from goodnet.imagesets.fits import check_fits
 from goodnet.imagesets.imageset import UNLABELLED, Block, ImageSet
 from goodnet.imagesets.memory import images_from_arrays
+from goodnet.imagesets.overlap import fingerprints
 from goodnet.imagesets.pixels import Layout, PixelRange
 from goodnet.imagesets.save import save_images
 
 __all__ = [
     "UNLABELLED",
     "Block",
+    "ClassNames",
     "ImageSet",
+    "Labelling",
     "Layout",
     "PixelRange",
+    "by_names",
     "check_fits",
+    "check_order",
+    "fingerprints",
     "images_from_arrays",
     "load_images",
+    "names_of",
+    "parse_order",
     "save_images",
 ]

@@ -15,8 +15,9 @@ import numpy as np
 
 from goodnet.errors import InvalidInput, OverBudget, UnsafeInput
 from goodnet.formats.budgets import GIB, MIB
+from goodnet.imagesets.classes import Labelling
 from goodnet.imagesets.decode import decode_stream
-from goodnet.imagesets.folder import class_labels, listing, size_text
+from goodnet.imagesets.folder import listing, size_text
 from goodnet.imagesets.imageset import ImageSet
 from goodnet.imagesets.tables import Span, cut, rows_at_once
 
@@ -132,18 +133,20 @@ def _image_set(
 ) -> ImageSet:
     names = sorted(files, key=lambda key: [os.fsencode(part) for part in key.split("/")])
     counts = Counter(key.split("/")[0] for key in names)
-    labels, class_names = class_labels(list(counts), name)
+    labelling = Labelling.of_folders(list(counts), name)
+    labels = [labelling.by_name[folder] for folder in counts]
     height, width, _ = _decode(files[names[0]], names[0]).shape
     return ImageSet(
         name=name,
         shape=(3, height, width),
-        labels=np.repeat(np.array(labels, dtype=np.int64), list(counts.values())),
+        labels=np.repeat(labels, list(counts.values())),
         source_labels=None,
         range="0..255",
         layout="NHWC",
         table=_Members(names, [files[key] for key in names], (len(names), height, width, 3)),
         origin=file,
-        class_names=class_names,
+        known_labelling=labelling,
+        files=names,
         skipped=listing(skipped),
     )
 

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goodnet.errors import InvalidInput
+from goodnet.formats.safe_file import as_path
+from goodnet.imagesets.classes import ClassNames, by_names, parse_order
 from goodnet.imagesets.stored import StoredFile
 
 if TYPE_CHECKING:
@@ -26,12 +28,15 @@ def load_images(
     layout: str | None = None,
     range: str | None = None,  # noqa: A002
     name: str | None = None,
+    classes: Path | str | None = None,
+    order: str | None = None,
 ) -> ImageSet:
     """Open labelled images; the content of the file decides, not its suffix.
 
     Supported are an HDF5 or npz file with the arrays `data`, `label` and perhaps `source_label` (or
     `images` and `labels`, or `x` and `y`); a folder with one sub-folder of PNG, JPEG, BMP or WebP
-    files per class, or a .tar.xz archive of one; and a single such file, which has no label (-1).
+    files per class, or a .tar.xz archive of one; and a single such file, or a folder of them, which
+    have no labels (-1).
 
     Args:
         path: A local file or folder; for an archive that holds several sets also with the folder
@@ -41,6 +46,11 @@ def load_images(
         range: Of the pixels of an array, "0..255", "0..1" or "-1..1", if it cannot be determined.
             Not used for image files.
         name: Name of the set; by default that of its file.
+        classes: A file with the names of the network's classes, one a line or the JSON index of
+            ImageNet: folders (or labels) of these names are these classes.
+        order: What the classes of folders (or labels) are: "numbers", their own, as where all are
+            numbers by default; their places in "natural" order, as where they are not; or in "text"
+            order.
 
     Returns:
         The set. Nothing stays open and no pixels are held.
@@ -50,9 +60,14 @@ def load_images(
         InvalidInput: If it is none of these, is damaged, or its arrays do not fit together.
         UnsafeInput: If it refers to other files or to code.
         OverBudget: If it declares too much.
-        UsageError: If `layout` or `range` is unknown.
+        UsageError: If `layout`, `range` or `order` is unknown.
     """
-    path = Path(path)
+    given = parse_order(order)
+    images = _open(as_path(path), layout=layout, range=range, name=name)
+    return by_names(images, ClassNames.read(as_path(classes)) if classes else None, given)
+
+
+def _open(path: Path, *, layout: str | None, range: str | None, name: str | None) -> ImageSet:  # noqa: A002
     name = name or path.name or path.resolve().name
     if path.is_dir():
         from goodnet.imagesets.folder import open_folder

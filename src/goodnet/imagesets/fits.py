@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from goodnet.errors import InvalidInput
+from goodnet.imagesets.classes import check_count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +19,12 @@ __all__ = ["check_fits"]
 
 
 def check_fits(
-    images: ImageSet, *, shape: Sequence[int | None], num_classes: int, labels: bool = True
+    images: ImageSet,
+    *,
+    shape: Sequence[int | None],
+    num_classes: int,
+    labels: bool = True,
+    rejects: bool = False,
 ) -> None:
     """Make sure a network can be run on a set and its answers compared with the labels.
 
@@ -27,9 +33,11 @@ def check_fits(
         shape: Of one image as the network wants it, (channels, height, width); None = any.
         num_classes: How many classes the network has.
         labels: Whether the labels will be used; False where only answers are asked for.
+        rejects: Whether the last class is no class of images but that of a GoodNet.
 
     Raises:
-        InvalidInput: If images have another shape, or labels are not classes of the network.
+        InvalidInput: If images have another shape, labels are not classes of the network, or it has
+            not as many classes as there are folders that have no numbers.
     """
     if not _agree(images.shape, shape):
         raise InvalidInput(
@@ -43,6 +51,7 @@ def check_fits(
             f"{images.name} has no labels, which are needed here; use an HDF5 or npz file with "
             "labels, or a folder with one sub-folder per class"
         )
+    check_count(images, num_classes - rejects)
     _check_labels(images.labels, num_classes, f"the labels of {images.name}")
     if images.source_labels is not None:
         _check_labels(images.source_labels, num_classes, f"the source labels of {images.name}")

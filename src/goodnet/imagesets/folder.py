@@ -1,12 +1,11 @@
-"""A folder with one sub-folder of image files per class, or a single image file."""
+"""A folder with one sub-folder of image files per class, or of such files, or a single one."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from goodnet.errors import FileError, InvalidInput, OverBudget
 from goodnet.formats import safe_file
+from goodnet.imagesets.classes import Labelling
 from goodnet.imagesets.decode import decode_image
 from goodnet.imagesets.imageset import UNLABELLED, ImageSet
 from goodnet.imagesets.labels import MAX_IMAGES
@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 
     from goodnet.imagesets.imageset import Origin
 
-__all__ = ["class_labels", "listing", "open_folder", "open_single", "size_text"]
+__all__ = ["listing", "open_folder", "open_single", "size_text"]
 
-_NUMBERED = re.compile(r"[0-9]{1,9}")
+# Of loose files only these are read: other things lie beside pictures, too.
+_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 _LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 
 
@@ -81,32 +82,23 @@ def open_single(origin: Origin, *, name: str) -> ImageSet:
         GoodnetError: As `decode_image` does.
     """
     file = origin.path
-    height, width, _ = decode_image(file, shown=repr(file.name)).shape
-    return ImageSet(
-        name=name,
-        shape=(3, height, width),
-        labels=np.array([UNLABELLED], dtype=np.int64),
-        source_labels=None,
-        range="0..255",
-        layout="NHWC",
-        table=_Files(file.parent, (file.name,), (1, height, width, 3)),
-        origin=origin,
-    )
+    return replace(_unlabelled(file.parent, [file.name], name), origin=origin)
 
 
 def open_folder(path: Path, *, name: str) -> ImageSet:
-    """Make a set of a folder with one sub-folder per class.
+    """Make a set of a folder with one sub-folder per class, or of a folder of unlabelled pictures.
 
-    The label is the sub-folder's name where all names are numbers, else its place in the order of
-    names (byte by byte). Hidden entries, links, folders inside a class, loose files and what is
-    neither file nor folder are passed over and counted. Images are decoded when they are read.
+    The label is the sub-folder's name where all names are numbers, else its place in the natural
+    order of names. Hidden entries, links, folders inside a class, loose files beside classes and
+    what is neither file nor folder are passed over and counted. Images are decoded when they are
+    read.
 
     Args:
         path: The folder.
         name: What to call the set.
 
     Raises:
-        InvalidInput: If there is no class, no image, or two folders have the same number.
+        InvalidInput: If there is no image, or two folders have the same number.
         OverBudget: If there are more than 33 million files.
         FileError: If a folder may not be read.
     """
@@ -118,27 +110,44 @@ def open_folder(path: Path, *, name: str) -> ImageSet:
         files = _entries(path / folder, skipped, folders=False)
         counts.append(len(files))
         names += [f"{folder}/{file}" for file in files]
-        if len(names) > MAX_IMAGES:
-            raise OverBudget(f"{name}: at most {MAX_IMAGES:,} images are read, got more")
-    if not names:
+        _check_count(names, name)
+    if names:
+        labelling = Labelling.of_folders(classes, name)
+        labels = np.repeat([labelling.by_name[folder] for folder in classes], counts)
+        found = replace(_unlabelled(path, names, name), labels=labels, known_labelling=labelling)
+        return replace(found, skipped=listing(skipped))
+    others: Counter[str] = Counter()
+    loose = _entries(path, others, folders=False)
+    pictures = [file for file in loose if file.lower().endswith(_PICTURES)]
+    if not pictures:
         raise InvalidInput(
             f"{name}: expected a folder with one sub-folder of images per class, got no images in "
             f"{len(classes)} sub-folders and passed over {listing(skipped) or 'nothing'}"
         )
-    labels, class_names = class_labels(classes, name)
-    height, width, _ = decode_image(path / names[0], shown=repr(names[0])).shape
-    table = _Files(path, names, (len(names), height, width, 3))
+    _check_count(pictures, name)
+    others["files"] += len(loose) - len(pictures)
+    return replace(_unlabelled(path, pictures, name), skipped=listing(+others))
+
+
+def _check_count(names: Sequence[str], name: str) -> None:
+    if len(names) > MAX_IMAGES:
+        raise OverBudget(f"{name}: at most {MAX_IMAGES:,} images are read, got more")
+
+
+def _unlabelled(folder: Path, names: Sequence[str], name: str) -> ImageSet:
+    """A set of image files, whose labels are not known, so they are -1."""
+    height, width, _ = decode_image(folder / names[0], shown=repr(names[0])).shape
+    table = _Files(folder, names, (len(names), height, width, 3))
     return ImageSet(
         name=name,
         shape=(3, height, width),
-        labels=np.repeat(labels, counts),
+        labels=np.full(len(names), UNLABELLED, dtype=np.int64),
         source_labels=None,
         range="0..255",
         layout="NHWC",
         table=table,
         origin=table,
-        class_names=class_names,
-        skipped=listing(skipped),
+        files=names,
     )
 
 
@@ -166,21 +175,6 @@ def _kind(entry: os.DirEntry[str]) -> str:
     if entry.is_dir():
         return "folders"
     return "files" if entry.is_file() else "pipes or devices"
-
-
-def class_labels(classes: Sequence[str], name: str) -> tuple[list[int], tuple[str, ...] | None]:
-    """The label of each class folder, and the names by label where they are not numbers.
-
-    Raises:
-        InvalidInput: If two folders have the same number.
-    """
-    if not all(_NUMBERED.fullmatch(folder) for folder in classes):
-        return list(range(len(classes))), tuple(classes)
-    numbers = [int(folder) for folder in classes]
-    if len(set(numbers)) < len(numbers):
-        twice = Counter(numbers).most_common(1)[0][0]
-        raise InvalidInput(f"{name}: two sub-folders have the same number, {twice}")
-    return numbers, None
 
 
 def listing(skipped: Counter[str]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from goodnet.errors import UsageError
+from goodnet.imagesets.classes import Labelling
 from goodnet.imagesets.pixels import (
     Images,
     Layout,
@@ -74,7 +75,8 @@ class ImageSet:
         source_labels: What poisoned images really show, shape (N,); None where not known.
         range: Of the pixels as stored: "0..255", "0..1" or "-1..1".
         layout: Order of the axes as stored: "NCHW", "NHWC" or "NHW".
-        class_names: By label, for a folder whose sub-folders are not numbered.
+        known_labelling: What its folders stand for; None where labels are the classes.
+        files: Of each image its file within the folder; empty where there are none.
         skipped: For a folder: what was passed over, for instance "3 hidden, 1 links".
         table: The pixels as stored.
         origin: The file or folder they are in.
@@ -88,7 +90,8 @@ class ImageSet:
     layout: Layout
     table: Table = field(repr=False)
     origin: Origin = field(repr=False)
-    class_names: tuple[str, ...] | None = None
+    known_labelling: Labelling | None = None
+    files: Sequence[str] = field(default=(), repr=False)
     skipped: str = ""
 
     def __post_init__(self) -> None:
@@ -112,10 +115,29 @@ class ImageSet:
         """
         return self.origin.sha256
 
+    def file_of(self, index: int) -> str:
+        """The file that holds an image: that of the set, or its own in a folder of pictures."""
+        own = self.files and self.path.is_dir()
+        return str(self.path / self.files[index]) if own else str(self.path)
+
     @property
     def labelled(self) -> bool:
         """Whether the classes of the images are known."""
         return bool((self.labels != UNLABELLED).any())
+
+    @property
+    def labelling(self) -> Labelling:
+        """Which class each folder, or each label as it is stored, stands for."""
+        if self.known_labelling is not None:
+            return self.known_labelling
+        stored = [x for x in (self.labels, self.source_labels) if x is not None and self.labelled]
+        values = sorted({int(label) for each in stored for label in np.unique(each)})
+        return Labelling({str(value): value for value in values}, folders=False)
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """What each class is called, from 0 on; None where nothing says it."""
+        return self.labelling.class_names
 
     def blocks(self, size: int, *, stored: bool = False) -> Iterator[Block]:
         """Read all images once, in order, `size` at a time (the last block may be smaller).
@@ -179,6 +201,12 @@ class ImageSet:
         if self.skipped:
             parts.append(f"passed over {self.skipped}")
         return ", ".join(parts)
+
+    def told(self) -> tuple[str, ...]:
+        """A line about the set, and one about its classes where they are known."""
+        if not self.labelled:
+            return (self.describe(),)
+        return self.describe(), f"classes of {self.name}: {self.labelling.describe()}"
 
     def _read(self, spans: list[Span], size: int, *, stored: bool = False) -> Iterator[Block]:
         rows = rows_of(spans)

@@ -2,6 +2,7 @@
 
 from goodnet.network.calibration import RAW, Calibration, Scale, calibrate, usual_scales
 from goodnet.network.cut import Cut, batches, channels_last
+from goodnet.network.fits import check_network, check_pair
 from goodnet.network.module_source import ModuleSource
 from goodnet.network.network import Network, Node
 from goodnet.network.workers import Run, map_blocks, single_thread, workers
@@ -18,6 +19,8 @@ __all__ = [
     "batches",
     "calibrate",
     "channels_last",
+    "check_network",
+    "check_pair",
     "map_blocks",
     "single_thread",
     "usual_scales",

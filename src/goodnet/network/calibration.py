@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from goodnet.errors import InvalidInput, UsageError
+from goodnet.imagesets.classes import check_order
 from goodnet.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -135,7 +136,8 @@ def calibrate(network: Network, images: ImageSet, *, count: int = 512) -> Calibr
         The scale and the accuracy of every scale tried.
 
     Raises:
-        InvalidInput: If no scale works, or the sample is too small or too uniform to tell.
+        InvalidInput: If no scale works, the sample is too small or too uniform to tell, or another
+            order of the classes fits better.
     """
     scales = usual_scales(images.range)
     if not images.labelled:
@@ -144,14 +146,18 @@ def calibrate(network: Network, images: ImageSet, *, count: int = 512) -> Calibr
             f"pass {_flags(scales)}"
         )
     tried = {x: network.with_preprocessing(x.preprocessing(images.range)) for x in scales}
-    right = dict.fromkeys(scales, 0)
+    answers: dict[Scale, list[Integers]] = {scale: [] for scale in scales}
     seen: list[Integers] = []
     size = max(1, _BLOCK_BYTES // (4 * math.prod(images.shape)))
     for block in images.sample_blocks(count, size):
         seen.append(block.labels)
         for scale, candidate in tried.items():
-            right[scale] += int((candidate.predict(block.images) == block.labels).sum())
-    return _choose(right, np.concatenate(seen), images)
+            answers[scale].append(candidate.predict(block.images))
+    labels = np.concatenate(seen)
+    found = {scale: np.concatenate(each) for scale, each in answers.items()}
+    check_order(images, labels, [*found.values()], num_classes=network.num_classes)
+    right = {scale: int((each == labels).sum()) for scale, each in found.items()}
+    return _choose(right, labels, images)
 
 
 def _choose(right: dict[Scale, int], labels: Integers, images: ImageSet) -> Calibration:

@@ -40,7 +40,10 @@ class ModuleSource:
         state, written = module.state_dict(), dict[str, Tensor]()
         for key, origin in self.origins.items():
             layer, name = key.split("/", 1)
-            found = network.layer(layer).state_dict()[name].reshape(state[origin].shape)
+            found = network.layer(layer).state_dict()[name]
+            if len(found) == 2 and len(state[origin]) == 1:
+                found = found[1:] - found[:1]  # one output stands for two classes
+            found = found.reshape(state[origin].shape)
             if origin in written and not torch.equal(found, written[origin]):
                 raise InvalidInput(
                     f"the numbers at {origin!r} are used by more than one layer of the module, so "

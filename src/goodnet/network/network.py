@@ -19,6 +19,7 @@ from goodnet.errors import InvalidInput
 from goodnet.network import surgery
 from goodnet.network.calibration import calibrate
 from goodnet.network.cut import Cut, batches, channels_last
+from goodnet.network.fits import as_images, check_pair
 from goodnet.network.module_source import ModuleSource
 from goodnet.network.workers import map_blocks
 from goodnet.preprocessing import IDENTITY, Preprocessing
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
     from goodnet.formats.spec import NetworkSpec
     from goodnet.imagesets import ImageSet
+
+    Pictures = Tensor | NDArray[np.float32] | NDArray[np.uint8]
 
 __all__ = ["Network", "Node"]
 
@@ -182,23 +185,37 @@ class Network:
 
     # -- run it ------------------------------------------------------------------------------
 
-    def __call__(self, images: Tensor) -> Tensor:
-        """Outputs (batch, classes) of images 0..1, (batch, channels, height, width)."""
+    def __call__(self, images: Pictures) -> Tensor:
+        """Outputs (batch, classes) of images 0..1, (batch, channels, height, width).
+
+        Raises:
+            InvalidInput: If these are not images that it takes: see `as_images`.
+        """
+        given = as_images(images, self.input_shape)
         with torch.inference_mode():
-            result: Tensor = self.graph(channels_last(images.to(self.device)))
+            result: Tensor = self.graph(channels_last(given.to(self.device)))
         return result
 
-    def outputs(self, images: NDArray[np.float32]) -> Tensor:
-        """Outputs (batch, classes) on the CPU for any number of images 0..1, in batches."""
+    def outputs(self, images: Pictures) -> Tensor:
+        """Outputs (batch, classes) on the CPU for any number of images 0..1, in batches.
+
+        Raises:
+            InvalidInput: As when it is called.
+        """
+        given = as_images(images, self.input_shape)
 
         def run(batch: Tensor) -> Tensor:
             return self(batch).cpu()
 
-        parts = list(map_blocks(run, batches(images, self.batch_size), self.device))
+        parts = list(map_blocks(run, batches(given, self.batch_size), self.device))
         return torch.cat(parts) if parts else torch.empty(0, self.num_classes)
 
-    def predict(self, images: NDArray[np.float32]) -> NDArray[np.int64]:
-        """The class of each image 0..1, shape (batch,)."""
+    def predict(self, images: Pictures) -> NDArray[np.int64]:
+        """The class of each image 0..1, shape (batch,).
+
+        Raises:
+            InvalidInput: As when it is called.
+        """
         found: NDArray[np.int64] = self.outputs(images).argmax(1).numpy()
         return found
 
@@ -241,6 +258,7 @@ class Network:
         Raises:
             InvalidInput: If neither works, or the images are too few or too uniform to decide.
         """
+        check_pair(self, images)
         return self.with_preprocessing(calibrate(self, images).preprocessing)
 
     def cut(self, layer: str) -> Cut:

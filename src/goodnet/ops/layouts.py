@@ -47,6 +47,18 @@ LAYOUTS: dict[str, Layout] = {
     "hwoi": _permuted(2, 3, 0, 1),
     # Keras Dense: (in, out) <-> (out, in)
     "io": _permuted(1, 0),
+    # the same of a single output that stands for two classes: z in the file is the second less the
+    # first here, which is zero to begin with
+    "two-io": Layout(
+        lambda s: (2 * s[1], s[0]),
+        lambda a: np.concatenate([np.zeros_like(a), a], 1).T,
+        lambda a, _: (a[1:] - a[:1]).T,
+    ),
+    "two-as-is": Layout(
+        lambda s: (2 * s[0],),
+        lambda a: np.concatenate([np.zeros_like(a), a]),
+        lambda a, _: a[1:] - a[:1],
+    ),
     # Keras Dense read as a 1x1 convolution: (in, out) <-> (out, in, 1, 1)
     "io-1x1": Layout(
         lambda s: (s[1], s[0], 1, 1), lambda a: a.T[:, :, None, None], lambda a, _: a[:, :, 0, 0].T
@@ -81,6 +93,9 @@ LAYOUTS: dict[str, Layout] = {
         lambda s: (math.prod(s), 1, 1), lambda a: a.reshape(-1, 1, 1), lambda a, s: a.reshape(s)
     ),
 }
+
+# Of a dense layer with one output: its layout where the output stands for two classes.
+TWO_ROWS = {"io": "two-io", "as-is": "two-as-is"}
 
 
 def to_spec(array: Array, layout: str) -> Array:

@@ -66,7 +66,10 @@ class Cure(Repair[CureResult]):
     false_alarms: float = 0.01
     seed: int = 0
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
+        from goodnet.scan.scan import Scan
+
+        Scan(alpha=self.alpha, seed=self.seed)
         if self.form not in get_args(Form):
             raise UsageError(f"the forms of B' are {', '.join(get_args(Form))}, got {self.form!r}")
         if self.rounds < 1:

@@ -70,10 +70,11 @@ class Erase(Repair[RepairResult]):
     held_back: float = 0.2
     seed: int = 0
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         check_triggers(self.triggers)
         if self.rank is not None and self.rank < 1:
             raise UsageError(f"expected a rank of at least 1, got {self.rank}")
+        TrainingConfig(held_back=self.held_back, seed=self.seed)
 
     @property
     def _training(self) -> TrainingConfig:

@@ -45,7 +45,7 @@ class FinePrune(Trained):
     drop: float = 10.0
     layer: str | None = None
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         check_drop(self.drop)
 
     def _repair(self, network: Network, images: ImageSet, context: Context) -> RepairResult:

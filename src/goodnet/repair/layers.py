@@ -27,9 +27,12 @@ def silence_channels(network: Network, layer: str, channels: Iterable[int]) -> N
     """B': a copy of the network in whose weights channels of a layer are exactly zero.
 
     Raises:
+        UsageError: If it is no network.
         InvalidInput: If the layer or a channel does not exist, or cannot be made zero by weights.
     """
     from goodnet.formats.build import build
+    from goodnet.network import check_network
 
+    check_network(network)
     spec = network.spec
     return build(spec.with_arrays(silence.silence(spec, layer, channels))).to(network.device)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar, cast, final
 
 from goodnet.errors import UsageError
+from goodnet.options import Checked
 from goodnet.process import peak_memory
 from goodnet.progress import Stage, no_progress
 from goodnet.repair.result import RepairResult
@@ -39,7 +40,7 @@ class Context:
 
 
 @dataclass(frozen=True)
-class Repair(ABC, Generic[ResultT]):
+class Repair(Checked, ABC, Generic[ResultT]):
     """A method of making B'; its fields are its options.
 
     Example:
@@ -73,13 +74,18 @@ class Repair(ABC, Generic[ResultT]):
                 it when the result is saved.
 
         Raises:
-            InvalidInput: If B does not classify the clean images as labelled, or the method does
-                not work on such a network.
+            InvalidInput: If B does not take the clean images or does not classify them as labelled,
+                all are of one class, or the method does not work on such a network.
             OverBudget: If the images do not fit in memory.
             UsageError: If there are no images, and the method needs some.
         """
+        from goodnet.network import check_network, check_pair
+
         since = time.perf_counter()
-        if images is None and not self.alone:
+        check_network(network)
+        if images is not None:
+            check_pair(network, images, several=True)
+        elif not self.alone:
             raise UsageError(f"{self.name} needs clean labelled images, got none")
         context = Context(self._training, stage, checkpoint)
         # A method that can do without them says so in the type of its own.

@@ -63,7 +63,7 @@ class Prune(Repair[RepairResult]):
     drop: float = 10.0
     layer: str | None = None
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         check_drop(self.drop)
 
     def _repair(self, network: Network, images: ImageSet, context: Context) -> RepairResult:
@@ -150,12 +150,15 @@ def prune_curve(
         The curve, from which `steps_to_drop` reads the first network X points below the original.
 
     Raises:
-        InvalidInput: If the layer or a channel does not exist, or a channel is given twice.
+        InvalidInput: If the images do not fit the network or are all of one class, the layer or a
+            channel does not exist, or a channel is given twice.
         UsageError: If the order has another name.
     """
+    from goodnet.network import check_pair
     from goodnet.repair.activity import measure_activity
     from goodnet.repair.trace import trace_predictions
 
+    check_pair(network, images, several=True)
     layer = default_layer(network) if layer is None else layer
     activity = measure_activity(network, images, layer, progress=progress)
     chosen = pruning_order(activity, order)
@@ -195,8 +198,13 @@ def trace_backdoor(
         network: The network the curve was made from.
         images: Poisoned images whose label is the attacker's target.
         progress: Called with the number of images done.
+
+    Raises:
+        InvalidInput: If the images do not fit the network.
     """
+    from goodnet.network import check_pair
     from goodnet.repair.trace import trace_predictions
 
+    check_pair(network, images)
     groups = [[int(c)] for c in curve.channels]
     return trace_predictions(network, images, curve.layer, groups=groups, progress=progress)

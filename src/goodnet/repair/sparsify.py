@@ -59,7 +59,7 @@ class Sparsify(Trained):
     initial: float | None = None
     layers: tuple[str, ...] | None = None
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         for share in (self._first, self.sparsity):
             if not 0 <= share <= 1:
                 raise UsageError(f"expected a sparsity from 0 to 1, got {share:g}")

@@ -90,7 +90,7 @@ class Unlearn(Trained):
 
     triggers: tuple[Trigger, ...]
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         check_triggers(self.triggers)
 
     def _repair(self, network: Network, images: ImageSet, context: Context) -> RepairResult:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from goodnet.report import words
 from goodnet.results import (
     Cost,
     EpochResult,
@@ -91,6 +92,7 @@ class Run:
         command: "prune", "repair", "cure", "compare" or "scan".
         method: Of a repair or a scan; "prune" for a pruning; "" for a comparison.
         classes: N; None where a comparison has several networks.
+        class_names: What each class is called, from 0 on; empty where nothing says it.
         baseline: B on the sets it was judged by; None for a scan, and where a comparison has
             several networks.
         trials: Every B' with its G.
@@ -120,6 +122,7 @@ class Run:
     baseline: Rates | None
     trials: tuple[Trial, ...]
     shown: int | None
+    class_names: tuple[str, ...] = ()
     curve: Curve | None = None
     epochs: tuple[EpochResult, ...] = ()
     chosen: int = 0
@@ -136,6 +139,11 @@ class Run:
     notes: tuple[str, ...] = ()
     record: RunRecord = field(default_factory=RunRecord)
     options: Mapping[str, str] = field(default_factory=dict)
+
+    def called(self, label: int) -> str:
+        """A class by its number, and by its name where that is known: "3 (cat)"."""
+        known = self.class_names[label] if label < len(self.class_names) else ""
+        return f"{label} ({words.name(known)})" if known else str(label)
 
     @property
     def single(self) -> bool:

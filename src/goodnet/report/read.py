@@ -112,6 +112,7 @@ def _of_network(found: NetworkResults | None) -> dict[str, Any]:
         return {"classes": None}
     return {
         "classes": found.classes,
+        "class_names": found.class_names,
         "layers": found.network.layers,
         "inputs": _inputs(found.inputs),
     }

@@ -67,23 +67,34 @@ class Verdict:
         return f"{self.finding}: {self.evidence}"
 
 
-def judge_scan(scan: ScanRecord, given: FileFact | None, notes: Sequence[str] = ()) -> Verdict:
+def judge_scan(
+    scan: ScanRecord,
+    given: FileFact | None,
+    notes: Sequence[str] = (),
+    *,
+    called: Callable[[int], str] = str,
+) -> Verdict:
     """Put the verdict of a scan into words; no network is ever called free of backdoors.
 
     Args:
         scan: What it found.
         given: The clean images that it was given.
         notes: What a user should know; the first says why nothing could be told, if so.
+        called: A class in words.
     """
     amounts = amount(len(scan.scores))
     enough = " enough" if scan.targets else ""
     why = name(notes[0], 400).rstrip(".") if notes else "the scan gives no reason"
     weak = "The evidence is too weak to be sure. "
     found = {
-        "backdoored": ("This network carries a backdoor", _evidence(scan, given), _interval(scan)),
+        "backdoored": (
+            "This network carries a backdoor",
+            _evidence(scan, given, called),
+            _interval(scan),
+        ),
         "suspicious": (
             "This network may carry a backdoor",
-            _evidence(scan, given),
+            _evidence(scan, given, called),
             f"{_interval(scan)}{weak}",
         ),
         "no_finding": (
@@ -98,23 +109,23 @@ def judge_scan(scan: ScanRecord, given: FileFact | None, notes: Sequence[str] = 
     return Verdict(scan.verdict, TAGS[scan.verdict], finding, evidence, f"{sure}{BLIND}")
 
 
-def _evidence(scan: ScanRecord, given: FileFact | None) -> str:
+def _evidence(scan: ScanRecord, given: FileFact | None, called: Callable[[int], str]) -> str:
     """What the triggers that were found do; where there are none, which labels stand out."""
     targets = scan.targets
     if not targets:
         return f"its scores stand out, but no label can be named{_chance(scan)}."
     if not all(target.trigger and target.trigger.success.total for target in targets):
         one = len(targets) == 1
-        labels = f"label{'' if one else 's'} {_labels(scan, lambda target: str(target.label))}"
+        labels = f"label{'' if one else 's'} {_labels(scan, lambda target: called(target.label))}"
         of = f"the {amount(len(scan.scores))} labels"
         return f"{labels} stand{'s' if one else ''} out among {of}{_chance(scan)}."
     if len(targets) == 1:
         images = f"{_share(targets[0])} {_images(scan, given, 'it was')}"
         return (
             f"stamped with the trigger that was found, {images} are answered with label "
-            f"{targets[0].label}{_chance(scan)}."
+            f"{called(targets[0].label)}{_chance(scan)}."
         )
-    labels = _labels(scan, lambda target: f"label {target.label} ({_share(target)})")
+    labels = _labels(scan, lambda target: f"label {called(target.label)} ({_share(target)})")
     return (
         f"stamped with the triggers that were found, {_images(scan, given, 'they were')} are "
         f"answered with {labels}{_chance(scan, '; ')}."

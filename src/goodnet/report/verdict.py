@@ -48,9 +48,9 @@ def judge(run: Run) -> Verdict:
     A network is never called free of backdoors: only the attacks that were given are spoken of.
     """
     if run.scan:
-        return (
-            _judge_cure(run, run.scan) if run.trials else judge_scan(run.scan, run.clean, run.notes)
-        )
+        if run.trials:
+            return _judge_cure(run, run.scan)
+        return judge_scan(run.scan, run.clean, run.notes, called=run.called)
     if run.command == "compare":
         return _judge_comparison(run)
     trial = shown_trial(run)
@@ -77,7 +77,7 @@ def _sentence(run: Run, trial: Trial, attack: Attack) -> tuple[str, str]:
     """What was found, and the numbers it is by."""
     subject = _SUBJECTS.get(run.method) or f"The repair {name(run.method, 40)}"
     label = targets(run).get(attack.name)
-    target = f"the attacker's target{'' if label is None else f' (label {label})'}"
+    target = f"the attacker's target{'' if label is None else f' (label {run.called(label)})'}"
     before, after = rate(attack.before), f"{rate(attack.after)} of {attack.where}"
     guarded = f"; G recognises {rate(attack.detected)} of them" if attack.detected else ""
     at = _at(run, trial)
@@ -206,14 +206,14 @@ def _overlap(one: Rates | None, other: Rates | None) -> bool:
 def _judge_cure(run: Run, scan: ScanRecord) -> Verdict:
     """Say what a cure found, and what is left of it."""
     if not scan.targets:
-        found = judge_scan(scan, run.clean, run.notes)
+        found = judge_scan(scan, run.clean, run.notes, called=run.called)
         return replace(found, sure=f"B' is B, to the last bit. {found.sure}")
     trial = run.trials[run.shown or 0]
     attack = worst_attack(run, trial)
     works = attack.effect in ("stays", "weakened") if attack else False
     kept = works or len(run.left) < len(scan.targets) or any(one.stays for one in run.left)
     done = "found, but not taken out" if kept else "found and taken out"
-    labels = series([str(target.label) for target in scan.targets])
+    labels = series([run.called(target.label) for target in scan.targets])
     which = f"label {labels}" if len(scan.targets) == 1 else f"the labels {labels}"
     measured, sure = (
         _recovered(run.left),

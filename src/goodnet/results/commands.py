@@ -75,6 +75,7 @@ class NetworkResults(Results):
         inputs: What it was given.
         scale: What the stored pixels were multiplied by; None where there were none.
         classes: N.
+        class_names: What each class is called; empty where nothing says it.
         device: Where it was computed.
         network: B.
     """
@@ -82,6 +83,7 @@ class NetworkResults(Results):
     inputs: Inputs = field(default_factory=Inputs)
     scale: str | None = None
     classes: Annotated[int, Meta(ge=2, le=100_000)] | None = None
+    class_names: tuple[str, ...] = ()
     device: str = "cpu"
     network: NetworkRecord = field(default_factory=NetworkRecord)
 

@@ -48,11 +48,19 @@ class ModelFile:
 
 @dataclass(frozen=True)
 class ImagesFile:
-    """A file or folder of images: its name, its sha256, and how many images it holds."""
+    """A file or folder of images: its name, its sha256, and how many images it holds.
+
+    Attributes:
+        classes: The class by the name of its folder, or by the label as it is stored.
+        order: What makes a name a class: "numbers", "natural", "text" or "names", see
+            `goodnet.imagesets.Labelling`; "" where nothing is known.
+    """
 
     name: str = ""
     sha256: str = ""
     images: Count | None = None
+    classes: Mapping[str, Count] = field(default_factory=dict)
+    order: str = ""
 
 
 @dataclass(frozen=True)

@@ -173,13 +173,16 @@ def _read(path: Path, kind: type[T]) -> T:
     return decode(path.read_bytes(), kind)
 
 
-def write_comparison(found: Comparison, partial: Path, run: RunFolder) -> None:
+def write_comparison(
+    found: Comparison, partial: Path, run: RunFolder, *, notes: tuple[str, ...] = ()
+) -> None:
     """Fill an empty run folder: the table, and every repair in a folder of its own.
 
     Args:
         found: The comparison.
         partial: Where its repairs are; they are copied, so that an interruption loses none.
         run: The folder.
+        notes: What a user should know of the images.
     """
     for row in found.rows:
         if row.folder:
@@ -190,7 +193,7 @@ def write_comparison(found: Comparison, partial: Path, run: RunFolder) -> None:
         writer.writeheader()
         writer.writerows(lines)
     costs = [found.costs.get((row.model, row.method)) for row in found.rows]
-    run.write(CompareResults(rows=found.rows), [cost for cost in costs if cost])
+    run.write(CompareResults(rows=found.rows, notes=notes), [cost for cost in costs if cost])
 
 
 def _lines(

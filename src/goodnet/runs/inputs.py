@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from goodnet import results
 from goodnet.errors import InvalidInput, UsageError
@@ -16,19 +18,44 @@ from goodnet.formats.build import build
 from goodnet.formats.compact import compact
 from goodnet.formats.shapes import layer_shapes
 from goodnet.formats.spec import NetworkSpec
-from goodnet.imagesets import ImageSet, check_fits, images_from_arrays, load_images
+from goodnet.formats.two_classes import has_one_output
+from goodnet.guard.form import reject_class_of
+from goodnet.imagesets import (
+    ClassNames,
+    ImageSet,
+    by_names,
+    check_fits,
+    check_order,
+    fingerprints,
+    images_from_arrays,
+    load_images,
+    names_of,
+    parse_order,
+)
 from goodnet.network import RAW, Network, Scale, calibrate
 from goodnet.runs.options import InputFiles, InputOptions
 
 __all__ = [
     "Inputs",
+    "classes_of",
     "compact_parameters",
+    "load_set",
     "network_record",
     "open_files",
     "open_images_for",
     "open_inputs",
     "to_device",
 ]
+
+
+# Images on which the order of the classes is looked at.
+_SAMPLE = 512
+# A smaller share of images that two sets have in common is not worth a word.
+_SHARED = 0.01
+_ONE_OUTPUT = (
+    "the file has one output, which is taken for two classes: a B' of the same layers has it, too; "
+    "what is written anew (G, a clamped or a compact B') has an output for each class"
+)
 
 
 @dataclass(frozen=True)
@@ -41,6 +68,7 @@ class Inputs:
         scale: What the network wants the pixels of that set multiplied by, as they are stored.
         options: How the files were read.
         notes: One sentence per thing that was detected.
+        warnings: Those of the notes that belong into the results.
         invented: Images made from the network, where none were given and some are needed.
         test: Clean labelled images that nothing is chosen on.
         backdoor: Poisoned sets by name, only ever measured on.
@@ -51,6 +79,7 @@ class Inputs:
     scale: Scale
     options: InputOptions
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     invented: ImageSet | None = None
     test: ImageSet | None = None
     backdoor: Mapping[str, ImageSet] = field(default_factory=dict)
@@ -78,7 +107,14 @@ class Inputs:
         Raises:
             InvalidInput: If the images or labels do not fit the network.
         """
-        return open_images_for(self.network, path, self.options, name=name)
+        return open_images_for(self.network, path, self.options, name=name, like=self.given)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What each class is called, from 0 on; empty where nothing says it."""
+        sets = (self.given, self.test, *self.backdoor.values())
+        known = (images.class_names for images in sets if images is not None)
+        return tuple(map(_text, next(filter(None, known), ())))
 
     def record(self) -> results.Inputs:
         """Names and hashes of the files, and how many images each set has."""
@@ -97,13 +133,26 @@ class Inputs:
             "inputs": self.record(),
             "scale": str(self.scale) if known else None,
             "classes": self.network.num_classes,
+            "class_names": self.class_names,
             "device": self.options.device,
             "network": network_record(self.network.spec),
         }
 
 
 def _record(images: ImageSet) -> results.ImagesFile:
-    return results.ImagesFile(images.path.name, images.sha256, len(images))
+    known = images.labelling
+    return results.ImagesFile(
+        images.path.name,
+        images.sha256,
+        len(images),
+        {_text(name): place for name, place in known.by_name.items()},
+        known.order,
+    )
+
+
+def _text(name: str) -> str:
+    """A name of a folder without bytes that are no text."""
+    return name.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def open_files(files: InputFiles, options: InputOptions) -> Inputs:
@@ -113,17 +162,68 @@ def open_files(files: InputFiles, options: InputOptions) -> Inputs:
 
     Raises:
         GoodnetError: If an input is refused or does not fit the network.
+        InvalidInput: If all poisoned images of a set are clean ones.
     """
     inputs = (
         invent_inputs(files.model, options)
         if files.clean is None
         else open_inputs(files.model, files.clean, options)
     )
-    return replace(
-        inputs,
-        test=inputs.open(files.test) if files.test else None,
-        backdoor={name: inputs.open(path, name=name) for name, path in files.backdoor.items()},
-    )
+    test = inputs.open(files.test) if files.test else None
+    backdoor = {name: inputs.open(path, name=name) for name, path in files.backdoor.items()}
+    opened = [images for images in (test, *backdoor.values()) if images is not None]
+    warnings = _warnings(inputs.given, test, backdoor)
+    if has_one_output(inputs.network.spec):
+        warnings = (*warnings, _ONE_OUTPUT)
+    notes = (*inputs.notes, *(classes_of(inputs.network, x) for x in opened), *warnings)
+    return replace(inputs, test=test, backdoor=backdoor, notes=notes, warnings=warnings)
+
+
+def _warnings(
+    clean: ImageSet | None, test: ImageSet | None, backdoor: Mapping[str, ImageSet]
+) -> tuple[str, ...]:
+    """What sets cannot show because of what is in them.
+
+    Raises:
+        InvalidInput: If all images of a poisoned set are clean ones.
+    """
+    sets = [images for images in (clean, test) if images is not None]
+    found = [
+        f"{x.name}: all {len(x)} images are of class {x.labels[0]}, which a network that always "
+        "answers so gets right"
+        for x in sets
+        if len(x) > 1 and (x.labels == x.labels[0]).all()
+    ]
+    if len(sets) + len(backdoor) < 2:
+        return tuple(found)
+    prints = [fingerprints(images) for images in sets]
+    if len(sets) == 2 and (shared := np.isin(prints[1], prints[0])).mean() > _SHARED:
+        found.append(
+            f"{int(shared.sum())} of {len(shared)} test images are also among the clean images "
+            "that choices are made on: what is measured on them is too good"
+        )
+    clean_ones = [(x.name, known) for x, known in zip(sets, prints, strict=True)]
+    for name, images in backdoor.items():
+        found += _unpoisoned(name, fingerprints(images), clean_ones)
+    return tuple(found)
+
+
+def _unpoisoned(
+    name: str, poisoned: NDArray[np.uint64], clean: Iterable[tuple[str, NDArray[np.uint64]]]
+) -> Iterator[str]:
+    for other, prints in clean:
+        shared = np.isin(poisoned, prints)
+        if shared.all():
+            raise InvalidInput(
+                f"the poisoned set {name}: all {len(shared)} images are also in the clean set "
+                f"{other}, so they bear no trigger; give stamped images, labelled with the "
+                "attacker's target"
+            )
+        if shared.mean() > _SHARED:
+            yield (
+                f"{int(shared.sum())} of {len(shared)} images of the poisoned set {name} are also "
+                f"in the clean set {other}: what is measured on them is no attack"
+            )
 
 
 def open_inputs(model: Path, clean: Path, options: InputOptions) -> Inputs:
@@ -134,10 +234,15 @@ def open_inputs(model: Path, clean: Path, options: InputOptions) -> Inputs:
     """
     network = to_device(open_network(model, options, clean), options.device)
     images = open_images_for(network, clean, options)
-    notes = [images.describe()]
+    notes = [images.describe(), classes_of(network, images)]
     if options.scale is not None:
         scale = Scale.parse(options.scale)
         notes.append(f"pixels are multiplied by {scale}, as asked")
+        fed = network.with_preprocessing(scale.preprocessing(images.range))
+        block = images.sample(_SAMPLE)
+        check_order(
+            images, block.labels, [fed.predict(block.images)], num_classes=network.num_classes
+        )
     else:
         choice = calibrate(network, images)
         scale = choice.scale
@@ -205,19 +310,58 @@ def to_device(network: Network, device: str) -> Network:
 
 
 def open_images_for(
-    network: Network, path: Path, options: InputOptions, *, name: str | None = None
+    network: Network,
+    path: Path,
+    options: InputOptions,
+    *,
+    name: str | None = None,
+    like: ImageSet | None = None,
 ) -> ImageSet:
     """Open a set that a network can be run on.
+
+    Args:
+        network: The network.
+        path: The set.
+        options: How to read it.
+        name: What to call it.
+        like: A set that is open already: folders of the same names are the same classes.
 
     Raises:
         InvalidInput: If the images or labels do not fit the network.
     """
-    images = load_images(path, layout=options.layout, range=options.range, name=name)
+    images = load_set(path, options, name=name, like=like)
     shape = network.input_shape
     if len(shape) != 3:
         raise InvalidInput(f"expected a network that takes images, got one that takes {shape}")
-    check_fits(images, shape=shape, num_classes=network.num_classes)
+    rejects = reject_class_of(network.spec) is not None
+    check_fits(images, shape=shape, num_classes=network.num_classes, rejects=rejects)
     return images
+
+
+def load_set(
+    path: Path, options: InputOptions, *, name: str | None = None, like: ImageSet | None = None
+) -> ImageSet:
+    """Open a set with its classes as the options, or else a set that is like it, say.
+
+    Raises:
+        GoodnetError: If it cannot be read, or its folders are not among the classes.
+        UsageError: If the options say two things of the classes.
+    """
+    if options.classes is not None and options.class_order is not None:
+        raise UsageError("--classes says which class is which, it does not go with --class-order")
+    images = load_images(path, layout=options.layout, range=options.range, name=name)
+    if options.classes is not None:
+        return by_names(images, ClassNames.read(options.classes))
+    if like is not None and (names := names_of(like)):
+        return by_names(images, names)
+    return by_names(images, order=parse_order(options.class_order))
+
+
+def classes_of(network: Network, images: ImageSet) -> str:
+    """One line: which folders or labels of a set are which classes."""
+    reject_class = reject_class_of(network.spec)
+    count = network.num_classes if reject_class is None else reject_class
+    return f"classes of {images.name}: {images.labelling.describe(count)}"
 
 
 def network_record(spec: NetworkSpec) -> results.NetworkRecord:

@@ -17,6 +17,10 @@ class InputOptions:
         layout: "NCHW" or "NHWC"; None to find out.
         range: "0..255", "0..1" or "-1..1"; None to find out.
         device: Where to compute, as PyTorch names it.
+        classes: A file with the names of the network's classes; None where folders or labels say
+            which is which.
+        class_order: "numbers", "natural" or "text"; None for numbers where there are some, else
+            natural.
     """
 
     architecture: Path | None = None
@@ -24,6 +28,8 @@ class InputOptions:
     layout: str | None = None
     range: str | None = None
     device: str = "cpu"
+    classes: Path | None = None
+    class_order: str | None = None
 
 
 @dataclass(frozen=True)

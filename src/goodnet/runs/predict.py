@@ -15,11 +15,11 @@ from goodnet.errors import GoodnetError, UsageError
 from goodnet.evaluation import agree
 from goodnet.formats import load_network
 from goodnet.guard.form import reject_class_of
-from goodnet.imagesets import Block, ImageSet, PixelRange, check_fits, load_images
-from goodnet.network import Network, Scale, calibrate, usual_scales
+from goodnet.imagesets import Block, ClassNames, ImageSet, PixelRange, load_images
+from goodnet.network import Network, Scale, calibrate, check_pair, usual_scales
 from goodnet.preprocessing import Preprocessing
 from goodnet.runs.evaluate import check_belongs
-from goodnet.runs.inputs import to_device
+from goodnet.runs.inputs import classes_of, load_set, open_images_for, to_device
 from goodnet.runs.options import InputOptions
 from goodnet.types import Integers
 
@@ -53,6 +53,7 @@ class Predictor:
         scale: What to multiply stored pixels by; None where nothing tells.
         range: Of the pixels that the scale is of; None for whatever images have.
         note: Where the scale comes from.
+        names: What each class is called; empty where nothing says it.
     """
 
     network: Network
@@ -61,6 +62,7 @@ class Predictor:
     scale: Scale | None = None
     range: PixelRange | None = None
     note: str = ""
+    names: tuple[str, ...] = ()
 
     @property
     def reject_class(self) -> int | None:
@@ -74,16 +76,34 @@ class Predictor:
         """What to call the only network."""
         return "B" if self.reject_class is None else "G"
 
-    def open(self, path: Path) -> ImageSet:
-        """Open images for this network; labels are not needed.
+    def open(self, path: Path, *, labels: bool = False) -> ImageSet:
+        """Open images for this network.
+
+        Args:
+            path: The images.
+            labels: Whether their labels are of interest, if they have some.
 
         Raises:
-            GoodnetError: If they cannot be read or have another size.
+            GoodnetError: If they cannot be read or do not fit.
         """
-        images = load_images(path, layout=self.options.layout, range=self.options.range)
-        shape = self.network.input_shape
-        check_fits(images, shape=shape, num_classes=self.network.num_classes, labels=False)
+        options = self.options
+        if labels:
+            images = load_set(path, options)
+        else:
+            images = load_images(path, layout=options.layout, range=options.range)
+        check_pair(
+            self.network,
+            images,
+            labels=labels and images.labelled,
+            rejects=self.repaired is None and self.reject_class is not None,
+        )
         return images
+
+    def called(self, answer: int) -> str:
+        """A class as it is printed: with its name where that is known."""
+        if answer < len(self.names):
+            return f"{answer} {self.names[answer]}"
+        return f"{answer} backdoored" if self.names else str(answer)
 
     def predict(self, block: Block, images: ImageSet) -> PredictedClasses:
         """What each network says of some images.
@@ -152,12 +172,15 @@ def open_predictor(
         second = load_network(repaired, architecture=options.architecture)
         check_belongs(network, second)
         second = to_device(second, options.device)
-    predictor = Predictor(network, second, options)
+    names = () if options.classes is None else ClassNames.read(options.classes).names
+    predictor = Predictor(network, second, options, names=names)
     if options.scale is not None:
         return replace(predictor, scale=Scale.parse(options.scale))
     if clean is not None:
-        found = calibrate(network, predictor.open(clean))
-        return replace(predictor, scale=found.scale, range=found.range, note=found.sentence())
+        images = open_images_for(network, clean, options)
+        found, names = calibrate(network, images), images.class_names or ()
+        note = f"{classes_of(network, images)}; {found.sentence()}"
+        return replace(predictor, scale=found.scale, range=found.range, note=note, names=names)
     scale, note = _from_run_folder(model)
     return replace(predictor, scale=scale, note=note)
 

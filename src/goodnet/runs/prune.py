@@ -160,6 +160,7 @@ def write_prune(
     before = Rates.of(suspect.baseline)
     results = PruneResults(
         **inputs.told(),
+        notes=inputs.warnings,
         layer=curve.layer,
         order=curve.order,
         channels=tuple(map(int, curve.channels)),

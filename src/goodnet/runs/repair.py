@@ -166,7 +166,7 @@ def write_repair(
     before, after, good = pair.evaluations
     told = {
         **about(suspect.inputs, plan),
-        "notes": found.notes,
+        "notes": (*found.notes, *suspect.inputs.warnings),
         "parameters_left": _left(spec, found),
         "details": found.details,
         "epochs": found.epochs,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from goodnet import files
 from goodnet.attack.trigger_file import read_trigger, write_trigger
-from goodnet.errors import InvalidInput
+from goodnet.errors import FileError, InvalidInput, UsageError
 from goodnet.formats import load_network
 from goodnet.network import RAW, usual_scales
 from goodnet.progress import Stage, no_progress
@@ -26,7 +27,15 @@ if TYPE_CHECKING:
     from goodnet.runs.folder import RunFolder
     from goodnet.scan import Scanner, ScanResult, Target
 
-__all__ = ["TRIGGERS", "open_suspect", "record_scan", "save_triggers", "scan", "write_scan"]
+__all__ = [
+    "TRIGGERS",
+    "check_triggers_folder",
+    "open_suspect",
+    "record_scan",
+    "save_triggers",
+    "scan",
+    "write_scan",
+]
 
 TRIGGERS = "triggers"
 
@@ -124,6 +133,20 @@ def save_triggers(result: ScanResult, folder: Path, *, force: bool = False) -> d
         paths[label] = folder / f"label_{label}.npz"
         write_trigger(paths[label], **trigger.arrays, force=force)
     return paths
+
+
+def check_triggers_folder(folder: Path, *, force: bool = False) -> None:
+    """See whether triggers can be saved in a folder, before there are any.
+
+    Raises:
+        UsageError: If triggers are there already and `force` is not given.
+        FileError: If it is no folder, or the system does not let one write to it.
+    """
+    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise FileError(f"triggers cannot be written to {str(folder)!r}, name another folder")
+    if not force and (first := next(folder.glob("label_*.npz"), None)):
+        raise UsageError(f"{first} exists already; name another folder or pass --force")
 
 
 def _draw(inputs: Inputs, target: Target, file: Path, folder: Path) -> TargetPictures:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from goodnet.errors import UsageError
 from goodnet.guard.methods import detectors
-from goodnet.imagesets import Block, ImageSet, check_fits, load_images
+from goodnet.imagesets import Block, ImageSet, load_images
+from goodnet.network import check_pair
 from goodnet.options import from_texts
 from goodnet.runs.inputs import open_inputs
 
@@ -26,17 +28,17 @@ class Screened:
     """What is said of one image.
 
     Attributes:
-        file: The file or folder it is from.
+        file: The file it is from; of a picture in a folder, its own.
         index: Its place in there, from 0.
         answer: The class that the network gives it.
-        score: How suspicious it is.
+        score: How suspicious it is; None, above all others, where the network gives no numbers.
         suspicious: Whether the score lies above the threshold.
     """
 
     file: str
     index: int
     answer: int
-    score: float
+    score: float | None
     suspicious: bool
 
 
@@ -103,22 +105,30 @@ def open_screen(
     network = inputs.network
     coming = [load_images(path, layout=reading.layout, range=reading.range) for path in images]
     for each in coming:
-        check_fits(each, shape=network.input_shape, num_classes=network.num_classes, labels=False)
+        check_pair(network, each, labels=False)
     fitted = detector.fit(network, inputs.clean, stage=stage)
     limit, held = fitted.threshold(false_alarms)
-    return Screen(fitted, tuple(coming), limit, held, inputs.notes)
+    notes = list(inputs.notes)
+    if held > false_alarms:
+        count, asked = len(fitted.readings), f"{100 * false_alarms:.2g} % were asked for"
+        notes.append(
+            f"{count} clean images cannot hold a rate of false alarms below 1 in {count + 1} "
+            f"({100 * held:.2g} %); {asked}"
+        )
+    return Screen(fitted, tuple(coming), limit, held, tuple(notes))
 
 
 def screen(ready: Screen) -> Iterator[Screened]:
     """Score the images in their order, a block at a time."""
     for images in ready.images:
         for block in images.blocks(ready.fitted.network.block_size):
-            yield from _block(ready, block, str(images.path))
+            yield from _block(ready, block, images)
 
 
-def _block(ready: Screen, block: Block, file: str) -> Iterator[Screened]:
+def _block(ready: Screen, block: Block, images: ImageSet) -> Iterator[Screened]:
     scores = ready.fitted.score_block(block)
     answers = ready.fitted.network.predict(block.images)
     for place, (score, answer) in enumerate(zip(scores, answers, strict=True), start=block.start):
         value = float(score)
-        yield Screened(file, place, int(answer), value, value > ready.limit)
+        told = value if math.isfinite(value) else None
+        yield Screened(images.file_of(place), place, int(answer), told, value > ready.limit)

@@ -66,7 +66,8 @@ def _labels(images: ImageSet, block: Block, index: int, *, poisoned: bool) -> li
     label = int(block.labels[index])
     if label == UNLABELLED:
         return ["no label"]
-    name = images.class_names[label] if images.class_names else str(label)
+    names = images.class_names or ()
+    name = names[label] if label < len(names) else str(label)
     if not poisoned:
         return [f"label {name}"]
     lines = [] if block.source_labels is None else [f"shows {block.source_labels[index]}"]

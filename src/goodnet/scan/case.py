@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from goodnet.imagesets import check_fits
 from goodnet.scan.invent import find_preprocessing, invent
 from goodnet.scan.margins import margins
 from goodnet.scan.result import RecoveredTrigger
@@ -138,19 +137,16 @@ def open_case(
 
     Args:
         network: The suspect.
-        images: Clean and labelled; None to make them from the network.
+        images: Clean and labelled, known to fit; None to make them from the network.
         layer: The layer whose value are the features; None for what feeds the last linear layer.
         generator: Of all that is random.
 
     Raises:
-        InvalidInput: If the network does not take such images, has fewer than two outputs, or has
-            no such layer.
+        InvalidInput: If the network takes no images, or has no such layer.
     """
     if images is None:
         network = find_preprocessing(network)
     subject = Subject.of(network, layer=layer)
-    if images is not None:
-        check_fits(images, shape=subject.shape, num_classes=subject.classes)
     shown = Shown(*invent(subject, generator)) if images is None else _read(subject, images)
     notes = (_invented(network),) if images is None else ()
     failure = _failure(subject, shown, labelled=images is not None)

@@ -57,7 +57,7 @@ class KArm(Scanner):
     attack_success: float = 0.99
     bound: float = 0.034
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         check_counts(self, "steps", "images")
         check_shares(self, "attack_success", "bound")
 

@@ -62,7 +62,7 @@ class HTell(Scanner):
     shuffles: int = 99
     alpha: float = 0.05
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         check_counts(self, "probes", "shuffles")
         check_shares(self, "alpha")
 

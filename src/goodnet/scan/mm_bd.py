@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from goodnet.errors import UsageError
 from goodnet.scan.case import Case
 from goodnet.scan.margins import margins
 from goodnet.scan.outliers import above, too_few
@@ -58,9 +59,11 @@ class MMBD(Scanner):
     rate: float = 0.01
     alpha: float = 0.05
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         check_counts(self, "starts", "steps")
         check_shares(self, "alpha")
+        if not self.rate > 0:
+            raise UsageError(f"{self.name} needs a rate above 0, got {self.rate:g}")
 
     def _scan(self, case: Case, generator: torch.Generator, stage: Stage) -> ScanResult:
         from scipy.stats import gamma

@@ -55,7 +55,7 @@ class NeuralCleanse(Scanner):
     images: int = 16
     attack_success: float = 0.99
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         check_counts(self, "steps", "images")
         check_shares(self, "attack_success")
 

@@ -74,7 +74,7 @@ class Scan(Scanner):
 
     alpha: float = 0.01
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         check_shares(self, "alpha")
         if self.alpha < LEAST:
             raise UsageError(

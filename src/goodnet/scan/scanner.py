@@ -11,6 +11,8 @@ import numpy as np
 import torch
 
 from goodnet.errors import UsageError
+from goodnet.network import check_network, check_pair
+from goodnet.options import Checked
 from goodnet.progress import Stage, no_progress
 from goodnet.scan.case import Case, open_case
 from goodnet.scan.result import ScanResult
@@ -23,7 +25,7 @@ __all__ = ["Scanner", "check_counts", "check_shares"]
 
 
 @dataclass(frozen=True)
-class Scanner(ABC):
+class Scanner(Checked, ABC):
     """A method of telling whether a network carries a backdoor; its fields are its options.
 
     Attributes:
@@ -56,9 +58,12 @@ class Scanner(ABC):
             it does not classify the images as labelled, the verdict is never "no_finding".
 
         Raises:
-            InvalidInput: If the network does not take such images, has fewer than two outputs, or
-                has no such layer.
+            UsageError: If these are not a network and a set of images.
+            InvalidInput: If the network does not take such images or has no such layer.
         """
+        check_network(network)
+        if images is not None:
+            check_pair(network, images)
         generator = torch.Generator().manual_seed(self.seed)
         layer = self.layer or self._usual_layer(network)
         case = open_case(network, images, layer=layer, generator=generator)

@@ -65,15 +65,11 @@ class Subject:
                 layer, or the logits where the last layer is not linear.
 
         Raises:
-            InvalidInput: If it does not take images, has one output only, or has no such layer.
+            InvalidInput: If it does not take images or has no such layer.
         """
         if len(network.input_shape) != 3:
             raise InvalidInput(
                 f"expected a network that takes images, got one that takes {network.input_shape}"
-            )
-        if network.num_classes < 2:
-            raise InvalidInput(
-                "expected a network with two outputs or more, one for each class, got one output"
             )
         channels, height, width = network.input_shape
         bare = _bare(network)

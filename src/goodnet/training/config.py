@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from goodnet.errors import UsageError
 from goodnet.formats.silence import silence
+from goodnet.options import Checked
 
 if TYPE_CHECKING:
     from goodnet.formats.spec import NetworkSpec
@@ -21,7 +22,7 @@ _WARM_UP = 0.2
 
 
 @dataclass(frozen=True)
-class TrainingConfig:
+class TrainingConfig(Checked):
     """How a repair trains; options that are None are chosen by the number of images.
 
     Attributes:
@@ -44,7 +45,7 @@ class TrainingConfig:
     tolerance: float = 3.0
     seed: int = 0
 
-    def __post_init__(self) -> None:
+    def _check(self) -> None:
         if not 0 < self.held_back < 1:
             raise UsageError(
                 f"expected a share of images to hold back between 0 and 1, got {self.held_back}"

@@ -15,6 +15,7 @@ from goodnet.errors import InvalidInput
 from goodnet.formats.build import build
 from goodnet.formats.spec import Array, Layer, NetworkSpec
 from goodnet.formats.torch.trace import Trace, trace
+from goodnet.formats.two_classes import two_classes
 from goodnet.network import ModuleSource, Network
 from goodnet.ops import OPS
 from goodnet.ops.torch import Call, Operation, Parameter, Rule, resolved
@@ -42,6 +43,7 @@ def wrap(
 
     Args:
         module: A classifier from (batch, *input_shape) to logits or probabilities (batch, classes).
+            One output, behind a sigmoid or linear, stands for two classes.
         input_shape: Shape of one image, (channels, height, width).
         preprocessing: Applied to images 0..1 before the module gets them; by default none.
 
@@ -49,7 +51,10 @@ def wrap(
         InvalidInput: If the module does not take such images or does not return such outputs, or
             the preprocessing is for images of another number of channels.
     """
-    return _wrapped(module, input_shape).with_preprocessing(preprocessing)
+    network = _wrapped(module, input_shape)
+    if network.num_classes == 1:
+        network = build(two_classes(network.spec)).to(network.device)
+    return network.with_preprocessing(preprocessing)
 
 
 def _wrapped(module: nn.Module, input_shape: Sequence[int]) -> Network:

@@ -12,7 +12,7 @@ from goodnet.report.views.tables import listed
 from goodnet.results import DirectionRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from goodnet.report.contact_sheet import Mark
     from goodnet.report.facts import Run
@@ -109,9 +109,9 @@ def _failure(key: str, *, samples: int) -> tuple[str, str]:
 
 def _tile(picture: PictureRecord, run: Run) -> Tile:
     poisoned = picture.set != "clean"
-    label = f"target {picture.label}" if poisoned else f"label {picture.label}"
+    label = f"{'target' if poisoned else 'label'} {run.called(picture.label)}"
     if poisoned and picture.source_label is not None:
-        label = f"shows {picture.source_label}, {label}"
+        label = f"shows {run.called(picture.source_label)}, {label}"
     kind = "poisoned" if poisoned else "clean"
     known = {name: picture.answers.get(name) for name in _NETWORKS}
     answers = tuple(
@@ -151,18 +151,18 @@ class TargetView:
         lines: What is known of it: in a word or two, the value, and what more there is to say.
     """
 
-    label: int
+    label: str
     trigger: Image | None
     samples: tuple[tuple[Image, Image], ...]
     lines: tuple[tuple[str, str, str], ...]
 
 
-def target_view(target: TargetRecord, images: Mapping[str, bytes]) -> TargetView:
+def target_view(target: TargetRecord, run: Run) -> TargetView:
     """Lay out a label that stands out, with its trigger and what is known of it."""
-    trigger, alone = target.trigger, target.pictures.trigger
+    trigger, alone, images = target.trigger, target.pictures.trigger, run.images
     samples = samples_of(target) if trigger else ()
     return TargetView(
-        target.label,
+        run.called(target.label),
         embed(images[alone]) if trigger and alone else None,
         tuple((embed(images[clean]), embed(images[stamped])) for clean, stamped in samples),
         (*(_trigger_lines(trigger) if trigger else ()), *_target_lines(target)),

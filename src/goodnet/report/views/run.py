@@ -133,7 +133,7 @@ def _of_scan(run: Run, scan: ScanRecord, prefix: str) -> Iterator[Section]:
     if scan.targets:
         shown = scan.targets[:PICTURED]
         more = len(scan.targets) - len(shown)
-        found = {"targets": [target_view(target, run.images) for target in shown], "more": more}
+        found = {"targets": [target_view(target, run) for target in shown], "more": more}
         yield Section("triggers", "Recovered triggers", found)
     if run.left:
         yield Section("left", "What is left", {"table": tables.left_table(run.left)})
