@@ -19,7 +19,6 @@ from goodnet.formats.format import save_spec
 from goodnet.formats.spec import Activation, Layer, NetworkSpec
 from goodnet.imagesets import load_images, save_images
 
-
 SIGMOID = Activation("sigmoid")
 
 
