@@ -58,6 +58,13 @@ def test_the_pruning_curve_is_timed_against_a_plain_pass(run: Run) -> None:
 
 
 @pytest.mark.slow
+def test_a_network_of_keras_applications_is_compared_with_keras(run: Run) -> None:
+    shown = run("keras_applications.py", "--only", "MobileNetV3Small")
+    assert "MobileNetV3Small   64x64   1,540,218" in shown
+    assert "at most 0.0001: met" in shown
+
+
+@pytest.mark.slow
 def test_the_goodnet_is_timed_against_its_network(run: Run) -> None:
     assert "at most 1.25" in run("guard.py")
 

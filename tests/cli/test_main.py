@@ -18,8 +18,12 @@ from lab import Lab
 from typer.main import get_command
 
 from goodnet.cli.main import app, run
+from goodnet.formats.format import save_spec
+from goodnet.formats.spec import Activation, Layer, NetworkSpec
 from goodnet.imagesets import load_images, save_images
 from goodnet.repair import repairs
+
+SIGMOID = Activation("sigmoid")
 
 
 def said(capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
@@ -147,6 +151,22 @@ def test_inspect_shows_the_file_and_runs_nothing(
     found = json.loads(said(capsys)[0])
     assert found["default_layer"] == "pool_1"
     assert found["layers"][1]["shape"] == [6, 8, 8]
+
+
+@pytest.mark.parametrize(
+    ("shape", "note"),
+    [((20,), "takes values of shape 20, no images"), ((1, None, None), "takes images of any size")],
+)
+def test_inspect_says_what_a_network_takes(
+    shape: tuple[int | None, ...], note: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layers = [Layer("image", "input", (), {"shape": shape})]
+    if len(shape) > 1:
+        layers.append(Layer("pool", "global_avg_pool2d", ("image",), {"keepdims": False}))
+    layers.append(Layer("answer", "activation", (layers[-1].name,), {"activation": SIGMOID}))
+    save_spec(NetworkSpec(tuple(layers), {}, "answer"), tmp_path / "net.h5")
+    assert run(["inspect", str(tmp_path / "net.h5")]) == 0
+    assert note in said(capsys)[0]
 
 
 def test_show_draws_a_sheet(lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

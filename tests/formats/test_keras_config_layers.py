@@ -127,6 +127,72 @@ def test_every_layer_is_listed_in_the_refusal() -> None:
     assert all(name in str(caught.value) for name in [*layers, "Random..."])
 
 
+def lambdas(*functions: tuple[str, list[Any], Config]) -> Config:
+    """An image, functions of TensorFlow one after another as Keras 2 writes them, and an answer.
+
+    Each has a name, what stands before the value it reads, and its options.
+    """
+    model = functional(
+        [
+            layer("InputLayer", "image", batch_input_shape=[None, 8, 8, 3]),
+            *(
+                layer("TFOpLambda", f"f{i}", function=name)
+                for i, (name, *_) in enumerate(functions)
+            ),
+            layer("Flatten", "flat"),
+        ]
+    )
+    items = model["config"]["layers"]
+    for item, before, (_, constant, options) in zip(items[1:], items, functions, strict=False):
+        value = [before["name"], 0, 0]
+        node = ["_CONSTANT_VALUE", -1, *constant, {"y": value}] if constant else [*value, options]
+        item["inbound_nodes"] = [node]
+    return model
+
+
+def test_functions_of_tensorflow_are_read() -> None:
+    mean = [-103.939, -116.779, -123.68]
+    backwards = {"start": None, "stop": None, "step": -1}
+    item = {"slice_spec": [{"class_name": "__ellipsis__"}, backwards]}
+    found = architecture(
+        lambdas(
+            ("__operators__.getitem", [], item),
+            ("nn.bias_add", [], {"bias": mean, "data_format": "NHWC"}),
+            ("math.truediv", [], {"y": 127.5, "name": None}),
+            ("math.subtract", [1.0], {}),
+            ("__operators__.add", [], {"y": 3}),
+            ("nn.relu6", [], {"name": None}),
+            ("math.reduce_mean", [], {"axis": [1, 2], "keepdims": True}),
+        )
+    )
+    told = {x.name: (x.op, dict(x.attributes)) for x in found.layers[1:-1]}
+    assert told == {
+        "f0": ("select", {"channels": (2, 1, 0)}),
+        "f1": ("rescale", {"scale": (1.0, 1.0, 1.0), "offset": tuple(mean)}),
+        "f2": ("rescale", {"scale": 1 / 127.5, "offset": 0.0}),
+        "f3": ("rescale", {"scale": -1.0, "offset": 1.0}),
+        "f4": ("rescale", {"scale": 1.0, "offset": 3.0}),
+        "f5": ("activation", {"activation": Activation("relu6")}),
+        "f6": ("global_avg_pool2d", {"keepdims": True}),
+    }
+
+
+OTHER_FUNCTIONS: list[tuple[tuple[str, list[Any], Config], str]] = [
+    (("math.truediv", [2.0], {}), "'f0': to divide such a constant is not read"),
+    (("math.truediv", [], {"y": 0}), "'f0': to divide such a constant is not read"),
+    (("math.multiply", [], {"y": [1, 2]}), r"the shapes .* do not fit together"),
+    (("math.add", [], {"y": "x"}), "'f0': expected a constant of finite numbers, got 'x'"),
+    (("math.reduce_mean", [], {"axis": [1]}), "expected axis to be height and width"),
+    (("__operators__.getitem", [], {"slice_spec": [0]}), r"the index \[0\] is not read"),
+]
+
+
+@pytest.mark.parametrize(("function", "match"), OTHER_FUNCTIONS)
+def test_functions_that_are_refused(function: tuple[str, list[Any], Config], match: str) -> None:
+    with pytest.raises(InvalidInput, match=match):
+        architecture(lambdas(function))
+
+
 @pytest.mark.parametrize("order", ["hwc", "chw"])
 def test_axes(order: Any) -> None:
     axes = Axes(order)

@@ -15,6 +15,8 @@ from goodnet.formats.shapes import layer_shapes
 from goodnet.formats.spec import NetworkSpec
 from goodnet.guard.form import reject_class_of
 
+# Axes of an image, which may have no channels of its own.
+_PICTURES = (2, 3)
 # Beyond this a trained network's weights are hardly ever found.
 _LARGE_WEIGHT = 1e3
 
@@ -109,9 +111,18 @@ def inspect_file(path: Path, *, architecture: Path | None = None) -> Inspection:
         parameters=spec.count_parameters(),
         default_layer=_default_layer(spec),
         layers=rows,
-        notes=source.notes if source else (),
+        notes=(*(source.notes if source else ()), *_input_notes(spec.input_shape)),
         red_flags=tuple(_red_flags(spec, rows)),
     )
+
+
+def _input_notes(shape: tuple[int | None, ...]) -> Iterator[str]:
+    """What keeps a network from being run on images, or what they have to tell it."""
+    if len(shape) not in _PICTURES:
+        shown = " x ".join("any" if size is None else str(size) for size in shape)
+        yield f"takes values of shape {shown}, no images: only `inspect` works on it"
+    elif None in shape:
+        yield "takes images of any size: the clean images that are given tell it which"
 
 
 def _silent(spec: NetworkSpec, layer: str) -> list[int] | None:

@@ -50,9 +50,6 @@ def read(path: Path | str, *, architecture: Path | str | None = None) -> Network
             notes.append("architecture taken from another file; the file's own was not read")
         network = read_architecture(config, keras_major=_major(version, config))
         arrays, origins, more = read_weights(container, network)
-        shape = network.layers[0].attributes["shape"]
-        if len(shape) not in _PICTURES:
-            notes.append(f"takes {shape}, which is no image (channels, height, width)")
         return NetworkSpec(
             layers=network.layers,
             arrays={**arrays, **network.constants},
@@ -67,10 +64,6 @@ def read(path: Path | str, *, architecture: Path | str | None = None) -> Network
                 origins=origins,
             ),
         )
-
-
-# Axes of a picture, without its channels if it has one alone.
-_PICTURES = (2, 3)
 
 
 def _write(spec: NetworkSpec, path: Path, force: bool) -> None:
