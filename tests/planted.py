@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -49,13 +49,18 @@ class Planted:
         return share(network, self.stamped)
 
 
-@lru_cache
 def planted(name: str = "conv", *, backdoor: bool = True) -> Planted:
     """Train one of `SPECS`, every fifth image stamped.
 
     With a backdoor these are labelled as the target; else as what they show, and the network
     learns to think nothing of the patch. Tests share it: it is never to be changed.
     """
+    return _planted(name, backdoor)
+
+
+# A cache takes a default and the same value given for two calls.
+@cache
+def _planted(name: str, backdoor: bool) -> Planted:
     clean = stripes(1000)
     examples = stamp(clean, np.arange(0, len(clean), 5))
     if not backdoor:
@@ -76,12 +81,14 @@ def clean_images(count: int = 250, *, classes: Sequence[int] = range(CLASSES)) -
     return as_images(Examples(examples.images[rows], examples.labels[rows]))
 
 
-@lru_cache
-def repaired(
-    method: Repair[RepairResult], name: str = "conv", *, backdoor: bool = True
-) -> RepairResult:
+def repaired(method: Repair[RepairResult], name: str = "conv") -> RepairResult:
     """What a method makes of a planted network with 250 images; shared, never to be changed."""
-    return method(planted(name, backdoor=backdoor).network, clean_images())
+    return _repaired(method, name)
+
+
+@cache
+def _repaired(method: Repair[RepairResult], name: str) -> RepairResult:
+    return method(planted(name).network, clean_images())
 
 
 def told(advance: ProgressCallback, *, of: str = "training") -> Stage:
