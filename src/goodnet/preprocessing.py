@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from numbers import Real
-from typing import TYPE_CHECKING, Literal, get_args
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from goodnet.errors import InvalidInput
+from goodnet.errors import InvalidInput, UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["IDENTITY", "ChannelOrder", "Preprocessing"]
+__all__ = ["IDENTITY", "PRESETS", "ChannelOrder", "Preprocessing"]
 
 ChannelOrder = Literal["RGB", "BGR"]
+
+# Bounded: a number such as 1e999999999 would take for ever to turn into a fraction.
+_NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,12})?"
+_FORMULA = re.compile(
+    rf"(?:x(?:(?P<op>[*/])(?P<by>{_NUMBER}))?|(?P<top>{_NUMBER})(?:/(?P<bottom>{_NUMBER}))?)"
+    rf"(?P<offset>[+-]{_NUMBER})?"
+)
 
 
 @dataclass(frozen=True)
@@ -71,6 +81,65 @@ class Preprocessing:
                 f"expected 3 channels to be taken in the order {self.order}, got {channels}"
             )
 
+    @classmethod
+    def parse(cls, text: str) -> Preprocessing:
+        """Read it as a user writes it, of a pixel x from 0 to 255, however it is stored.
+
+        Args:
+            text: Parts with commas between: first a name of `PRESETS` or a formula such as
+                "x/127.5-1" or "1/255", then perhaps "mean=" and "std=" with one number or one for
+                each channel in the network's order, and "order=BGR".
+
+        Raises:
+            UsageError: If it is none of these.
+
+        Example:
+            >>> Preprocessing.parse("x/127.5-1").ends
+            (-1.0, 1.0)
+        """
+        first, *others = text.split(",")
+        made = PRESETS.get(first) or _formula(first)
+        try:
+            found = replace(made, **dict(_assigned(others))) if made else None
+        except (InvalidInput, ValueError) as error:
+            raise UsageError(f"--preprocess {text}: {error}") from error
+        if found is None:
+            raise UsageError(
+                f"--preprocess is one of {', '.join(PRESETS)}, or another formula of a pixel x "
+                "from 0 to 255, perhaps with mean=, std= and order=BGR behind it, as in "
+                f"x/255,mean=0.5,0.4,0.3,std=0.2,order=BGR; got {text!r}"
+            )
+        return found
+
+    @property
+    def text(self) -> str:
+        """The same as a user writes it.
+
+        Example:
+            >>> Preprocessing(mean=(1, 2, 3), std=4, order="BGR").text
+            'x/255,mean=1,2,3,std=4,order=BGR'
+        """
+        for name, preset in PRESETS.items():
+            if self == preset:
+                return name
+            if replace(self, order=preset.order) == preset:
+                return f"{name},order={self.order}"
+        factor = Fraction(self.factor).limit_denominator(10**6) / 255
+        scaled = f"x*{float(factor):.9g}" if factor > 1 else f"x/{float(1 / factor):.9g}"
+        parts = ["x" if factor == 1 else scaled]
+        for name, given, usual in (("mean", self.mean, 0), ("std", self.std, 1)):
+            if given != usual:
+                numbers = given if isinstance(given, tuple) else (given,)
+                parts.append(f"{name}={','.join(f'{each:.9g}' for each in numbers)}")
+        if self.order != "RGB":
+            parts.append(f"order={self.order}")
+        return ",".join(parts)
+
+    @property
+    def reversed(self) -> Preprocessing:
+        """The same of images with their channels in the opposite order."""
+        return replace(self, order="RGB" if self.order == "BGR" else "BGR")
+
     @property
     def ends(self) -> tuple[float, float]:
         """The least and the largest of what pixels 0 and 1 become."""
@@ -102,3 +171,52 @@ def _by_channel(numbers: float | tuple[float, ...], values: Tensor) -> Tensor | 
 
 # Of a network that takes images as they are.
 IDENTITY = Preprocessing()
+
+# What networks usually take, by how it is written of a pixel x from 0 to 255: as it is, 0..1, -1..1
+# (MobileNet, Xception), centred, the statistics of ImageNet (torchvision) and of MNIST, and the
+# means of ImageNet in BGR (VGG and ResNet of Caffe and of Keras).
+PRESETS: Mapping[str, Preprocessing] = MappingProxyType(
+    {
+        "x": Preprocessing(255),
+        "x/255": IDENTITY,
+        "x/127.5-1": Preprocessing(2, mean=1),
+        "x/255-0.5": Preprocessing(mean=0.5),
+        "imagenet": Preprocessing(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
+        "mnist": Preprocessing(mean=0.1307, std=0.3081),
+        "caffe": Preprocessing(255, mean=(103.939, 116.779, 123.68), order="BGR"),
+    }
+)
+
+
+def _formula(text: str) -> Preprocessing | None:
+    """A factor and an offset; None for what is no formula."""
+    found = _FORMULA.fullmatch("x" if text == "raw" else text)
+    if found is None:
+        return None
+    part, offset = found.groupdict("1"), found["offset"] or "0"
+    by, top, bottom = (Fraction(part[name]) for name in ("by", "top", "bottom"))
+    if not by or not top or not bottom:
+        return None
+    factor = top / bottom * (1 / by if part["op"] == "/" else by)
+    return Preprocessing(255 * factor, mean=0 - float(offset))
+
+
+def _assigned(parts: list[str]) -> Iterator[tuple[str, Any]]:
+    """Fields and their values; a part that is a number alone belongs to the field before it."""
+    groups: list[list[str]] = []
+    for part in parts:
+        name, separator, value = part.partition("=")
+        if separator:
+            groups.append([name, value])
+        elif groups:
+            groups[-1].append(part)
+        else:
+            raise ValueError(f"expected mean=, std= or order=, got {part!r}")
+    for name, *values in groups:
+        if name == "order":
+            yield name, ",".join(values)
+        elif name in ("mean", "std"):
+            numbers = tuple(float(each) for each in values)
+            yield name, numbers if len(numbers) > 1 else numbers[0]
+        else:
+            raise ValueError(f"expected mean=, std= or order=, got {name!r}")

@@ -1,29 +1,60 @@
-"""The scale trap: does the network want pixels as they are stored, or divided by 255?"""
+"""What a network wants done to its images, found on clean labelled ones.
+
+Of what networks usually take, the preprocessing is chosen with which the network is right most
+often. A choice is made only where it is safe:
+
+- Right in chance's own measure: significantly more often than the most common label is (exact
+  binomial test, p < 0.01), or nothing was recognised at all.
+- Right as a trained network is: at least halfway from that constant answer to all images. Networks
+  in use lie well above; a network that gets its pixels wrongly mostly lies below.
+- Better than the others: a preprocessing whose answers differ on more than a fifth of the images
+  must be significantly worse (exact sign test on the images that only one of the two has right,
+  p < 0.05). Two that answer more alike than that may both pass: whichever is taken, the accuracy is
+  about the same.
+- Not the images' own fault: where the network is right significantly more often on images with
+  height and width or light and dark swapped, it is the images that have to change.
+
+Grey pictures are a network's own or have lost their colours, which cannot be told: a network that
+takes colours has to be right on them three quarters of the way up.
+
+Whatever is hopeless on 48 images (sign test, p < 0.001) is not tried on the others, and nothing
+more is tried once all answers are right.
+"""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import torch
 
 from goodnet.errors import InvalidInput, UsageError
-from goodnet.preprocessing import Preprocessing
+from goodnet.preprocessing import IDENTITY, PRESETS, Preprocessing
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from goodnet.formats.spec import NetworkSpec
     from goodnet.imagesets import ImageSet, PixelRange
     from goodnet.network.network import Network
     from goodnet.types import Integers
 
 __all__ = ["RAW", "Calibration", "Scale", "calibrate", "usual_scales"]
 
-_SIGNIFICANT = 0.01
+_SIGNIFICANT, _BETTER, _HOPELESS = 0.01, 0.05, 0.001
+_PILOT = 48
+_ALIKE = 0.2
+_SHARE, _SHARE_OF_GREY = 0.5, 0.75
+_SHOWN = 6  # of what was tried, in a message
 _BLOCK_BYTES = 64 * 2**20
+# Factors of a first layer that takes pixels 0..255, and of one that takes 0..1.
+_OF_BYTES, _OF_UNITS = 0.05, 0.2
 # Bounded: a number such as 1e999999999 would take for ever to turn into a fraction.
 _NUMBER = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(?:/([0-9]{1,9}))?")
 
@@ -56,6 +87,17 @@ class Scale:
             )
         return cls(Fraction(top / bottom))
 
+    @classmethod
+    def of(cls, preprocessing: Preprocessing, stored: PixelRange) -> Scale | None:
+        """The scale of pixels in the range they are stored; None where more is done to them.
+
+        Example:
+            >>> str(Scale.of(Preprocessing(), "0..255"))
+            '1/255'
+        """
+        found = cls(Fraction(preprocessing.factor) / _WIDTHS[stored])
+        return found if found.preprocessing(stored) == preprocessing else None
+
     def preprocessing(self, stored: PixelRange) -> Preprocessing:
         """What makes the same of images 0..1 as this scale of pixels in the range they are stored.
 
@@ -63,20 +105,23 @@ class Scale:
             >>> Scale.parse("1/255").preprocessing("0..255") == Preprocessing()
             True
         """
-        if stored == "-1..1":
-            return Preprocessing(2 * self.factor, mean=float(self.factor))
-        return Preprocessing(self.factor * (255 if stored == "0..255" else 1))
+        factor = self.factor * _WIDTHS[stored]
+        return Preprocessing(factor, mean=float(factor / 2) if stored.startswith("-") else 0)
 
     def __str__(self) -> str:
         return "raw" if self.factor == 1 else str(self.factor)
 
 
 RAW = Scale(Fraction(1))
+_WIDTHS: Mapping[PixelRange, int] = MappingProxyType(
+    {"0..255": 255, "0..1": 1, "-1..1": 2, "-0.5..0.5": 1}
+)
 _USUAL: Mapping[PixelRange, tuple[Scale, ...]] = MappingProxyType(
     {
         "0..255": (RAW, Scale(Fraction(1, 255))),
         "0..1": (RAW, Scale(Fraction(255))),
         "-1..1": (RAW,),
+        "-0.5..0.5": (RAW,),
     }
 )
 
@@ -93,38 +138,160 @@ def usual_scales(stored: PixelRange) -> tuple[Scale, ...]:
 
 @dataclass(frozen=True)
 class Calibration:
-    """The scale that works, and what was measured to find it.
+    """The preprocessing that works, and what was measured to find it.
 
     Attributes:
-        scale: What the pixels are multiplied by.
-        range: Of the pixels before that.
-        accuracies: For each scale tried, as text: images answered right, images tried.
+        preprocessing: Of images 0..1.
+        range: Of the pixels as they are stored.
+        accuracies: For each that was tried, as text: images answered right, images tried.
     """
 
-    scale: Scale
+    preprocessing: Preprocessing
     range: PixelRange
     accuracies: Mapping[str, tuple[int, int]]
 
     @property
-    def preprocessing(self) -> Preprocessing:
-        """The same for images 0..1."""
-        return self.scale.preprocessing(self.range)
+    def scale(self) -> Scale | None:
+        """What stored pixels are multiplied by; None where more is done to them."""
+        return Scale.of(self.preprocessing, self.range)
 
     def sentence(self) -> str:
         """One line for the user: what is done, and the evidence."""
-        factor = self.scale.factor
-        how = f"divided by {1 / factor}" if factor < 1 else f"multiplied by {factor}"
-        if self.scale == RAW:
-            how = "fed as they are"
-        return f"pixels {self.range} are {how} ({_evidence(self.accuracies, str(self.scale))})"
+        name = _Reading(self.preprocessing).name(self.range)
+        return f"{made_of(self.preprocessing, self.range)} ({_evidence(self.accuracies, name)})"
+
+
+def made_of(preprocessing: Preprocessing, stored: PixelRange) -> str:
+    """What is done to pixels, for the user: "pixels 0..255 are divided by 255"."""
+    scale = Scale.of(preprocessing, stored)
+    if scale is None and preprocessing.order == "BGR":
+        scale = Scale.of(preprocessing.reversed, stored)
+    if scale is None:
+        return f"pixels {stored} become {preprocessing.text}, where x is a pixel from 0 to 255"
+    factor = scale.factor
+    how = f"divided by {1 / factor}" if factor < 1 else f"multiplied by {factor}"
+    order = " with their channels reversed" if preprocessing.order == "BGR" else ""
+    return f"pixels {stored} are {'fed as they are' if scale == RAW else how}{order}"
+
+
+_Fault = Literal["", "height and width swapped", "light and dark swapped"]
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """A preprocessing, and what may be wrong with the images themselves."""
+
+    preprocessing: Preprocessing
+    fault: _Fault = ""
+
+    def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What a network without preprocessing is given for images 0..1."""
+        pixels = torch.from_numpy(images)
+        if self.fault == "height and width swapped":
+            pixels = pixels.transpose(2, 3)
+        elif self.fault:
+            pixels = 1 - pixels
+        return np.ascontiguousarray(self.preprocessing(pixels).numpy())
+
+    def name(self, stored: PixelRange) -> str:
+        """As shown: a usual scale of stored pixels, else as `Preprocessing.text`."""
+        fault = f" with {self.fault}" if self.fault else ""
+        for wanted, order in (
+            (self.preprocessing, ""),
+            (self.preprocessing.reversed, " with channels reversed"),
+        ):
+            for scale in usual_scales(stored):
+                if scale.preprocessing(stored) == wanted:
+                    return f"{scale}{order}{fault}"
+            for name, preset in PRESETS.items():
+                if preset == wanted:
+                    return f"{name}{order}{fault}"
+        return f"{self.preprocessing.text}{fault}"
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """Answers to a sample of the set, and its labels, shape (images,) each."""
+
+    answers: Integers
+    labels: Integers
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        return self.answers == self.labels
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        return int(self.right.sum()), len(self.labels)
+
+    def beats(self, other: _Tried, significance: float) -> bool:
+        """Whether this is right significantly more often on the same images."""
+        mine, theirs = (int((a.right & ~b.right).sum()) for a, b in ((self, other), (other, self)))
+        return mine > theirs and _p_value(mine, mine + theirs, 0.5) < significance
+
+    def differs(self, other: _Tried) -> bool:
+        return bool((self.answers != other.answers).mean() > _ALIKE)
+
+
+class _Trial:
+    """What was tried on one set.
+
+    Attributes:
+        pilot: Every reading on a few images.
+        found: Those that are not hopeless, on the whole sample.
+        grey: Whether all images are grey, in three channels.
+    """
+
+    def __init__(self, network: Network, images: ImageSet, count: int) -> None:
+        self._network, self._images, self._count = network, images, count
+        self.pilot: dict[_Reading, _Tried] = {}
+        self.found: dict[_Reading, _Tried] = {}
+        self.grey = images.shape[0] == 3
+
+    def add(self, readings: Sequence[_Reading]) -> None:
+        """Try more readings."""
+        few = min(self._count, _PILOT)
+        self.pilot |= self._answers(readings, few)
+        leader = max(self.pilot.values(), key=lambda each: each.counts[0])
+        kept = [key for key in readings if not leader.beats(self.pilot[key], _HOPELESS)]
+        whole = min(self._count, len(self._images)) <= few
+        self.found |= (
+            {key: self.pilot[key] for key in kept} if whole else self._answers(kept, self._count)
+        )
+
+    @property
+    def accuracies(self) -> dict[_Reading, tuple[int, int]]:
+        """Images answered right and images tried, by reading; first what has most right."""
+        counts = {key: each.counts for key, each in (self.pilot | self.found).items()}
+        return dict(sorted(counts.items(), key=lambda item: -item[1][0] / item[1][1]))
+
+    def best(self, *, faulty: bool) -> _Reading:
+        """What is right most often; the first of those that are equal."""
+        kept = [key for key in self.found if bool(key.fault) == faulty] or [*self.found]
+        return max(kept, key=lambda key: self.found[key].counts[0])
+
+    def _answers(self, readings: Sequence[_Reading], count: int) -> dict[_Reading, _Tried]:
+        if not readings:
+            return {}
+        answers: dict[_Reading, list[Integers]] = {key: [] for key in readings}
+        labels: list[Integers] = []
+        size = max(1, _BLOCK_BYTES // (4 * math.prod(self._images.shape)))
+        for block in self._images.sample_blocks(count, size):
+            labels.append(block.labels)
+            self.grey = self.grey and bool((block.images == block.images[:, :1]).all())
+            for key, found in answers.items():
+                found.append(self._network.outputs(key(block.images)).argmax(1).numpy())
+        truth = np.concatenate(labels)
+        return {key: _Tried(np.concatenate(found), truth) for key, found in answers.items()}
 
 
 def calibrate(network: Network, images: ImageSet, *, count: int = 512) -> Calibration:
-    """Find the scale of the pixels at which a network recognises clean, labelled images.
+    """Find the preprocessing with which a network recognises clean, labelled images.
 
-    A scale works if the network is right more often than by always giving the most common label
-    of the sample (one-sided exact binomial test, p < 0.01). Of those that work the most accurate
-    is taken; where two are equally good, the pixels stay as they are.
+    What networks usually take is tried and, where that falls short, also images with their channels
+    reversed, with height and width swapped and with light and dark swapped. What a network that
+    begins with a rescaling or normalisation says of its pixels counts first. Where two are equally
+    good, the pixels stay as they are. The rules are at the top of this module.
 
     Args:
         network: The network; the preprocessing it already has is ignored.
@@ -132,60 +299,129 @@ def calibrate(network: Network, images: ImageSet, *, count: int = 512) -> Calibr
         count: How many images to try, spread evenly over the set.
 
     Returns:
-        The scale and the accuracy of every scale tried.
+        The preprocessing and the accuracy of all that was tried.
 
     Raises:
-        InvalidInput: If no scale works, or the sample is too small or too uniform to tell.
+        InvalidInput: If nothing works, two that are not alike do, the images themselves are the
+            wrong way round, or the sample is too small or too uniform to tell.
     """
-    scales = usual_scales(images.range)
+    from goodnet.imagesets import check_fits
+
+    shape, classes = network.input_shape, network.num_classes
+    check_fits(images, shape=shape, num_classes=classes, labels=False)
     if not images.labelled:
         raise InvalidInput(
             f"{images.name}: without labels the scale of the pixels cannot be found; "
-            f"pass {_flags(scales)}"
+            f"pass {_flags(images.range)}"
         )
-    tried = {x: network.with_preprocessing(x.preprocessing(images.range)) for x in scales}
-    right = dict.fromkeys(scales, 0)
-    seen: list[Integers] = []
-    size = max(1, _BLOCK_BYTES // (4 * math.prod(images.shape)))
-    for block in images.sample_blocks(count, size):
-        seen.append(block.labels)
-        for scale, candidate in tried.items():
-            right[scale] += int((candidate.predict(block.images) == block.labels).sum())
-    return _choose(right, np.concatenate(seen), images)
+    trial = _Trial(network.with_preprocessing(IDENTITY), images, count)
+    first, others = _readings(network.spec, images)
+    trial.add(first)
+    if not any(each.right.all() for each in trial.found.values()):
+        trial.add(others)
+    return _choose(trial, images)
 
 
-def _choose(right: dict[Scale, int], labels: Integers, images: ImageSet) -> Calibration:
-    total, most_common = len(labels), int(np.unique(labels, return_counts=True)[1].max())
-    if not _beats(total, total, most_common):
+def _readings(spec: NetworkSpec, images: ImageSet) -> tuple[list[_Reading], list[_Reading]]:
+    """What is tried first, and all else that may be."""
+    channels, height, width = images.shape
+    usual = [scale.preprocessing(images.range) for scale in usual_scales(images.range)]
+    wanted = [*usual, *(each for each in PRESETS.values() if _takes(each, channels))]
+    if (said := _said_by(spec)) is not None:
+        usual, wanted = [said], [said]
+    orders = [*wanted, *(each.reversed for each in wanted if channels == 3)]
+    readings = [_Reading(each) for each in orders]
+    if height == width:
+        readings += [_Reading(each, "height and width swapped") for each in orders]
+    readings += [_Reading(each, "light and dark swapped") for each in wanted]
+    first = [_Reading(each) for each in usual]
+    return first, [each for each in dict.fromkeys(readings) if each not in first]
+
+
+def _takes(preset: Preprocessing, channels: int) -> bool:
+    if preset == PRESETS["mnist"]:
+        return channels == 1
+    return channels == 3 or (preset.order == "RGB" and not isinstance(preset.mean, tuple))
+
+
+def _said_by(spec: NetworkSpec) -> Preprocessing | None:
+    """The range of pixels that a network's first layer is made for; None where it is silent."""
+    readers = spec.consumers(spec.layers[0].name)
+    layer = readers[0] if len(readers) == 1 else None
+    if layer is None or layer.op not in ("rescale", "normalize"):
+        return None
+    if layer.op == "rescale":
+        factors = np.abs(np.asarray(layer.attributes["scale"], dtype=np.float64))
+    else:
+        factors = 1 / np.sqrt(np.maximum(spec.arrays[f"{layer.name}/variance"], 1e-12))
+    factor = float(np.mean(factors))
+    if factor <= _OF_BYTES:
+        return PRESETS["x"]
+    return IDENTITY if factor >= _OF_UNITS else None
+
+
+def _choose(trial: _Trial, images: ImageSet) -> Calibration:
+    key, suspect = trial.best(faulty=False), trial.best(faulty=True)
+    best, other = trial.found[key], trial.found[suspect]
+    total, common = len(best.labels), int(np.unique(best.labels, return_counts=True)[1].max())
+    accuracies = {
+        each.name(images.range): counts
+        for each, counts in trial.accuracies.items()
+        if each.preprocessing != key.preprocessing or each.fault == key.fault or each == suspect
+    }
+    evidence = _evidence(accuracies, key.name(images.range))
+    share = _SHARE_OF_GREY if trial.grey else _SHARE
+    expected = math.ceil(common + share * (total - common))
+    if _p_value(total, total, common / total) >= _SIGNIFICANT:
         raise InvalidInput(
             f"{images.name}: too few images or labels to find the scale of the pixels (tried "
-            f"{total}, {most_common} of them with the same label); pass {_flags(right)}"
+            f"{total}, {common} of them with the same label); pass {_flags(images.range)}"
         )
-    best = max(right, key=lambda scale: right[scale])
-    accuracies = {str(scale): (count, total) for scale, count in right.items()}
-    if not _beats(right[best], total, most_common):
+    if suspect.fault and other.counts[0] >= expected and other.beats(best, _BETTER):
+        raise InvalidInput(f"{images.name}: {_fault(suspect, images)} ({evidence})")
+    if best.counts[0] < expected or _p_value(best.counts[0], total, common / total) >= _SIGNIFICANT:
+        grey = "; all the pictures are grey, it may want colours" if trial.grey else ""
         raise InvalidInput(
-            f"{images.name}: the network does not recognise these images at any usual scale "
-            f"({_evidence(accuracies)}, where one constant answer gets {most_common}); "
-            f"check that they belong together, or pass {_flags(right)} to go on"
+            f"{images.name}: the network does not recognise these images as a trained one should "
+            f"({evidence}, where one constant answer gets {common} and {expected} are expected)"
+            f"{grey}; check that images, labels and network belong together, or pass "
+            f"{_flags(images.range)} to go on"
         )
-    return Calibration(best, images.range, accuracies)
+    for rival, tried in trial.found.items():
+        if not rival.fault and best.differs(tried) and not best.beats(tried, _BETTER):
+            raise InvalidInput(
+                f"{images.name}: two ways to feed these images fit alike, though the network "
+                f"answers differently ({evidence}); give more images, or pass "
+                f"--preprocess {key.preprocessing.text} or --preprocess {rival.preprocessing.text}"
+            )
+    return Calibration(key.preprocessing, images.range, accuracies)
 
 
-def _beats(right: int, total: int, most_common: int) -> bool:
-    """Whether `right` of `total` is significantly more than the constant answer gets."""
+def _fault(reading: _Reading, images: ImageSet) -> str:
+    """What is wrong with images, and what to do."""
+    if reading.fault == "light and dark swapped":
+        return "light and dark of the images seem to be swapped; subtract the pixels from white"
+    turned = images.layout.replace("HW", "WH")
+    return f"height and width of the images seem to be swapped; pass --layout {turned}"
+
+
+def _p_value(successes: int, trials: int, share: float) -> float:
+    """Of so many successes or more, by the exact binomial test."""
     from scipy.stats import binomtest
 
-    test = binomtest(right, total, most_common / total, alternative="greater")
-    return bool(test.pvalue < _SIGNIFICANT)
+    return float(binomtest(successes, trials, share, alternative="greater").pvalue)
 
 
 def _evidence(accuracies: Mapping[str, tuple[int, int]], first: str = "raw") -> str:
     """For example "1/255 56/60 right, raw 2/60"."""
     texts = sorted(accuracies, key=lambda text: text != first)
     parts = [f"{text} {accuracies[text][0]}/{accuracies[text][1]}" for text in texts]
-    return ", ".join([f"{parts[0]} right", *parts[1:]])
+    shown = [f"{parts[0]} right", *parts[1:_SHOWN]]
+    return ", ".join(shown) + (
+        f" and {len(parts) - _SHOWN} more no better" if len(parts) > _SHOWN else ""
+    )
 
 
-def _flags(scales: Mapping[Scale, int] | tuple[Scale, ...]) -> str:
-    return " or ".join(f"--scale {scale}" for scale in scales)
+def _flags(stored: PixelRange) -> str:
+    scales = " or ".join(f"--scale {scale}" for scale in usual_scales(stored))
+    return f"{scales}, or another --preprocess,"
