@@ -55,9 +55,11 @@ def test_a_layout_given_is_used() -> None:
 
 
 def test_unknown_flags_list_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="--layout is one of NCHW, NHWC, NHW, .*NWH, got 'CHW'"):
+    with pytest.raises(UsageError, match=r"--layout is one of NCHW, NHWC, NHW, .*NWH, got 'CHW'"):
         parse_layout("CHW")
-    with pytest.raises(UsageError, match=r"--range is one of 0\.\.255, 0\.\.1, -1\.\.1, .*, got '1'"):
+    with pytest.raises(
+        UsageError, match=r"--range is one of 0\.\.255, 0\.\.1, -1\.\.1, .*, got '1'"
+    ):
         parse_range("1")
 
 
@@ -118,7 +120,9 @@ def test_an_unclear_range_names_the_flag(values: list[float], dtype: str) -> Non
 def test_images_that_no_range_holds_are_refused_with_what_to_do(
     values: list[float], dtype: str, advice: str
 ) -> None:
-    message = rf"x: expected images in \[0, 1\] or 0\.\.255, got .* from {values[0]:g} to .*{advice}"
+    message = (
+        rf"x: expected images in \[0, 1\] or 0\.\.255, got .* from {values[0]:g} to .*{advice}"
+    )
     with pytest.raises(InvalidInput, match=message):
         find_range(np.array(values, dtype), name="x")
 
@@ -135,7 +139,9 @@ def test_images_that_no_range_holds_are_refused_with_what_to_do(
 def test_a_range_given_is_checked(
     values: list[float], dtype: str, asked: PixelRange, advice: str
 ) -> None:
-    message = rf"x: --range {asked} is not the range of these pixels, .* from {values[0]:g} .*{advice}"
+    message = (
+        rf"x: --range {asked} is not the range of these pixels, .* from {values[0]:g} .*{advice}"
+    )
     with pytest.raises(InvalidInput, match=message):
         check_asked_range(np.array(values, dtype), asked, name="x")
     sharpened = np.array([-0.05, 1.05])

@@ -1,7 +1,7 @@
 """Labelled images, streamed."""
 
 from goodnet.imagesets.by_content import load_images
-from goodnet.imagesets.fits import check_fits
+from goodnet.imagesets.fits import Sizing, check_fits, fitted
 from goodnet.imagesets.imageset import UNLABELLED, Block, ImageSet
 from goodnet.imagesets.memory import images_from_arrays
 from goodnet.imagesets.pixels import Layout, PixelRange
@@ -13,7 +13,9 @@ __all__ = [
     "ImageSet",
     "Layout",
     "PixelRange",
+    "Sizing",
     "check_fits",
+    "fitted",
     "images_from_arrays",
     "load_images",
     "save_images",

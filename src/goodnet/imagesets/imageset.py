@@ -77,6 +77,7 @@ class ImageSet:
         layout: Order of the axes as stored: "NCHW", "NHWC" or "NHW", or with W before H.
         class_names: By label, for a folder whose sub-folders are not numbered.
         skipped: For a folder: what was passed over, for instance "3 hidden, 1 links".
+        converted: What was done to each picture for a network to take it, for the user.
         table: The pixels as stored.
         origin: The file or folder they are in.
     """
@@ -91,6 +92,7 @@ class ImageSet:
     origin: Origin = field(repr=False)
     class_names: tuple[str, ...] | None = None
     skipped: str = ""
+    converted: str = ""
 
     def __post_init__(self) -> None:
         self.labels.setflags(write=False)
@@ -177,6 +179,8 @@ class ImageSet:
             f"pixels {self.range} ({self.table.dtype})",
             f"layout {self.layout}",
         ]
+        if self.converted:
+            parts.append(self.converted)
         if self.skipped:
             parts.append(f"passed over {self.skipped}")
         return ", ".join(parts)

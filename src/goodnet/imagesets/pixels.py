@@ -48,7 +48,7 @@ _CHANNELS = (1, 3, 4)
 # Resizing a picture in floats overshoots its range by a little.
 _SLACK = 1.002
 _DARKEST_0_255 = 16
-# Centred pixels come near both ends; those of -1..1 leave the middle half in one direction at least.
+# Centred pixels come near both their ends; pixels -1..1 do not stop at just the half of theirs.
 _FARTHEST_CENTRED = 0.45
 # What a sharp resizing overshoots by at worst, as a share of the range.
 _TOLERANCE = 0.1
@@ -165,7 +165,7 @@ def find_range(sample: Array, *, name: str) -> PixelRange:
 
 
 def _in_no_range(low: float, high: float) -> bool:
-    return low < -_SLACK or high > 255 * _SLACK or low < 0 and high > _SLACK
+    return low < -_SLACK or high > 255 * _SLACK or (low < 0 and high > _SLACK)
 
 
 def _conversion(sample: Array, low: float, high: float) -> str:
@@ -174,7 +174,7 @@ def _conversion(sample: Array, low: float, high: float) -> str:
     if whole and low >= 0:
         bits = "16-bit pixels, divide them by 257" if high <= 65535 else "no pixels, convert them"
         return f"; these seem to be {bits} to get 0..255"
-    if whole and -128 <= low and high <= 127:
+    if whole and low >= -128 and high <= 127:
         return "; these seem to be pixels less 128, add 128 to get 0..255"
     if low < 0:
         return (
@@ -287,7 +287,7 @@ def check_unit(
     Raises:
         InvalidInput: Naming the first such image.
     """
-    if -_TOLERANCE <= images.min() and images.max() <= 1 + _TOLERANCE:
+    if images.min() >= -_TOLERANCE and images.max() <= 1 + _TOLERANCE:
         return
     low, high = (end(images, axis=(1, 2, 3)) for end in (np.min, np.max))
     bad = int(np.flatnonzero((low < -_TOLERANCE) | (high > 1 + _TOLERANCE))[0])

@@ -3,22 +3,23 @@
 Of what networks usually take, the preprocessing is chosen with which the network is right most
 often. A choice is made only where it is safe:
 
-- Right in chance's own measure: significantly more often than the most common label is (exact
-  binomial test, p < 0.01), or nothing was recognised at all.
+- Better than chance: right significantly more often than the most common label (exact binomial
+  test, p < 0.01).
 - Right as a trained network is: at least halfway from that constant answer to all images. Networks
-  in use lie well above; a network that gets its pixels wrongly mostly lies below.
+  in use lie well above; one that gets its pixels wrongly mostly lies below.
 - Better than the others: a preprocessing whose answers differ on more than a fifth of the images
-  must be significantly worse (exact sign test on the images that only one of the two has right,
-  p < 0.05). Two that answer more alike than that may both pass: whichever is taken, the accuracy is
-  about the same.
-- Not the images' own fault: where the network is right significantly more often on images with
+  must be worse by the exact sign test on the images that only one of the two has right (p < 0.2,
+  which is as much as some tens of images tell). Of two that answer more alike than that either may
+  be taken, the accuracy is about the same. Of two that are equally good, the one with the lower
+  cross-entropy is taken: a network was trained for that.
+- Not the images' own fault: where the network is right significantly more often (p < 0.05) with
   height and width or light and dark swapped, it is the images that have to change.
 
-Grey pictures are a network's own or have lost their colours, which cannot be told: a network that
-takes colours has to be right on them three quarters of the way up.
+Grey pictures are a network's own or have lost their colours, which cannot be told: where a network
+takes colours, it has to be right on them nine tenths of the way up, and is said to be.
 
-Whatever is hopeless on 48 images (sign test, p < 0.001) is not tried on the others, and nothing
-more is tried once all answers are right.
+Whatever is hopeless on 16 images or on 64 (sign test, p < 0.005) is not tried on the others, and
+nothing more is tried once all answers are right.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn import functional
 
 from goodnet.errors import InvalidInput, UsageError
 from goodnet.preprocessing import IDENTITY, PRESETS, Preprocessing
@@ -47,11 +50,11 @@ if TYPE_CHECKING:
 
 __all__ = ["RAW", "Calibration", "Scale", "calibrate", "usual_scales"]
 
-_SIGNIFICANT, _BETTER, _HOPELESS = 0.01, 0.05, 0.001
-_PILOT = 48
+_SIGNIFICANT, _BETTER, _WORSE, _HOPELESS = 0.01, 0.05, 0.2, 0.005
+_ROUNDS = (16, 64)
 _ALIKE = 0.2
-_SHARE, _SHARE_OF_GREY = 0.5, 0.75
-_SHOWN = 6  # of what was tried, in a message
+_SHARE, _SHARE_OF_GREY = 0.5, 0.9
+_SHOWN = 4  # of what was tried, in a message
 _BLOCK_BYTES = 64 * 2**20
 # Factors of a first layer that takes pixels 0..255, and of one that takes 0..1.
 _OF_BYTES, _OF_UNITS = 0.05, 0.2
@@ -144,11 +147,13 @@ class Calibration:
         preprocessing: Of images 0..1.
         range: Of the pixels as they are stored.
         accuracies: For each that was tried, as text: images answered right, images tried.
+        grey: Whether the network takes colours and all the images are grey.
     """
 
     preprocessing: Preprocessing
     range: PixelRange
     accuracies: Mapping[str, tuple[int, int]]
+    grey: bool = False
 
     @property
     def scale(self) -> Scale | None:
@@ -158,7 +163,9 @@ class Calibration:
     def sentence(self) -> str:
         """One line for the user: what is done, and the evidence."""
         name = _Reading(self.preprocessing).name(self.range)
-        return f"{made_of(self.preprocessing, self.range)} ({_evidence(self.accuracies, name)})"
+        grey = "; all are grey, which says little of a network for colours" if self.grey else ""
+        done = made_of(self.preprocessing, self.range)
+        return f"{done} ({_evidence(self.accuracies, name)}){grey}"
 
 
 def made_of(preprocessing: Preprocessing, stored: PixelRange) -> str:
@@ -211,14 +218,20 @@ class _Reading:
 
 @dataclass(frozen=True)
 class _Tried:
-    """Answers to a sample of the set, and its labels, shape (images,) each."""
+    """Answers to a sample of the set and its labels, shape (images,) each.
+
+    Attributes:
+        loss: Mean cross-entropy.
+    """
 
     answers: Integers
     labels: Integers
+    loss: float
 
     @property
     def right(self) -> NDArray[np.bool_]:
-        return self.answers == self.labels
+        found: NDArray[np.bool_] = self.answers == self.labels
+        return found
 
     @property
     def counts(self) -> tuple[int, int]:
@@ -237,52 +250,68 @@ class _Trial:
     """What was tried on one set.
 
     Attributes:
-        pilot: Every reading on a few images.
+        last: Every reading on the most images that it was tried on.
         found: Those that are not hopeless, on the whole sample.
         grey: Whether all images are grey, in three channels.
     """
 
     def __init__(self, network: Network, images: ImageSet, count: int) -> None:
-        self._network, self._images, self._count = network, images, count
-        self.pilot: dict[_Reading, _Tried] = {}
-        self.found: dict[_Reading, _Tried] = {}
+        self._network, self._images = network, images
+        whole = min(count, len(images))
+        self._rounds = {
+            size: dict[_Reading, _Tried]() for size in (*_ROUNDS, whole) if size <= whole
+        }
+        self.last: dict[_Reading, _Tried] = {}
+        self.found = self._rounds[whole]
         self.grey = images.shape[0] == 3
 
     def add(self, readings: Sequence[_Reading]) -> None:
-        """Try more readings."""
-        few = min(self._count, _PILOT)
-        self.pilot |= self._answers(readings, few)
-        leader = max(self.pilot.values(), key=lambda each: each.counts[0])
-        kept = [key for key in readings if not leader.beats(self.pilot[key], _HOPELESS)]
-        whole = min(self._count, len(self._images)) <= few
-        self.found |= (
-            {key: self.pilot[key] for key in kept} if whole else self._answers(kept, self._count)
-        )
+        """Try more readings: all on a few images, those that are not hopeless on more."""
+        for size, tried in self._rounds.items():
+            tried |= self._answers(readings, size)
+            self.last |= tried
+            leader = max(tried.values(), key=lambda each: each.counts[0])
+            readings = [key for key in readings if not leader.beats(tried[key], _HOPELESS)]
 
     @property
     def accuracies(self) -> dict[_Reading, tuple[int, int]]:
         """Images answered right and images tried, by reading; first what has most right."""
-        counts = {key: each.counts for key, each in (self.pilot | self.found).items()}
+        counts = {key: each.counts for key, each in self.last.items()}
         return dict(sorted(counts.items(), key=lambda item: -item[1][0] / item[1][1]))
 
     def best(self, *, faulty: bool) -> _Reading:
-        """What is right most often; the first of those that are equal."""
-        kept = [key for key in self.found if bool(key.fault) == faulty] or [*self.found]
-        return max(kept, key=lambda key: self.found[key].counts[0])
+        """What is right most often, of those that are equal with the lowest loss."""
+        kept = {key: each for key, each in self.found.items() if bool(key.fault) == faulty}
+
+        def rank(key: _Reading) -> tuple[int, float]:
+            right, total = self.found[key].counts
+            # Where all are right, the loss is the lower the larger the pixels.
+            return right, 0 if right == total else -self.found[key].loss
+
+        return max(kept or self.found, key=rank)
 
     def _answers(self, readings: Sequence[_Reading], count: int) -> dict[_Reading, _Tried]:
         if not readings:
             return {}
-        answers: dict[_Reading, list[Integers]] = {key: [] for key in readings}
+        outputs: dict[_Reading, list[Tensor]] = {key: [] for key in readings}
         labels: list[Integers] = []
         size = max(1, _BLOCK_BYTES // (4 * math.prod(self._images.shape)))
         for block in self._images.sample_blocks(count, size):
             labels.append(block.labels)
             self.grey = self.grey and bool((block.images == block.images[:, :1]).all())
-            for key, found in answers.items():
-                found.append(self._network.outputs(key(block.images)).argmax(1).numpy())
+            for key, found in outputs.items():
+                found.append(self._network.outputs(key(block.images)))
         truth = np.concatenate(labels)
-        return {key: _Tried(np.concatenate(found), truth) for key, found in answers.items()}
+        return {key: _tried(torch.cat(found), truth) for key, found in outputs.items()}
+
+
+def _tried(outputs: Tensor, labels: Integers) -> _Tried:
+    """What outputs (images, classes), probabilities or not, amount to."""
+    shares = bool((outputs >= 0).all()) and bool(((outputs.sum(1) - 1).abs() < 1e-3).all())
+    logits = outputs.clamp(min=1e-12).log() if shares else outputs
+    known = (labels >= 0) & (labels < outputs.shape[1])
+    loss = functional.cross_entropy(logits[known], torch.from_numpy(labels[known]))
+    return _Tried(outputs.argmax(1).numpy(), labels, float(loss))
 
 
 def calibrate(network: Network, images: ImageSet, *, count: int = 512) -> Calibration:
@@ -290,11 +319,11 @@ def calibrate(network: Network, images: ImageSet, *, count: int = 512) -> Calibr
 
     What networks usually take is tried and, where that falls short, also images with their channels
     reversed, with height and width swapped and with light and dark swapped. What a network that
-    begins with a rescaling or normalisation says of its pixels counts first. Where two are equally
-    good, the pixels stay as they are. The rules are at the top of this module.
+    begins with a rescaling or normalisation says of its pixels counts first. Where two answer
+    alike in everything, the pixels stay as they are. The rules are at the top of this module.
 
     Args:
-        network: The network; the preprocessing it already has is ignored.
+        network: The network; a preprocessing that it has is tried first.
         images: The clean labelled set.
         count: How many images to try, spread evenly over the set.
 
@@ -307,29 +336,33 @@ def calibrate(network: Network, images: ImageSet, *, count: int = 512) -> Calibr
     """
     from goodnet.imagesets import check_fits
 
-    shape, classes = network.input_shape, network.num_classes
-    check_fits(images, shape=shape, num_classes=classes, labels=False)
     if not images.labelled:
         raise InvalidInput(
             f"{images.name}: without labels the scale of the pixels cannot be found; "
             f"pass {_flags(images.range)}"
         )
+    shape, classes = network.input_shape, network.num_classes
+    check_fits(images, shape=shape, num_classes=classes, labels=False)
     trial = _Trial(network.with_preprocessing(IDENTITY), images, count)
-    first, others = _readings(network.spec, images)
+    first, others = _readings(network, images)
     trial.add(first)
     if not any(each.right.all() for each in trial.found.values()):
         trial.add(others)
     return _choose(trial, images)
 
 
-def _readings(spec: NetworkSpec, images: ImageSet) -> tuple[list[_Reading], list[_Reading]]:
+def _readings(network: Network, images: ImageSet) -> tuple[list[_Reading], list[_Reading]]:
     """What is tried first, and all else that may be."""
     channels, height, width = images.shape
     usual = [scale.preprocessing(images.range) for scale in usual_scales(images.range)]
     wanted = [*usual, *(each for each in PRESETS.values() if _takes(each, channels))]
-    if (said := _said_by(spec)) is not None:
+    if (said := _said_by(network.spec)) is not None:
         usual, wanted = [said], [said]
+    if network.preprocessing != IDENTITY:
+        usual, wanted = ([network.preprocessing, *each] for each in (usual, wanted))
     orders = [*wanted, *(each.reversed for each in wanted if channels == 3)]
+    # Of two that are equally good, the one that says less of each channel comes first.
+    orders.sort(key=lambda each: isinstance(each.mean, tuple))
     readings = [_Reading(each) for each in orders]
     if height == width:
         readings += [_Reading(each, "height and width swapped") for each in orders]
@@ -364,11 +397,7 @@ def _choose(trial: _Trial, images: ImageSet) -> Calibration:
     key, suspect = trial.best(faulty=False), trial.best(faulty=True)
     best, other = trial.found[key], trial.found[suspect]
     total, common = len(best.labels), int(np.unique(best.labels, return_counts=True)[1].max())
-    accuracies = {
-        each.name(images.range): counts
-        for each, counts in trial.accuracies.items()
-        if each.preprocessing != key.preprocessing or each.fault == key.fault or each == suspect
-    }
+    accuracies = {each.name(images.range): right for each, right in trial.accuracies.items()}
     evidence = _evidence(accuracies, key.name(images.range))
     share = _SHARE_OF_GREY if trial.grey else _SHARE
     expected = math.ceil(common + share * (total - common))
@@ -388,13 +417,13 @@ def _choose(trial: _Trial, images: ImageSet) -> Calibration:
             f"{_flags(images.range)} to go on"
         )
     for rival, tried in trial.found.items():
-        if not rival.fault and best.differs(tried) and not best.beats(tried, _BETTER):
+        if not rival.fault and best.differs(tried) and not best.beats(tried, _WORSE):
             raise InvalidInput(
                 f"{images.name}: two ways to feed these images fit alike, though the network "
                 f"answers differently ({evidence}); give more images, or pass "
                 f"--preprocess {key.preprocessing.text} or --preprocess {rival.preprocessing.text}"
             )
-    return Calibration(key.preprocessing, images.range, accuracies)
+    return Calibration(key.preprocessing, images.range, accuracies, trial.grey)
 
 
 def _fault(reading: _Reading, images: ImageSet) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
@@ -24,7 +25,6 @@ from goodnet.network.workers import map_blocks
 from goodnet.preprocessing import IDENTITY, Preprocessing
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from goodnet.formats.spec import NetworkSpec
@@ -38,6 +38,8 @@ _BATCHES = (16, 2048)
 # Bytes of the images of one block; fewest and most images.
 _BLOCK = 16 << 20
 _BLOCKS = (16, 512)
+# No pixel of images 0..1 is as large, whatever was added to it; of images 0..255 nearly all are.
+_LARGEST = 16
 # Where the preprocessing is in a graph: no layer is called so, see `surgery.identifier`.
 _FIRST = "_preprocessing"
 
@@ -198,7 +200,12 @@ class Network:
         return torch.cat(parts) if parts else torch.empty(0, self.num_classes)
 
     def predict(self, images: NDArray[np.float32]) -> NDArray[np.int64]:
-        """The class of each image 0..1, shape (batch,)."""
+        """The class of each image 0..1, shape (batch,).
+
+        Raises:
+            InvalidInput: If the images are not float32, or hold pixels 0..255.
+        """
+        _check_unit(images)
         found: NDArray[np.int64] = self.outputs(images).argmax(1).numpy()
         return found
 
@@ -231,13 +238,14 @@ class Network:
     def calibrated(self, images: ImageSet) -> Network:
         """The same network with the preprocessing with which it classifies images correctly.
 
-        Pixels 0..1 and 0..255 are tried; the preprocessing this network has is ignored.
+        What networks usually take is tried, and the preprocessing this network has; see
+        `calibrate`.
 
         Args:
             images: Clean and labelled.
 
         Raises:
-            InvalidInput: If neither works, or the images are too few or too uniform to decide.
+            InvalidInput: If none works, or the images are too few or too uniform to decide.
         """
         return self.with_preprocessing(calibrate(self, images).preprocessing)
 
@@ -323,3 +331,15 @@ class Network:
             raise InvalidInput(
                 f"expected a classifier with outputs (batch, classes), got ({shown})"
             )
+
+
+def _check_unit(images: NDArray[np.float32]) -> None:
+    """Refuse bytes and pixels 0..255; what is made of images may leave 0..1 a little."""
+    least, most = images.min(initial=0), images.max(initial=0)
+    if images.dtype.kind == "f" and max(-least, most) <= _LARGEST:
+        return
+    raise InvalidInput(
+        f"expected float32 images in [0, 1], got {images.dtype} values from {least:g} to "
+        f"{most:g}; divide pixels 0..255 by 255, or make a set of them with goodnet.images, which "
+        "knows their range; what the network does to images 0..1 is its preprocessing"
+    )

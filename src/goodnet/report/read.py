@@ -33,6 +33,7 @@ from goodnet.results import (
     GuardedRates,
     Inputs,
     NetworkResults,
+    PreprocessingRecord,
     PruneDrop,
     PruneResults,
     Rates,
@@ -146,10 +147,14 @@ def _options(found: object, *names: str) -> dict[str, str]:
     """Options as they are to be shown: one text for each that is known."""
     values = found if isinstance(found, Mapping) else {key: getattr(found, key) for key in names}
     shown = {str(key): _shown(value) for key, value in values.items()}
+    if shown.get("scale"):
+        shown.pop("preprocessing", None)  # says the same
     return {key: text for key, text in shown.items() if text}
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, PreprocessingRecord):
+        return value.text
     if isinstance(value, Mapping):
         parts = [f"{name} {text}" for name, each in value.items() if (text := _shown(each))]
         return ", ".join(parts)
@@ -185,7 +190,7 @@ def _read_prune(folder: Path, found: PruneResults, name: str) -> Run:
         pictures=read_pictures(folder, found.pictures),
         pruned_layer=found.layer,
         parameters=(found.network.parameters, after),
-        options=_options(found, "layer", "order", "scale", "classes"),
+        options=_options(found, "layer", "order", "scale", "preprocessing", "classes"),
         **_of_network(found),
         **_common(folder, found),
     )
@@ -239,7 +244,7 @@ def _read_repair(folder: Path, found: RepairResults, name: str) -> Run:
 
 
 def _repair_options(found: RepairResults) -> dict[str, str]:
-    own = _options(found, "method", "triggers", "scale", "classes", "device")
+    own = _options(found, "method", "triggers", "scale", "preprocessing", "classes", "device")
     held_back = {"before": found.before, "after": found.after}
     shown = {
         f"accuracy held back, {key} (%)": str(share) for key, share in held_back.items() if share
@@ -283,7 +288,7 @@ def _read_compare(folder: Path, found: CompareResults, name: str) -> Run:
         pictures=_pictures_of(folder, best),
         parameters=(only.network.parameters if only else None, None),
         baselines=baselines,
-        options=_options(only, "scale", "classes", "device") if only else {},
+        options=_options(only, "scale", "preprocessing", "classes", "device") if only else {},
         **_of_network(only)
         # Every file once, though each repair names its own.
         | {"inputs": tuple(dict.fromkeys(x for each in made for x in _inputs(each.inputs)))},
@@ -343,7 +348,7 @@ def _pictures_of(folder: Path, best: _Row | None) -> tuple[Picture, ...]:
 
 def _read_scan(folder: Path, found: ScanResults, name: str) -> Run:
     images = {f"images {use}": getattr(found.images, use) for use in ("searched", "judged")}
-    own = _options(found, "method", "scale", "classes", "device", "threshold")
+    own = _options(found, "method", "scale", "preprocessing", "classes", "device", "threshold")
     return Run(
         name=name,
         method=found.method,

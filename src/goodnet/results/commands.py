@@ -21,6 +21,7 @@ from goodnet.results.parts import (
     Number,
     PairRates,
     Pictures,
+    PreprocessingRecord,
     Rates,
     Share,
 )
@@ -89,7 +90,10 @@ class NetworkResults(Results):
 
     Attributes:
         inputs: What it was given.
-        scale: What the stored pixels were multiplied by; None where there were none.
+        scale: What the stored pixels were multiplied by; None where there were none, or more was
+            done to them.
+        preprocessing: What the network was given for its images; None where there were none, or an
+            older version wrote it.
         classes: N.
         device: Where it was computed.
         network: B.
@@ -97,6 +101,7 @@ class NetworkResults(Results):
 
     inputs: Inputs = field(default_factory=Inputs)
     scale: str | None = None
+    preprocessing: PreprocessingRecord | None = None
     classes: Annotated[int, Meta(ge=2, le=100_000)] | None = None
     device: str = "cpu"
     network: NetworkRecord = field(default_factory=NetworkRecord)

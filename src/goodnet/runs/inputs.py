@@ -15,13 +15,21 @@ from goodnet.formats import load_network
 from goodnet.formats.compact import compact
 from goodnet.formats.shapes import layer_shapes
 from goodnet.formats.spec import NetworkSpec
-from goodnet.imagesets import ImageSet, check_fits, images_from_arrays, load_images
-from goodnet.network import RAW, Network, Scale, calibrate
+from goodnet.imagesets import (
+    ImageSet,
+    check_fits,
+    fitted,
+    images_from_arrays,
+    load_images,
+)
+from goodnet.network import Calibration, Network, Scale, calibrate
 from goodnet.runs.options import InputFiles, InputOptions
 from goodnet.scan.case import open_case
+from goodnet.types import Proportion
 
 __all__ = [
     "Inputs",
+    "check_clean_for",
     "compact_parameters",
     "network_record",
     "open_files",
@@ -38,8 +46,10 @@ class Inputs:
     Attributes:
         network: The suspect network, which knows how it wants its images.
         given: The clean set; None where none was given.
-        scale: What the network wants the pixels of that set multiplied by, as they are stored.
+        scale: What the network wants the pixels of that set multiplied by, as they are stored; None
+            where it wants more than that.
         options: How the files were read.
+        calibration: How it was found what the network wants; None where it was told.
         notes: One sentence per thing that was detected.
         invented: Images made from the network, where none were given and some are needed.
         test: Clean labelled images that nothing is chosen on.
@@ -48,8 +58,9 @@ class Inputs:
 
     network: Network
     given: ImageSet | None
-    scale: Scale
+    scale: Scale | None
     options: InputOptions
+    calibration: Calibration | None = None
     notes: tuple[str, ...] = ()
     invented: ImageSet | None = None
     test: ImageSet | None = None
@@ -92,14 +103,22 @@ class Inputs:
 
     def told(self) -> dict[str, Any]:
         """What the results of a command on one network say of it, by field."""
-        known = self.given is not None or self.invented is not None
+        images = self.invented if self.given is None else self.given
         return {
             "inputs": self.record(),
-            "scale": str(self.scale) if known else None,
+            "scale": None if images is None or self.scale is None else str(self.scale),
+            "preprocessing": None if images is None else self._preprocessing(),
             "classes": self.network.num_classes,
             "device": self.options.device,
             "network": network_record(self.network.spec),
         }
+
+    def _preprocessing(self) -> results.PreprocessingRecord:
+        wants, found = self.network.preprocessing, self.calibration
+        return results.PreprocessingRecord(
+            wants.text,
+            {key: Proportion(*counts) for key, counts in found.accuracies.items()} if found else {},
+        )
 
 
 def _record(images: ImageSet) -> results.ImagesFile:
@@ -135,16 +154,25 @@ def open_inputs(model: Path, clean: Path, options: InputOptions) -> Inputs:
     network = load_network(model, architecture=options.architecture)
     network = to_device(network, options.device)
     images = open_images_for(network, clean, options)
-    notes = [images.describe()]
+    calibration = None
     if options.scale is not None:
-        scale = Scale.parse(options.scale)
-        notes.append(f"pixels are multiplied by {scale}, as asked")
+        asked = Scale.parse(options.scale)
+        preprocessing = asked.preprocessing(images.range)
+        said = f"pixels are multiplied by {asked}, as asked"
+    elif options.preprocessing is not None:
+        preprocessing = options.preprocessing
+        said = f"pixels x from 0 to 255 become {preprocessing.text}, as asked"
     else:
-        choice = calibrate(network, images)
-        scale = choice.scale
-        notes.append(choice.sentence())
-    network = network.with_preprocessing(scale.preprocessing(images.range))
-    return Inputs(network, images, scale, options, tuple(notes))
+        calibration = calibrate(network, images)
+        preprocessing, said = calibration.preprocessing, calibration.sentence()
+    return Inputs(
+        network.with_preprocessing(preprocessing),
+        images,
+        Scale.of(preprocessing, images.range),
+        options,
+        calibration,
+        (images.describe(), said),
+    )
 
 
 def invent_inputs(model: Path, options: InputOptions) -> Inputs:
@@ -154,15 +182,14 @@ def invent_inputs(model: Path, options: InputOptions) -> Inputs:
 
     Raises:
         GoodnetError: If the file cannot be opened or is refused.
-        UsageError: If a scale was asked for.
+        UsageError: If a preprocessing was asked for.
     """
-    if options.scale is not None:
-        raise UsageError("--scale is of the pixels of --clean, which is not given")
+    check_clean_for(options)
     network = to_device(load_network(model, architecture=options.architecture), options.device)
     case = open_case(network, None, layer=None, generator=torch.Generator().manual_seed(0))
     shown, network = case.everything, case.subject.network
     pixels, labels = shown.images.cpu().numpy(), shown.truth.cpu().numpy()
-    low, high = network.preprocessing.ends
+    low, _ = network.preprocessing.ends
     images = images_from_arrays(
         2 * pixels - 1 if low < 0 else (255 * pixels).round(),
         labels,
@@ -170,9 +197,20 @@ def invent_inputs(model: Path, options: InputOptions) -> Inputs:
         range="-1..1" if low < 0 else "0..255",
         name="made from the network",
     )
-    scale = Scale.parse("1/255") if (low, high) == (0, 1) else RAW
     # The scan says that they were made.
+    scale = Scale.of(network.preprocessing, images.range)
     return Inputs(network, None, scale, options, invented=images)
+
+
+def check_clean_for(options: InputOptions) -> None:
+    """See that a preprocessing is not asked for where there are no clean images.
+
+    Raises:
+        UsageError: If it is.
+    """
+    if options.says_pixels:
+        asked = "--scale" if options.scale is not None else "--preprocess"
+        raise UsageError(f"{asked} is of the pixels of --clean, which is not given")
 
 
 def to_device(network: Network, device: str) -> Network:
@@ -191,9 +229,21 @@ def to_device(network: Network, device: str) -> Network:
 
 
 def open_images_for(
-    network: Network, path: Path, options: InputOptions, *, name: str | None = None
+    network: Network,
+    path: Path,
+    options: InputOptions,
+    *,
+    name: str | None = None,
+    labels: bool = True,
 ) -> ImageSet:
-    """Open a set that a network can be run on.
+    """Open a set that a network can be run on; grey and colour are converted.
+
+    Args:
+        network: The network.
+        path: The images.
+        options: How to read them.
+        name: What to call the set.
+        labels: Whether the labels will be used.
 
     Raises:
         InvalidInput: If the images or labels do not fit the network.
@@ -202,7 +252,8 @@ def open_images_for(
     shape = network.input_shape
     if len(shape) != 3:
         raise InvalidInput(f"expected a network that takes images, got one that takes {shape}")
-    check_fits(images, shape=shape, num_classes=network.num_classes)
+    images = fitted(images, shape, sizing=options.sizing)
+    check_fits(images, shape=shape, num_classes=network.num_classes, labels=labels)
     return images
 
 
