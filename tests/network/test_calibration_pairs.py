@@ -50,9 +50,10 @@ def trained() -> nn.Sequential:
     optimizer = torch.optim.Adam(module.parameters(), 0.005)
     for epoch in range(10):
         random = torch.Generator().manual_seed(epoch)
-        for rows in torch.randperm(len(images), generator=random).split(48):
+        for rows in torch.randperm(len(images), generator=random).reshape(-1, 48):
             optimizer.zero_grad()
-            nn.functional.cross_entropy(module(images[rows]), truth[rows]).backward()
+            loss = nn.functional.cross_entropy(module(images[rows]), truth[rows])
+            torch.autograd.backward(loss)
             optimizer.step()
     return module.eval()
 
@@ -214,7 +215,7 @@ def test_real_networks(shared: Path, model: str) -> None:
     pixels, labels = block.images, block.labels
     unit = pixels / 255
 
-    def count(given: NDArray[np.float32]) -> int:
+    def count(given: NDArray[np.floating]) -> int:
         found = calibrate(network, images_from_arrays(given, labels, layout="NCHW"))
         return next(iter(found.accuracies.values()))[0]
 

@@ -5,8 +5,9 @@ often. A choice is made only where it is safe:
 
 - Better than chance: right significantly more often than the most common label (exact binomial
   test, p < 0.01).
-- Right as a trained network is: at least halfway from that constant answer to all images. Networks
-  in use lie well above; one that gets its pixels wrongly mostly lies below.
+- Right as a trained network is: not significantly less often than halfway from that constant answer
+  to all images (p < 0.05). Networks in use lie well above, one that gets its pixels wrongly mostly
+  lies far below.
 - Better than the others: a preprocessing whose answers differ on more than a fifth of the images
   must be worse by the exact sign test on the images that only one of the two has right (p < 0.2,
   which is as much as some tens of images tell). Of two that answer more alike than that either may
@@ -408,7 +409,9 @@ def _choose(trial: _Trial, images: ImageSet) -> Calibration:
         )
     if suspect.fault and other.counts[0] >= expected and other.beats(best, _BETTER):
         raise InvalidInput(f"{images.name}: {_fault(suspect, images)} ({evidence})")
-    if best.counts[0] < expected or _p_value(best.counts[0], total, common / total) >= _SIGNIFICANT:
+    right = best.counts[0]
+    low = right < expected and _p_value(total - right, total, 1 - expected / total) < _BETTER
+    if low or _p_value(right, total, common / total) >= _SIGNIFICANT:
         grey = "; all the pictures are grey, it may want colours" if trial.grey else ""
         raise InvalidInput(
             f"{images.name}: the network does not recognise these images as a trained one should "
