@@ -258,7 +258,8 @@ def test_pixels_0_to_255_are_not_taken_for_0_to_1(given: Any) -> None:
 
 def test_a_network_of_28_by_28_takes_grey_pictures(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    module = nn.Sequential(nn.Flatten(), nn.Linear(28 * 28, 6), nn.ReLU(), nn.Linear(6, 4)).eval()
+    layers = nn.Linear(28 * 28, 6, bias=False), nn.ReLU(), nn.Linear(6, 4, bias=False)
+    module = nn.Sequential(nn.Flatten(), *layers).eval()
     network = gn.wrap(module, (28, 28), preprocessing=Preprocessing(2, mean=1))
     random = np.random.default_rng(0)
     pixels = random.integers(0, 256, (90, 28, 28)).astype(np.uint8)

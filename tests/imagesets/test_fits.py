@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from goodnet.errors import InvalidInput, UsageError
@@ -117,13 +119,13 @@ def test_what_fits_stays_as_it_is() -> None:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_another_size_is_resized_as_pillow_does(dtype: type) -> None:
-    pictures = noise((2, 12, 9, 3)).astype(dtype)
+    pictures: NDArray[Any] = noise((2, 12, 9, 3)).astype(dtype)
     found = fitted(images_from_arrays(pictures, [0, 1]), (3, 6, 7), sizing=Sizing())
     assert found.converted == "brought to 6x7"
     for picture, image in zip(pictures.astype(np.uint8), found.sample(2).images, strict=True):
         wanted = Image.fromarray(picture).resize((7, 6), Image.Resampling.BILINEAR)
         shown = 255 * image.transpose(1, 2, 0)
-        np.testing.assert_allclose(shown, np.asarray(wanted), atol=0.51)
+        np.testing.assert_allclose(shown, np.asarray(wanted), atol=1)
 
 
 def test_the_middle_is_cut_out() -> None:

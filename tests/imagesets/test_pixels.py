@@ -133,6 +133,7 @@ def test_images_that_no_range_holds_are_refused_with_what_to_do(
         ([4369, 61680], "u2", "0..255", "divide them by 257"),
         ([-2.6, 5], "f4", "-1..1", "leave mean and"),
         ([-1, 1], "f4", "0..1", "$"),
+        ([-1, 1], "f4", "0..255", "$"),
         ([0, 255], "u1", "0..1", "$"),
     ],
 )

@@ -51,7 +51,7 @@ _DARKEST_0_255 = 16
 # Centred pixels come near both their ends; pixels -1..1 do not stop at just the half of theirs.
 _FARTHEST_CENTRED = 0.45
 # What a sharp resizing overshoots by at worst, as a share of the range.
-_TOLERANCE = 0.1
+_TOLERANCE = 0.2
 _TURNED: Mapping[str, Layout] = MappingProxyType({"NCWH": "NCHW", "NWHC": "NHWC", "NWH": "NHW"})
 
 
@@ -197,8 +197,11 @@ def check_asked_range(sample: Array, asked: PixelRange, *, name: str) -> None:
     """
     low, high = float(sample.min()), float(sample.max())
     least, most = _ends(asked, _TOLERANCE)
-    if not np.isfinite([low, high]).all() or (least <= low and high <= most):
-        return  # what is not finite is named when it is read
+    if not np.isfinite([low, high]).all():
+        return  # it is named when it is read
+    centred = asked == "0..255" and low < 0 and high <= _DARKEST_0_255
+    if least <= low and high <= most and not centred:
+        return
     raise InvalidInput(
         f"{name}: --range {asked} is not the range of these pixels, {sample.dtype} values from "
         f"{low:g} to {high:g}{_conversion(sample, low, high) if _in_no_range(low, high) else ''}"

@@ -417,7 +417,7 @@ def _choose(trial: _Trial, images: ImageSet) -> Calibration:
             f"{images.name}: the network does not recognise these images as a trained one should "
             f"({evidence}, where one constant answer gets {common} and {expected} are expected)"
             f"{grey}; check that images, labels and network belong together, or pass "
-            f"{_flags(images.range)} to go on"
+            f"{_flags(images.range)}, to go on"
         )
     for rival, tried in trial.found.items():
         if not rival.fault and best.differs(tried) and not best.beats(tried, _WORSE):
@@ -456,4 +456,4 @@ def _evidence(accuracies: Mapping[str, tuple[int, int]], first: str = "raw") -> 
 
 def _flags(stored: PixelRange) -> str:
     scales = " or ".join(f"--scale {scale}" for scale in usual_scales(stored))
-    return f"{scales}, or another --preprocess,"
+    return f"{scales}, or another --preprocess"
