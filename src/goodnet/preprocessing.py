@@ -16,12 +16,23 @@ from goodnet.errors import InvalidInput, UsageError
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["IDENTITY", "PRESETS", "ChannelOrder", "Preprocessing"]
+    from goodnet.imagesets import PixelRange
+
+__all__ = [
+    "IDENTITY",
+    "PRESETS",
+    "RAW",
+    "ChannelOrder",
+    "Preprocessing",
+    "Scale",
+    "usual_scales",
+]
 
 ChannelOrder = Literal["RGB", "BGR"]
 
 # Bounded: a number such as 1e999999999 would take for ever to turn into a fraction.
 _NUMBER = r"[0-9]{1,9}(?:\.[0-9]{1,12})?"
+_SCALE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(?:/([0-9]{1,9}))?")
 _FORMULA = re.compile(
     rf"(?:x(?:(?P<op>[*/])(?P<by>{_NUMBER}))?|(?P<top>{_NUMBER})(?:/(?P<bottom>{_NUMBER}))?)"
     rf"(?P<offset>[+-]{_NUMBER})?"
@@ -220,3 +231,80 @@ def _assigned(parts: list[str]) -> Iterator[tuple[str, Any]]:
             yield name, numbers if len(numbers) > 1 else numbers[0]
         else:
             raise ValueError(f"expected mean=, std= or order=, got {name!r}")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What pixels are multiplied by, as they are stored, before a network sees them."""
+
+    factor: Fraction
+
+    @classmethod
+    def parse(cls, text: str) -> Scale:
+        """Read a scale as the user writes it.
+
+        Args:
+            text: "raw" (the same as "1"), a fraction such as "1/255", or a number.
+
+        Raises:
+            UsageError: If it is none of these, or not above 0.
+
+        Example:
+            >>> str(Scale.parse("1/255")), str(Scale.parse("1"))
+            ('1/255', 'raw')
+        """
+        parts = _SCALE.fullmatch("1" if text == "raw" else text)
+        top, bottom = (Fraction(part or 1) for part in parts.groups()) if parts else (0, 0)
+        if not top or not bottom:
+            raise UsageError(
+                f"--scale is raw, a fraction such as 1/255, or a number above 0, got {text!r}"
+            )
+        return cls(Fraction(top / bottom))
+
+    @classmethod
+    def of(cls, preprocessing: Preprocessing, stored: PixelRange) -> Scale | None:
+        """The scale of pixels in the range they are stored; None where more is done to them.
+
+        Example:
+            >>> str(Scale.of(Preprocessing(), "0..255"))
+            '1/255'
+        """
+        found = cls(Fraction(preprocessing.factor) / _WIDTHS[stored])
+        return found if found.preprocessing(stored) == preprocessing else None
+
+    def preprocessing(self, stored: PixelRange) -> Preprocessing:
+        """What makes the same of images 0..1 as this scale of pixels in the range they are stored.
+
+        Example:
+            >>> Scale.parse("1/255").preprocessing("0..255") == Preprocessing()
+            True
+        """
+        factor = self.factor * _WIDTHS[stored]
+        return Preprocessing(factor, mean=float(factor / 2) if stored.startswith("-") else 0)
+
+    def __str__(self) -> str:
+        return "raw" if self.factor == 1 else str(self.factor)
+
+
+RAW = Scale(Fraction(1))
+_WIDTHS: Mapping[PixelRange, int] = MappingProxyType(
+    {"0..255": 255, "0..1": 1, "-1..1": 2, "-0.5..0.5": 1}
+)
+_USUAL: Mapping[PixelRange, tuple[Scale, ...]] = MappingProxyType(
+    {
+        "0..255": (RAW, Scale(Fraction(1, 255))),
+        "0..1": (RAW, Scale(Fraction(255))),
+        "-1..1": (RAW,),
+        "-0.5..0.5": (RAW,),
+    }
+)
+
+
+def usual_scales(stored: PixelRange) -> tuple[Scale, ...]:
+    """What networks usually multiply pixels of this range by; first by nothing at all.
+
+    Example:
+        >>> [str(scale) for scale in usual_scales("0..255")]
+        ['raw', '1/255']
+    """
+    return _USUAL[stored]

@@ -35,5 +35,7 @@ def predict(
         note(predictor.note)
     for path in images:
         opened = predictor.open(path)
+        if opened.converted:
+            note(f"{opened.name}: {opened.converted}")
         for block in opened.blocks(1024):
             print("\n".join(str(answer) for answer in predictor.predict(block, opened).final))

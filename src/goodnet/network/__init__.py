@@ -1,10 +1,11 @@
 """A classifier as a graph with named layers."""
 
-from goodnet.network.calibration import RAW, Calibration, Scale, calibrate, usual_scales
+from goodnet.network.calibration import Calibration, calibrate, said_by_file
 from goodnet.network.cut import Cut, batches, channels_last
 from goodnet.network.module_source import ModuleSource
 from goodnet.network.network import Network, Node
 from goodnet.network.workers import Run, map_blocks, single_thread, workers
+from goodnet.preprocessing import RAW, Scale, usual_scales
 
 __all__ = [
     "RAW",
@@ -19,6 +20,7 @@ __all__ = [
     "calibrate",
     "channels_last",
     "map_blocks",
+    "said_by_file",
     "single_thread",
     "usual_scales",
     "workers",

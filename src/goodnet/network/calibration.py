@@ -26,11 +26,8 @@ nothing more is tried once all answers are right.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -38,8 +35,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from goodnet.errors import InvalidInput, UsageError
-from goodnet.preprocessing import IDENTITY, PRESETS, Preprocessing
+from goodnet.errors import InvalidInput
+from goodnet.preprocessing import IDENTITY, PRESETS, RAW, Preprocessing, Scale, usual_scales
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,7 +46,7 @@ if TYPE_CHECKING:
     from goodnet.network.network import Network
     from goodnet.types import Integers
 
-__all__ = ["RAW", "Calibration", "Scale", "calibrate", "usual_scales"]
+__all__ = ["Calibration", "calibrate", "said_by_file"]
 
 _SIGNIFICANT, _BETTER, _WORSE, _HOPELESS = 0.01, 0.05, 0.2, 0.005
 _ROUNDS = (16, 64)
@@ -59,85 +56,6 @@ _SHOWN = 4  # of what was tried, in a message
 _BLOCK_BYTES = 64 * 2**20
 # Factors of a first layer that takes pixels 0..255, and of one that takes 0..1.
 _OF_BYTES, _OF_UNITS = 0.05, 0.2
-# Bounded: a number such as 1e999999999 would take for ever to turn into a fraction.
-_NUMBER = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(?:/([0-9]{1,9}))?")
-
-
-@dataclass(frozen=True)
-class Scale:
-    """What pixels are multiplied by, as they are stored, before a network sees them."""
-
-    factor: Fraction
-
-    @classmethod
-    def parse(cls, text: str) -> Scale:
-        """Read a scale as the user writes it.
-
-        Args:
-            text: "raw" (the same as "1"), a fraction such as "1/255", or a number.
-
-        Raises:
-            UsageError: If it is none of these, or not above 0.
-
-        Example:
-            >>> str(Scale.parse("1/255")), str(Scale.parse("1"))
-            ('1/255', 'raw')
-        """
-        parts = _NUMBER.fullmatch("1" if text == "raw" else text)
-        top, bottom = (Fraction(part or 1) for part in parts.groups()) if parts else (0, 0)
-        if not top or not bottom:
-            raise UsageError(
-                f"--scale is raw, a fraction such as 1/255, or a number above 0, got {text!r}"
-            )
-        return cls(Fraction(top / bottom))
-
-    @classmethod
-    def of(cls, preprocessing: Preprocessing, stored: PixelRange) -> Scale | None:
-        """The scale of pixels in the range they are stored; None where more is done to them.
-
-        Example:
-            >>> str(Scale.of(Preprocessing(), "0..255"))
-            '1/255'
-        """
-        found = cls(Fraction(preprocessing.factor) / _WIDTHS[stored])
-        return found if found.preprocessing(stored) == preprocessing else None
-
-    def preprocessing(self, stored: PixelRange) -> Preprocessing:
-        """What makes the same of images 0..1 as this scale of pixels in the range they are stored.
-
-        Example:
-            >>> Scale.parse("1/255").preprocessing("0..255") == Preprocessing()
-            True
-        """
-        factor = self.factor * _WIDTHS[stored]
-        return Preprocessing(factor, mean=float(factor / 2) if stored.startswith("-") else 0)
-
-    def __str__(self) -> str:
-        return "raw" if self.factor == 1 else str(self.factor)
-
-
-RAW = Scale(Fraction(1))
-_WIDTHS: Mapping[PixelRange, int] = MappingProxyType(
-    {"0..255": 255, "0..1": 1, "-1..1": 2, "-0.5..0.5": 1}
-)
-_USUAL: Mapping[PixelRange, tuple[Scale, ...]] = MappingProxyType(
-    {
-        "0..255": (RAW, Scale(Fraction(1, 255))),
-        "0..1": (RAW, Scale(Fraction(255))),
-        "-1..1": (RAW,),
-        "-0.5..0.5": (RAW,),
-    }
-)
-
-
-def usual_scales(stored: PixelRange) -> tuple[Scale, ...]:
-    """What networks usually multiply pixels of this range by; first by nothing at all.
-
-    Example:
-        >>> [str(scale) for scale in usual_scales("0..255")]
-        ['raw', '1/255']
-    """
-    return _USUAL[stored]
 
 
 @dataclass(frozen=True)
@@ -357,7 +275,7 @@ def _readings(network: Network, images: ImageSet) -> tuple[list[_Reading], list[
     channels, height, width = images.shape
     usual = [scale.preprocessing(images.range) for scale in usual_scales(images.range)]
     wanted = [*usual, *(each for each in PRESETS.values() if _takes(each, channels))]
-    if (said := _said_by(network.spec)) is not None:
+    if (said := said_by_file(network.spec)) is not None:
         usual, wanted = [said], [said]
     if network.preprocessing != IDENTITY:
         usual, wanted = ([network.preprocessing, *each] for each in (usual, wanted))
@@ -378,7 +296,7 @@ def _takes(preset: Preprocessing, channels: int) -> bool:
     return channels == 3 or (preset.order == "RGB" and not isinstance(preset.mean, tuple))
 
 
-def _said_by(spec: NetworkSpec) -> Preprocessing | None:
+def said_by_file(spec: NetworkSpec) -> Preprocessing | None:
     """The range of pixels that a network's first layer is made for; None where it is silent."""
     readers = spec.consumers(spec.layers[0].name)
     layer = readers[0] if len(readers) == 1 else None
@@ -395,45 +313,82 @@ def _said_by(spec: NetworkSpec) -> Preprocessing | None:
 
 
 def _choose(trial: _Trial, images: ImageSet) -> Calibration:
-    key, suspect = trial.best(faulty=False), trial.best(faulty=True)
+    key, stored = trial.best(faulty=False), images.range
+    best, suspect = trial.found[key], trial.best(faulty=True)
+    accuracies = {each.name(stored): counts for each, counts in trial.accuracies.items()}
+    evidence = _evidence(accuracies, key.name(stored))
+    bounds = _Bounds.of(best.labels, _SHARE_OF_GREY if trial.grey else _SHARE)
+    rival = next((x for x in trial.found if not x.fault and _alike(trial, key, x)), None)
+    if not bounds.tells:
+        problem = (
+            "too few images or labels to find the scale of the pixels (tried "
+            f"{bounds.total}, {bounds.common} of them with the same label); pass {_flags(stored)}"
+        )
+    elif _is_fault(trial, key, suspect, bounds):
+        problem = f"{_fault(suspect, images)} ({evidence})"
+    elif not bounds.recognised(best):
+        problem = (
+            f"the network does not recognise these images as a trained one should ({evidence}, "
+            f"where one constant answer gets {bounds.common} and {bounds.expected} are expected)"
+            f"{'; all the pictures are grey, it may want colours' if trial.grey else ''}; check "
+            "that images, labels and network belong together, or pass "
+            f"{_flags(stored)}, to go on"
+        )
+    elif rival is not None:
+        problem = (
+            "two ways to feed these images fit alike, though the network answers differently "
+            f"({evidence}); give more images, or pass --preprocess {key.preprocessing.text} or "
+            f"--preprocess {rival.preprocessing.text}"
+        )
+    else:
+        return Calibration(key.preprocessing, stored, accuracies, trial.grey)
+    raise InvalidInput(f"{images.name}: {problem}")
+
+
+@dataclass(frozen=True)
+class _Bounds:
+    """How many of the images the constant answer gets, and a trained network should."""
+
+    total: int
+    common: int
+    expected: int
+
+    @classmethod
+    def of(cls, labels: Integers, share: float) -> _Bounds:
+        total, common = len(labels), int(np.unique(labels, return_counts=True)[1].max())
+        return cls(total, common, math.ceil(common + share * (total - common)))
+
+    @property
+    def tells(self) -> bool:
+        """Whether there are enough images to tell a trained network from the constant answer."""
+        return _p_value(self.total, self.total, self.common / self.total) < _SIGNIFICANT
+
+    def recognised(self, tried: _Tried) -> bool:
+        """Whether a network is right as one should be that was trained for such images."""
+        right, total = tried.counts
+        wrong = _p_value(total - right, total, 1 - self.expected / total)
+        by_chance = _p_value(right, total, self.common / total)
+        return by_chance < _SIGNIFICANT and (right >= self.expected or wrong >= _BETTER)
+
+
+def _alike(trial: _Trial, key: _Reading, rival: _Reading) -> bool:
+    """Whether a rival is as good, and yet not the same."""
+    best, other = trial.found[key], trial.found[rival]
+    return best.differs(other) and not best.beats(other, _WORSE)
+
+
+def _is_fault(trial: _Trial, key: _Reading, suspect: _Reading, bounds: _Bounds) -> bool:
     best, other = trial.found[key], trial.found[suspect]
-    total, common = len(best.labels), int(np.unique(best.labels, return_counts=True)[1].max())
-    accuracies = {each.name(images.range): right for each, right in trial.accuracies.items()}
-    evidence = _evidence(accuracies, key.name(images.range))
-    share = _SHARE_OF_GREY if trial.grey else _SHARE
-    expected = math.ceil(common + share * (total - common))
-    if _p_value(total, total, common / total) >= _SIGNIFICANT:
-        raise InvalidInput(
-            f"{images.name}: too few images or labels to find the scale of the pixels (tried "
-            f"{total}, {common} of them with the same label); pass {_flags(images.range)}"
-        )
-    if suspect.fault and other.counts[0] >= expected and other.beats(best, _BETTER):
-        raise InvalidInput(f"{images.name}: {_fault(suspect, images)} ({evidence})")
-    right = best.counts[0]
-    low = right < expected and _p_value(total - right, total, 1 - expected / total) < _BETTER
-    if low or _p_value(right, total, common / total) >= _SIGNIFICANT:
-        grey = "; all the pictures are grey, it may want colours" if trial.grey else ""
-        raise InvalidInput(
-            f"{images.name}: the network does not recognise these images as a trained one should "
-            f"({evidence}, where one constant answer gets {common} and {expected} are expected)"
-            f"{grey}; check that images, labels and network belong together, or pass "
-            f"{_flags(images.range)}, to go on"
-        )
-    for rival, tried in trial.found.items():
-        if not rival.fault and best.differs(tried) and not best.beats(tried, _WORSE):
-            raise InvalidInput(
-                f"{images.name}: two ways to feed these images fit alike, though the network "
-                f"answers differently ({evidence}); give more images, or pass "
-                f"--preprocess {key.preprocessing.text} or --preprocess {rival.preprocessing.text}"
-            )
-    return Calibration(key.preprocessing, images.range, accuracies, trial.grey)
+    good = other.counts[0] >= bounds.expected and other.beats(best, _BETTER)
+    return bool(suspect.fault) and good
 
 
 def _fault(reading: _Reading, images: ImageSet) -> str:
     """What is wrong with images, and what to do."""
     if reading.fault == "light and dark swapped":
         return "light and dark of the images seem to be swapped; subtract the pixels from white"
-    turned = images.layout.replace("HW", "WH")
+    turns = ("HW", "WH") if "HW" in images.layout else ("WH", "HW")
+    turned = images.layout.replace(*turns)
     return f"height and width of the images seem to be swapped; pass --layout {turned}"
 
 

@@ -57,7 +57,7 @@ class Inspection:
         parameters: Stored numbers in all.
         default_layer: What `goodnet prune` takes by itself; None if there is no such layer.
         layers: In running order.
-        notes: What was passed over in the file.
+        notes: What was passed over in the file, and that the network takes no images.
         red_flags: What is worth a second look.
     """
 
@@ -111,9 +111,18 @@ def inspect_file(path: Path, *, architecture: Path | None = None) -> Inspection:
         parameters=spec.count_parameters(),
         default_layer=_default_layer(spec),
         layers=rows,
-        notes=source.notes if source else (),
+        notes=(*(source.notes if source else ()), *_no_images(spec)),
         red_flags=tuple(_red_flags(spec, rows)),
     )
+
+
+def _no_images(spec: NetworkSpec) -> Iterator[str]:
+    shape = spec.input_shape
+    if len(shape) not in (2, 3):
+        shown = "x".join("any" if size is None else str(size) for size in shape)
+        yield (
+            f"the network takes {shown} numbers, no images: only inspect and guard can be run on it"
+        )
 
 
 def _silent(spec: NetworkSpec, layer: str) -> list[int] | None:

@@ -16,7 +16,7 @@ from goodnet.evaluation import agree
 from goodnet.formats import load_network
 from goodnet.guard.form import reject_class_of
 from goodnet.imagesets import Block, ImageSet, PixelRange
-from goodnet.network import Network, Scale, calibrate, usual_scales
+from goodnet.network import Network, Scale, calibrate, said_by_file, usual_scales
 from goodnet.preprocessing import Preprocessing
 from goodnet.runs.evaluate import check_belongs
 from goodnet.runs.inputs import open_images_for, to_device
@@ -138,7 +138,8 @@ def open_predictor(
     """Open a network for single images.
 
     The preprocessing is the one in `options`, else the one with which the network recognises the
-    `clean` set, else the one in the run folder the model lies in.
+    `clean` set, else the one in the run folder the model lies in, else the one that the network's
+    first layer is made for.
 
     Raises:
         GoodnetError: If a file is refused or does not fit.
@@ -157,7 +158,7 @@ def open_predictor(
         found = calibrate(network, predictor.open(clean))
         return replace(predictor, wants=found.preprocessing, note=found.sentence())
     wants, note = _from_run_folder(model)
-    return replace(predictor, wants=wants, note=note)
+    return replace(predictor, wants=wants or said_by_file(network.spec), note=note)
 
 
 def _for(wants: Preprocessing | Scale, stored: PixelRange) -> Preprocessing:
