@@ -11,12 +11,12 @@ from tiny import Residual, deepid_spec, plain_spec
 from torch import Tensor, nn
 
 import goodnet as gn
-from goodnet.errors import InvalidInput
+from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats import load_network
 from goodnet.formats.build import build, extract
 from goodnet.formats.keras import write
 from goodnet.network import Network
-from goodnet.preprocessing import IDENTITY, Preprocessing
+from goodnet.preprocessing import IDENTITY, PRESETS, Preprocessing
 from goodnet.training import Examples, Schedule, fit
 
 IMAGENET = Preprocessing(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
@@ -203,3 +203,76 @@ def test_it_is_for_a_number_of_channels(
         network.with_preprocessing(preprocessing)
     with pytest.raises(InvalidInput, match=message):
         gn.wrap(module, (channels, 8, 8), preprocessing=preprocessing)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted", "shown"),
+    [
+        ("x", Preprocessing(255), "x"),
+        ("raw", Preprocessing(255), "x"),
+        ("1/255", IDENTITY, "x/255"),
+        ("x/127.5-1", Preprocessing(2, mean=1), "x/127.5-1"),
+        ("x-128", Preprocessing(255, mean=128), "x,mean=128"),
+        ("x*2+3", Preprocessing(510, mean=-3), "x*2,mean=-3"),
+        ("imagenet", IMAGENET, "imagenet"),
+        ("x/255,mean=0.485,0.456,0.406,std=0.229,0.224,0.225", IMAGENET, "imagenet"),
+        ("caffe,order=RGB", PRESETS["caffe"].reversed, "caffe,order=RGB"),
+        ("x,order=BGR,mean=104,117,123", CAFFE, "x,mean=104,117,123,order=BGR"),
+    ],
+)
+def test_it_is_read_and_written_as_a_formula(text: str, wanted: Preprocessing, shown: str) -> None:
+    found = Preprocessing.parse(text)
+    assert found == wanted
+    assert found.text == shown
+    assert Preprocessing.parse(shown) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("vgg", "--preprocess is one of x, x/255, .*caffe, or another formula .*; got 'vgg'"),
+        ("", "--preprocess is one of"),
+        ("x/0", "--preprocess is one of"),
+        ("x/1e999999999", "--preprocess is one of"),
+        ("1,2", "--preprocess 1,2: expected mean=, std= or order=, got '2'"),
+        ("x,gamma=2", "expected mean=, std= or order=, got 'gamma'"),
+        ("x,mean=a", "--preprocess x,mean=a: could not convert"),
+        ("imagenet,std=0", "expected the std of pixels to be above 0"),
+        ("x,order=GBR", "in the order RGB or BGR, got 'GBR'"),
+    ],
+)
+def test_what_is_no_formula_is_refused(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Preprocessing.parse(text)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [np.full((2, 3, 8, 8), 200, np.uint8), np.full((2, 3, 8, 8), 200, np.float32)],
+)
+def test_pixels_0_to_255_are_not_taken_for_0_to_1(given: Any) -> None:
+    message = r"expected float32 images in \[0, 1\], got .* to 200; divide pixels 0\.\.255 by 255"
+    with pytest.raises(InvalidInput, match=message):
+        build(plain_spec()).predict(given)
+
+
+def test_a_network_of_28_by_28_takes_grey_pictures(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    layers = nn.Linear(28 * 28, 6, bias=False), nn.ReLU(), nn.Linear(6, 4, bias=False)
+    module = nn.Sequential(nn.Flatten(), *layers).eval()
+    network = gn.wrap(module, (28, 28), preprocessing=Preprocessing(2, mean=1))
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 256, (90, 28, 28)).astype(np.uint8)
+    with torch.inference_mode():
+        labels = module(torch.from_numpy(pixels).float() / 127.5 - 1).argmax(1).numpy()
+    images = gn.images(pixels, labels)
+    assert network.input_shape == images.shape == (1, 28, 28)
+    assert gn.evaluate(network, images).clean == gn.evaluate(network.copy(), images).clean
+    assert network.calibrated(images).preprocessing == Preprocessing(2, mean=1)
+    assert (network.predict(images.sample(90).images) == labels).all()
+    head = network.cut("0").head(torch.zeros(2, 1, 28, 28))
+    assert head[0].shape == (2, 784)
+    network.save(tmp_path / "grey.keras")
+    assert gn.load(tmp_path / "grey.keras").spec.input_shape == (28, 28)
+    silent = gn.silence_channels(network, "2", [1])
+    assert silent.input_shape == gn.GoodNet(network, silent).input_shape == (1, 28, 28)

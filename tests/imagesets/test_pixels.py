@@ -5,8 +5,12 @@ import pytest
 
 from goodnet.errors import InvalidInput, OverBudget, UsageError
 from goodnet.imagesets.pixels import (
+    Layout,
+    PixelRange,
     assemble,
+    check_asked_range,
     check_finite,
+    check_unit,
     find_layout,
     find_range,
     image_shape,
@@ -51,9 +55,11 @@ def test_a_layout_given_is_used() -> None:
 
 
 def test_unknown_flags_list_the_known_ones() -> None:
-    with pytest.raises(UsageError, match="--layout is one of NCHW, NHWC, NHW, got 'CHW'"):
+    with pytest.raises(UsageError, match=r"--layout is one of NCHW, NHWC, NHW, .*NWH, got 'CHW'"):
         parse_layout("CHW")
-    with pytest.raises(UsageError, match=r"--range is one of 0\.\.255, 0\.\.1, -1\.\.1, got '1'"):
+    with pytest.raises(
+        UsageError, match=r"--range is one of 0\.\.255, 0\.\.1, -1\.\.1, .*, got '1'"
+    ):
         parse_range("1")
 
 
@@ -79,6 +85,7 @@ def test_images_without_pixels_or_with_too_many_are_refused() -> None:
         ([0.0, 1.001], "f4", "0..1"),
         ([-1, 1], "f4", "-1..1"),
         ([-0.5, 0.25], "f8", "-1..1"),
+        ([-0.5, 0.49], "f4", "-0.5..0.5"),
     ],
 )
 def test_the_range_follows_from_the_values(values: list[float], dtype: str, expected: str) -> None:
@@ -99,13 +106,69 @@ def test_an_unclear_range_names_the_flag(values: list[float], dtype: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("values", "dtype"),
-    [([0, 1000], "f4"), ([-2.1, 2.6], "f4"), ([-128, 127], "i1"), ([0, 65535], "u2")],
+    ("values", "dtype", "advice"),
+    [
+        ([0, 1000], "f4", "16-bit pixels, divide them by 257"),
+        ([0.5, 1000], "f4", r"convert them to 0\.\.255 or 0\.\.1"),
+        ([0, 1e6], "f4", "no pixels, convert them"),
+        ([-2.1, 2.6], "f4", "leave mean and .* preprocessing"),
+        ([-0.5, 2.6], "f4", "leave mean and .* preprocessing"),
+        ([-128, 127], "i1", "add 128"),
+        ([0, 65535], "u2", "16-bit pixels, divide them by 257"),
+    ],
 )
-def test_images_that_no_range_holds_are_refused(values: list[float], dtype: str) -> None:
-    message = rf"x: expected images in \[0, 1\] or 0\.\.255, got .* from {values[0]:g} to .*mean"
+def test_images_that_no_range_holds_are_refused_with_what_to_do(
+    values: list[float], dtype: str, advice: str
+) -> None:
+    message = (
+        rf"x: expected images in \[0, 1\] or 0\.\.255, got .* from {values[0]:g} to .*{advice}"
+    )
     with pytest.raises(InvalidInput, match=message):
         find_range(np.array(values, dtype), name="x")
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "asked", "advice"),
+    [
+        ([4369, 61680], "u2", "0..255", "divide them by 257"),
+        ([-2.6, 5], "f4", "-1..1", "leave mean and"),
+        ([-1, 1], "f4", "0..1", "$"),
+        ([-1, 1], "f4", "0..255", "$"),
+        ([0, 255], "u1", "0..1", "$"),
+    ],
+)
+def test_a_range_given_is_checked(
+    values: list[float], dtype: str, asked: PixelRange, advice: str
+) -> None:
+    message = (
+        rf"x: --range {asked} is not the range of these pixels, .* from {values[0]:g} .*{advice}"
+    )
+    with pytest.raises(InvalidInput, match=message):
+        check_asked_range(np.array(values, dtype), asked, name="x")
+    sharpened = np.array([-0.05, 1.05])
+    check_asked_range(sharpened, "0..1", name="x")
+
+
+def test_the_first_image_far_outside_the_range_is_named() -> None:
+    images = np.zeros((4, 1, 2, 2), np.float32)
+    images[1] = 1.05
+    check_unit(images, np.arange(4), "-1..1", name="x")
+    images[2, 0, 0, 0] = 3
+    message = r"x: the pixels of this set go from -1\.\.1, those of image 7 from -1 to 5; convert"
+    with pytest.raises(InvalidInput, match=message):
+        check_unit(images, np.arange(5, 9), "-1..1", name="x")
+
+
+@pytest.mark.parametrize(
+    ("layout", "axes"), [("NCWH", (0, 1, 3, 2)), ("NWHC", (0, 3, 2, 1)), ("NWH", (0, 2, 1))]
+)
+def test_pictures_stored_width_first_are_turned(layout: Layout, axes: tuple[int, ...]) -> None:
+    stored = np.random.default_rng(0).random((2, 4, 5, 3)[: len(layout)]).astype(np.float32)
+    channels, height, width = shape = image_shape(stored.shape, layout, name="x")
+    assert parse_layout(layout.lower()) == layout
+    wanted = stored.transpose(axes).reshape(2, channels, height, width)
+    np.testing.assert_array_equal(assemble([stored[:1], stored[1:]], layout, shape), wanted)
+    np.testing.assert_array_equal(assemble([stored], layout, shape), wanted)
 
 
 @pytest.mark.parametrize("dtype", ["u1", "f2", ">f4", "f8", "i4", "?"])

@@ -100,7 +100,7 @@ def test_the_more_accurate_scale_is_taken(
 
 def test_the_sentence_shows_the_evidence_with_the_chosen_first() -> None:
     accuracies = {"raw": (2, 60), "1/255": (56, 60)}
-    found = Calibration(Scale.parse("1/255"), "0..255", accuracies)
+    found = Calibration(IDENTITY, "0..255", accuracies)
     assert found.sentence() == "pixels 0..255 are divided by 255 (1/255 56/60 right, raw 2/60)"
 
 
@@ -130,8 +130,9 @@ def test_equally_good_scales_leave_the_pixels_as_they_are() -> None:
 
 def test_a_network_that_recognises_nothing_is_refused_with_the_evidence() -> None:
     message = (
-        r"valid\.h5: the network does not recognise .* \(raw 30/300 right, 1/255 30/300, where one "
-        r"constant answer gets 30\); .* pass --scale raw or --scale 1/255"
+        r"valid\.h5: the network does not recognise .* \(raw 30/300 right, 1/255 30/300, .* and 11 "
+        r"more no better, where one constant answer gets 30 and 165 are expected\); .* pass "
+        r"--scale raw or --scale 1/255, or another --preprocess, to go on"
     )
     with pytest.raises(InvalidInput, match=message):
         calibrate(constant(3), make())
@@ -167,13 +168,13 @@ def test_at_most_as_many_images_as_asked_are_tried_in_bounded_blocks(
 ) -> None:
     monkeypatch.setattr(calibration, "_BLOCK_BYTES", 4 * 36 * 7)
     sizes: list[int] = []
-    predict = Network.predict
+    outputs = Network.outputs
 
-    def counted(self: Network, images: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> object:
+    def counted(self: Network, images: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> Tensor:
         sizes.append(len(images))
-        return predict(self, images)
+        return outputs(self, images)
 
-    monkeypatch.setattr(Network, "predict", counted)
+    monkeypatch.setattr(Network, "outputs", counted)
     found = calibrate(network(255), make(), count=50)
     assert found.accuracies["raw"] == (50, 50)
     assert max(sizes) == 7

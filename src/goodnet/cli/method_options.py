@@ -70,6 +70,7 @@ def _given(name: str, annotation: Any, default: Any = Parameter.empty) -> Parame
 
 _READING = [
     _given("scale", opt.Scale, None),
+    _given("preprocess", opt.Preprocess, None),
     _given("layout", opt.Layout, None),
     _given("range", opt.Range, None),
     _given("classes", opt.Classes, None),

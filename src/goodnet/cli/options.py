@@ -25,6 +25,7 @@ __all__ = [
     "OnlyClassOrder",
     "Out",
     "Pattern",
+    "Preprocess",
     "Range",
     "Repaired",
     "Report",
@@ -78,6 +79,15 @@ Scale = Annotated[
         metavar="raw|1/255|NUMBER", help="Factor for the stored pixels; default: detected."
     ),
 ]
+Preprocess = Annotated[
+    str | None,
+    typer.Option(
+        metavar="x/127.5-1|imagenet|caffe|resize|...",
+        help="What the network takes for a pixel x from 0 to 255, as a formula, imagenet or caffe, "
+        "perhaps followed by ,mean=...,std=...,order=BGR; and for images of another size resize, "
+        "resize=N or center-crop. Default: detected.",
+    ),
+]
 Source = Annotated[
     int | None, typer.Option(metavar="CLASS", help="Stamp only images of this class.")
 ]
@@ -91,12 +101,16 @@ Pattern = Annotated[
 ]
 Layout = Annotated[
     str | None,
-    typer.Option(metavar="NCHW|NHWC", help="Order of the axes of the images; default: detected."),
+    typer.Option(
+        metavar="NCHW|NHWC",
+        help="Order of the axes of the images, also NCWH or NWHC; default: detected.",
+    ),
 ]
 Range = Annotated[
     str | None,
     typer.Option(
-        metavar="0..255|0..1|-1..1", help="Range of the stored pixels; default: detected."
+        metavar="0..255|0..1|-1..1|-0.5..0.5",
+        help="Range of the stored pixels; default: detected.",
     ),
 ]
 Classes = Annotated[

@@ -37,6 +37,8 @@ def predict(
         note(predictor.note)
     for path in images:
         opened = predictor.open(path)
+        if opened.converted:
+            note(f"{opened.name}: {opened.converted}")
         for block in opened.blocks(1024):
             for place, answer in enumerate(predictor.predict(block, opened).final, block.start):
                 name = f"{plain(opened.file_of(place))}\t" if path.is_dir() else ""

@@ -73,8 +73,6 @@ def scan(
 
     if more:
         raise UsageError(f"expected one model, got another argument: {str(more[0])!r}")
-    if clean is None and reading.scale is not None:
-        raise UsageError("--scale is of the pixels of --clean, which is not given")
     own = [*([f"layer={layer}"] if layer else []), f"seed={seed}", *(set_ or [])]
     scanner = make_scanner(method, own)
     if save_triggers is not None:

@@ -27,8 +27,10 @@ def build(spec: NetworkSpec) -> Network:
             f"the network takes images of any size (input {spec.input_shape}): give clean images, "
             "whose size it takes, or goodnet.load(path, size=(height, width))"
         )
+    shape = tuple(size for size in spec.input_shape if size is not None)
+    grey = len(shape) == 2  # height and width of grey pictures, without an axis of channels
     preprocessing = spec.preprocessing
-    preprocessing.check(spec.input_shape[0] or 0)
+    preprocessing.check(1 if grey else shape[0])
     nodes = [
         Node(layer.name, _module(layer, spec.parameters(layer.name)), layer.inputs)
         for layer in spec.layers
@@ -38,9 +40,11 @@ def build(spec: NetworkSpec) -> Network:
         nodes,
         image=spec.layers[0].name,
         output=spec.output,
-        input_shape=tuple(size for size in spec.input_shape if size is not None),
+        input_shape=(1, *shape) if grey else shape,
         spec=spec,
-        first=None if preprocessing == IDENTITY else _Preprocessed(preprocessing),
+        first=_Preprocessed(preprocessing, grey=grey)
+        if grey or preprocessing != IDENTITY
+        else None,
     )
 
 
@@ -74,12 +78,13 @@ def _tensor(array: Array) -> Tensor:
 class _Preprocessed(nn.Module):
     """What is done to images before the first layer."""
 
-    def __init__(self, preprocessing: Preprocessing) -> None:
+    def __init__(self, preprocessing: Preprocessing, *, grey: bool) -> None:
         super().__init__()
-        self.preprocessing = preprocessing
+        self.preprocessing, self.grey = preprocessing, grey
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.preprocessing(images)
+        values = self.preprocessing(images)
+        return values.flatten(1, 2) if self.grey and values.ndim == 4 else values
 
 
 class _Computed(nn.Module):

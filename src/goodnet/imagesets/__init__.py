@@ -9,7 +9,7 @@ from goodnet.imagesets.classes import (
     names_of,
     parse_order,
 )
-from goodnet.imagesets.fits import check_fits
+from goodnet.imagesets.fits import Sizing, check_fits, fitted
 from goodnet.imagesets.imageset import UNLABELLED, Block, ImageSet
 from goodnet.imagesets.memory import images_from_arrays
 from goodnet.imagesets.overlap import fingerprints
@@ -24,10 +24,12 @@ __all__ = [
     "Labelling",
     "Layout",
     "PixelRange",
+    "Sizing",
     "by_names",
     "check_fits",
     "check_order",
     "fingerprints",
+    "fitted",
     "images_from_arrays",
     "load_images",
     "names_of",

@@ -9,17 +9,16 @@ import tarfile
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from goodnet.errors import InvalidInput, OverBudget, UnsafeInput
 from goodnet.formats.budgets import GIB, MIB
 from goodnet.imagesets.classes import Labelling
-from goodnet.imagesets.decode import decode_stream
-from goodnet.imagesets.folder import listing, size_text
+from goodnet.imagesets.decode import Pictures, decode_stream
+from goodnet.imagesets.folder import listing
 from goodnet.imagesets.imageset import ImageSet
-from goodnet.imagesets.tables import Span, cut, rows_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -42,33 +41,14 @@ _PAD = bytes(_RECORD)
 
 @dataclass(frozen=True, eq=False)
 class _Members:
-    """Image files of one size in memory, as a table.
+    """Image files in memory, with their names in the archive."""
 
-    Attributes:
-        names: In the archive, for messages.
-        files: Their bytes.
-        shape: (files, height, width, 3).
-    """
+    names: Sequence[str] = field(repr=False)
+    files: Sequence[bytes] = field(repr=False)
 
-    names: Sequence[str]
-    files: Sequence[bytes]
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any] = field(default=np.dtype(np.uint8))
-    chunk_rows: int = 1
-
-    def read(self, spans: Sequence[Span], rows: int) -> Iterator[NDArray[np.uint8]]:
-        """Decode the files of `spans`, at most `rows` at a time."""
-        for start, stop in cut(spans, rows_at_once(self, rows)):
-            yield np.stack([self._decode(row) for row in range(start, stop)])
-
-    def _decode(self, row: int) -> NDArray[np.uint8]:
-        pixels = _decode(self.files[row], self.names[row])
-        if pixels.shape != self.shape[1:]:
-            raise InvalidInput(
-                f"expected all images to have the same size as {self.names[0]!r}, "
-                f"{size_text(self.shape[1:])}; {self.names[row]!r} has {size_text(pixels.shape)}"
-            )
-        return pixels
+    def decode(self, row: int) -> NDArray[np.uint8]:
+        """Pixels of one file, shape (height, width, 3)."""
+        return decode_stream(io.BytesIO(self.files[row]), shown=repr(self.names[row]))
 
 
 def open_archive(file: StoredFile, *, name: str, inside: str = "") -> ImageSet:
@@ -135,24 +115,21 @@ def _image_set(
     counts = Counter(key.split("/")[0] for key in names)
     labelling = Labelling.of_folders(list(counts), name)
     labels = [labelling.by_name[folder] for folder in counts]
-    height, width, _ = _decode(files[names[0]], names[0]).shape
+    members = _Members(names, [files[key] for key in names])
+    shape = members.decode(0).shape
     return ImageSet(
         name=name,
-        shape=(3, height, width),
+        shape=(3, *shape[:2]),
         labels=np.repeat(labels, list(counts.values())),
         source_labels=None,
         range="0..255",
         layout="NHWC",
-        table=_Members(names, [files[key] for key in names], (len(names), height, width, 3)),
+        table=Pictures(names, (len(names), *shape), members.decode),
         origin=file,
         known_labelling=labelling,
         files=names,
         skipped=listing(skipped),
     )
-
-
-def _decode(content: bytes, name: str) -> NDArray[np.uint8]:
-    return decode_stream(io.BytesIO(content), shown=repr(name))
 
 
 def _regular_files(

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goodnet.errors import InvalidInput
 from goodnet.formats.safe_file import as_path
 from goodnet.imagesets.classes import ClassNames, by_names, parse_order
+from goodnet.imagesets.decode import Pictures
+from goodnet.imagesets.fits import Sizing, fitted
+from goodnet.imagesets.pixels import parse_layout
 from goodnet.imagesets.stored import StoredFile
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from goodnet.imagesets.imageset import ImageSet
     from goodnet.imagesets.lab import Contents
 
@@ -30,6 +36,7 @@ def load_images(
     name: str | None = None,
     classes: Path | str | None = None,
     order: str | None = None,
+    shape: Sequence[int] | None = None,
 ) -> ImageSet:
     """Open labelled images; the content of the file decides, not its suffix.
 
@@ -41,8 +48,8 @@ def load_images(
     Args:
         path: A local file or folder; for an archive that holds several sets also with the folder
             of one of them, as in "cifar10.tar.xz/cifar10/train".
-        layout: Order of the axes of an array, "NCHW", "NHWC" or "NHW", if it cannot be determined.
-            Not used for image files.
+        layout: Order of the axes of an array, "NCHW", "NHWC" or "NHW", if it cannot be determined,
+            or one of these with W before H. Of image files only this is used.
         range: Of the pixels of an array, "0..255", "0..1" or "-1..1", if it cannot be determined.
             Not used for image files.
         name: Name of the set; by default that of its file.
@@ -51,6 +58,8 @@ def load_images(
         order: What the classes of folders (or labels) are: "numbers", their own, as where all are
             numbers by default; their places in "natural" order, as where they are not; or in "text"
             order.
+        shape: Of one image as a network takes it, its `input_shape`: grey and colour are converted,
+            and pictures of another size resized.
 
     Returns:
         The set. Nothing stays open and no pixels are held.
@@ -63,11 +72,21 @@ def load_images(
         UsageError: If `layout`, `range` or `order` is unknown.
     """
     given = parse_order(order)
-    images = _open(as_path(path), layout=layout, range=range, name=name)
-    return by_names(images, ClassNames.read(as_path(classes)) if classes else None, given)
+    images = _opened(as_path(path), layout=layout, range=range, name=name)
+    if isinstance(images.table, Pictures) and "WH" in (parse_layout(layout) or ""):
+        channels, height, width = images.shape
+        images = replace(images, shape=(channels, width, height), layout="NWHC")
+    images = by_names(images, ClassNames.read(as_path(classes)) if classes else None, given)
+    return images if shape is None else fitted(images, shape, sizing=Sizing())
 
 
-def _open(path: Path, *, layout: str | None, range: str | None, name: str | None) -> ImageSet:  # noqa: A002
+def _opened(
+    path: Path,
+    *,
+    layout: str | None,
+    range: str | None,  # noqa: A002
+    name: str | None,
+) -> ImageSet:
     name = name or path.name or path.resolve().name
     if path.is_dir():
         from goodnet.imagesets.folder import open_folder

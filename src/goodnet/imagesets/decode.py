@@ -1,9 +1,11 @@
-"""Decode one image file to RGB, trusting nothing about it."""
+"""Decode image files to RGB, trusting nothing about them."""
 
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, BinaryIO
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -11,6 +13,7 @@ from goodnet.errors import GoodnetError, InvalidInput, OverBudget
 from goodnet.formats.budgets import MIB
 from goodnet.formats.safe_file import open_regular
 from goodnet.imagesets.pixels import MAX_PIXELS
+from goodnet.imagesets.tables import Span, cut, rows_at_once
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,13 +21,54 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-__all__ = ["FORMATS", "decode_image", "decode_stream"]
+__all__ = ["FORMATS", "Pictures", "decode_image", "decode_stream"]
 
 # By content, never by suffix. Of the many parsers of Pillow only these four are let near the file.
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
 
 _FILE_BYTES = 64 * MIB
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """Image files as a table; they are decoded when they are read.
+
+    Attributes:
+        names: Of the files, for messages.
+        shape: (files, height, width, channels).
+        decode: Pixels (height, width, 3) of a file by its place.
+        convert: What is done to each; with it they may be of several sizes.
+    """
+
+    names: Sequence[str] = field(repr=False)
+    shape: tuple[int, ...]
+    decode: Callable[[int], NDArray[np.uint8]]
+    convert: Callable[[NDArray[Any]], NDArray[Any]] | None = None
+    dtype: np.dtype[Any] = field(default=np.dtype(np.uint8))
+    chunk_rows: int = 1
+
+    def read(self, spans: Sequence[Span], rows: int) -> Iterator[NDArray[Any]]:
+        """Decode the files of `spans`, at most `rows` at a time."""
+        for start, stop in cut(spans, rows_at_once(self, rows)):
+            yield np.stack([self._picture(row) for row in range(start, stop)])
+
+    def _picture(self, row: int) -> NDArray[Any]:
+        pixels = self.decode(row)
+        if self.convert is not None:
+            return self.convert(pixels)
+        if pixels.shape != self.shape[1:]:
+            raise InvalidInput(
+                f"expected all images to have the same size as {self.names[0]!r}, "
+                f"{_size_text(self.shape[1:])}; {self.names[row]!r} has "
+                f"{_size_text(pixels.shape)}; --preprocess resize brings all to one size"
+            )
+        return pixels
+
+
+def _size_text(shape: tuple[int, ...]) -> str:
+    """For example "47x55 pixels", of an image (height, width, channels)."""
+    return f"{shape[1]}x{shape[0]} pixels"
 
 
 def decode_image(path: Path, *, shown: str) -> NDArray[np.uint8]:

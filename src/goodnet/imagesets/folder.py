@@ -7,27 +7,26 @@ import os
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from goodnet.errors import FileError, InvalidInput, OverBudget
 from goodnet.formats import safe_file
 from goodnet.imagesets.classes import Labelling
-from goodnet.imagesets.decode import decode_image
+from goodnet.imagesets.decode import Pictures, decode_image
 from goodnet.imagesets.imageset import UNLABELLED, ImageSet
 from goodnet.imagesets.labels import MAX_IMAGES
-from goodnet.imagesets.tables import Span, cut, rows_at_once
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from goodnet.imagesets.imageset import Origin
 
-__all__ = ["listing", "open_folder", "open_single", "size_text"]
+__all__ = ["listing", "open_folder", "open_single"]
 
 # Of loose files only these are read: other things lie beside pictures, too.
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
@@ -36,33 +35,14 @@ _LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 
 @dataclass(frozen=True, eq=False)
 class _Files:
-    """Image files of one size, as a table and as the origin of a set.
-
-    Attributes:
-        path: The folder they are in.
-        names: Of the files, relative to it, in order.
-        shape: (files, height, width, 3).
-    """
+    """Image files of a folder, as the origin of a set; their names are relative to it."""
 
     path: Path
     names: Sequence[str] = field(repr=False)
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any] = field(default=np.dtype(np.uint8))
-    chunk_rows: int = 1
 
-    def read(self, spans: Sequence[Span], rows: int) -> Iterator[NDArray[np.uint8]]:
-        """Decode the files of `spans`, at most `rows` at a time."""
-        for start, stop in cut(spans, rows_at_once(self, rows)):
-            yield np.stack([self._decode(name) for name in self.names[start:stop]])
-
-    def _decode(self, name: str) -> NDArray[np.uint8]:
-        pixels = decode_image(self.path / name, shown=repr(name))
-        if pixels.shape != self.shape[1:]:
-            raise InvalidInput(
-                f"expected all images to have the same size as {self.names[0]!r}, "
-                f"{size_text(self.shape[1:])}; {name!r} has {size_text(pixels.shape)}"
-            )
-        return pixels
+    def decode(self, row: int) -> NDArray[np.uint8]:
+        """Pixels of one file, shape (height, width, 3)."""
+        return decode_image(self.path / self.names[row], shown=repr(self.names[row]))
 
     @cached_property
     def sha256(self) -> str:
@@ -136,17 +116,17 @@ def _check_count(names: Sequence[str], name: str) -> None:
 
 def _unlabelled(folder: Path, names: Sequence[str], name: str) -> ImageSet:
     """A set of image files, whose labels are not known, so they are -1."""
-    height, width, _ = decode_image(folder / names[0], shown=repr(names[0])).shape
-    table = _Files(folder, names, (len(names), height, width, 3))
+    files = _Files(folder, names)
+    shape = files.decode(0).shape
     return ImageSet(
         name=name,
-        shape=(3, height, width),
+        shape=(3, *shape[:2]),
         labels=np.full(len(names), UNLABELLED, dtype=np.int64),
         source_labels=None,
         range="0..255",
         layout="NHWC",
-        table=table,
-        origin=table,
+        table=Pictures(names, (len(names), *shape), files.decode),
+        origin=files,
         files=names,
     )
 
@@ -180,8 +160,3 @@ def _kind(entry: os.DirEntry[str]) -> str:
 def listing(skipped: Counter[str]) -> str:
     """For example "3 hidden, 1 links"."""
     return ", ".join(f"{count} {kind}" for kind, count in sorted(skipped.items()))
-
-
-def size_text(shape: tuple[int, ...]) -> str:
-    """For example "47x55 pixels", of an image (height, width, channels)."""
-    return f"{shape[1]}x{shape[0]} pixels"

@@ -15,6 +15,7 @@ from goodnet.imagesets.pixels import (
     PixelRange,
     assemble,
     check_finite,
+    check_unit,
     to_unit,
 )
 from goodnet.imagesets.tables import Span, Table, all_rows, regroup, rows_of, spans_of, spread
@@ -73,11 +74,12 @@ class ImageSet:
         shape: Of one image, (channels, height, width).
         labels: Class of each image, int64, shape (N,); all -1 for a single image file.
         source_labels: What poisoned images really show, shape (N,); None where not known.
-        range: Of the pixels as stored: "0..255", "0..1" or "-1..1".
-        layout: Order of the axes as stored: "NCHW", "NHWC" or "NHW".
+        range: Of the pixels as stored: "0..255", "0..1", "-1..1" or "-0.5..0.5".
+        layout: Order of the axes as stored: "NCHW", "NHWC" or "NHW", or with W before H.
         known_labelling: What its folders stand for; None where labels are the classes.
         files: Of each image its file within the folder; empty where there are none.
         skipped: For a folder: what was passed over, for instance "3 hidden, 1 links".
+        converted: What was done to each picture for a network to take it, for the user.
         table: The pixels as stored.
         origin: The file or folder they are in.
     """
@@ -93,6 +95,7 @@ class ImageSet:
     known_labelling: Labelling | None = None
     files: Sequence[str] = field(default=(), repr=False)
     skipped: str = ""
+    converted: str = ""
 
     def __post_init__(self) -> None:
         self.labels.setflags(write=False)
@@ -147,7 +150,7 @@ class ImageSet:
             stored: Leave the pixels in the range they are stored in, to write them again.
 
         Raises:
-            InvalidInput: At the first image with a NaN or infinite pixel, at an image file that
+            InvalidInput: At the first image with a pixel out of range or not finite, at a file that
                 cannot be read, or if the file changed since the set was opened.
         """
         rows = all_rows(self.table)
@@ -198,6 +201,8 @@ class ImageSet:
             f"pixels {self.range} ({self.table.dtype})",
             f"layout {self.layout}",
         ]
+        if self.converted:
+            parts.append(self.converted)
         if self.skipped:
             parts.append(f"passed over {self.skipped}")
         return ", ".join(parts)
@@ -215,9 +220,10 @@ class ImageSet:
             images = assemble(pieces, self.layout, self.shape)
             where = rows[position : position + len(images)]
             position += len(images)
+            check_finite(images, where, name=self.name)
             if not stored:
                 to_unit(images, self.range)
-            check_finite(images, where, name=self.name)
+                check_unit(images, where, self.range, name=self.name)
             source = None if self.source_labels is None else self.source_labels[where]
             yield Block(images, self.labels[where], source, int(where[0]))
 

@@ -12,6 +12,7 @@ from goodnet.imagesets.labels import read_labels
 from goodnet.imagesets.pixels import (
     RANGE_OF_TYPE,
     assemble,
+    check_asked_range,
     check_finite,
     find_layout,
     find_range,
@@ -94,9 +95,7 @@ def labelled_images(
         shape=shape,
         labels=_labels(contents, label_name, name),
         source_labels=_labels(contents, source_name, name) if source_name else None,
-        range=asked_range
-        or RANGE_OF_TYPE.get(pixels.dtype)
-        or _range(pixels, found_layout, shape, name=name),
+        range=_range(pixels, asked_range, found_layout, shape, name=name),
         layout=found_layout,
         table=pixels,
         origin=origin,
@@ -135,10 +134,17 @@ def _labels(contents: Contents, key: str, name: str) -> Integers:
     return read_labels(contents.table(key), name=f"{name}: {key!r}")
 
 
-def _range(pixels: Table, layout: Layout, shape: Shape, *, name: str) -> PixelRange:
+def _range(
+    pixels: Table, asked: PixelRange | None, layout: Layout, shape: Shape, *, name: str
+) -> PixelRange:
     """The range of the pixels, from some of them."""
+    if asked is None and (known := RANGE_OF_TYPE.get(pixels.dtype)):
+        return known
     count = rows_at_once(pixels, _RANGE_SAMPLE)
     spans = spread(pixels, count, places=_RANGE_PLACES)
     runs: list[Array] = list(pixels.read(spans, count))
+    if asked is not None:
+        check_asked_range(np.concatenate(runs), asked, name=name)
+        return asked
     check_finite(assemble(runs, layout, shape), rows_of(spans), name=name)
     return find_range(np.concatenate(runs), name=name)

@@ -1,11 +1,12 @@
 """A classifier as a graph with named layers."""
 
-from goodnet.network.calibration import RAW, Calibration, Scale, calibrate, usual_scales
+from goodnet.network.calibration import Calibration, calibrate, said_by_file
 from goodnet.network.cut import Cut, batches, channels_last
 from goodnet.network.fits import check_network, check_pair
 from goodnet.network.module_source import ModuleSource
 from goodnet.network.network import Network, Node
 from goodnet.network.workers import Run, map_blocks, single_thread, workers
+from goodnet.preprocessing import RAW, Scale, usual_scales
 
 __all__ = [
     "RAW",
@@ -22,6 +23,7 @@ __all__ = [
     "check_network",
     "check_pair",
     "map_blocks",
+    "said_by_file",
     "single_thread",
     "usual_scales",
     "workers",

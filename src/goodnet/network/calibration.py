@@ -1,197 +1,418 @@
-"""The scale trap: does the network want pixels as they are stored, or divided by 255?"""
+"""What a network wants done to its images, found on clean labelled ones.
+
+Of what networks usually take, the preprocessing is chosen with which the network is right most
+often. A choice is made only where it is safe:
+
+- Better than chance: right significantly more often than the most common label (exact binomial
+  test, p < 0.01).
+- Right as a trained network is: not significantly less often than halfway from that constant answer
+  to all images (p < 0.05). Networks in use lie well above, one that gets its pixels wrongly mostly
+  lies far below.
+- Better than the others: a preprocessing whose answers differ on more than a fifth of the images
+  must be worse by the exact sign test on the images that only one of the two has right (p < 0.2,
+  which is as much as some tens of images tell). Of two that answer more alike than that either may
+  be taken, the accuracy is about the same. Of two that are equally good, the one with the lower
+  cross-entropy is taken: a network was trained for that.
+- Not the images' own fault: where the network is right significantly more often (p < 0.05) with
+  height and width or light and dark swapped, it is the images that have to change.
+
+Grey pictures are a network's own or have lost their colours, which cannot be told: where a network
+takes colours, it has to be right on them nine tenths of the way up, and is said to be.
+
+Whatever is hopeless on 16 images or on 64 (sign test, p < 0.005) is not tried on the others, and
+nothing more is tried once all answers are right.
+"""
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
 
-from goodnet.errors import InvalidInput, UsageError
+from goodnet.errors import InvalidInput
 from goodnet.imagesets.classes import check_order
-from goodnet.preprocessing import Preprocessing
+from goodnet.preprocessing import IDENTITY, PRESETS, RAW, Preprocessing, Scale, usual_scales
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from goodnet.formats.spec import NetworkSpec
     from goodnet.imagesets import ImageSet, PixelRange
     from goodnet.network.network import Network
     from goodnet.types import Integers
 
-__all__ = ["RAW", "Calibration", "Scale", "calibrate", "usual_scales"]
+__all__ = ["Calibration", "calibrate", "said_by_file"]
 
-_SIGNIFICANT = 0.01
+_SIGNIFICANT, _BETTER, _WORSE, _HOPELESS = 0.01, 0.05, 0.2, 0.005
+_ROUNDS = (16, 64)
+_ALIKE = 0.2
+_SHARE, _SHARE_OF_GREY = 0.5, 0.9
+_SHOWN = 4  # of what was tried, in a message
 _BLOCK_BYTES = 64 * 2**20
-# Bounded: a number such as 1e999999999 would take for ever to turn into a fraction.
-_NUMBER = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(?:/([0-9]{1,9}))?")
-
-
-@dataclass(frozen=True)
-class Scale:
-    """What pixels are multiplied by, as they are stored, before a network sees them."""
-
-    factor: Fraction
-
-    @classmethod
-    def parse(cls, text: str) -> Scale:
-        """Read a scale as the user writes it.
-
-        Args:
-            text: "raw" (the same as "1"), a fraction such as "1/255", or a number.
-
-        Raises:
-            UsageError: If it is none of these, or not above 0.
-
-        Example:
-            >>> str(Scale.parse("1/255")), str(Scale.parse("1"))
-            ('1/255', 'raw')
-        """
-        parts = _NUMBER.fullmatch("1" if text == "raw" else text)
-        top, bottom = (Fraction(part or 1) for part in parts.groups()) if parts else (0, 0)
-        if not top or not bottom:
-            raise UsageError(
-                f"--scale is raw, a fraction such as 1/255, or a number above 0, got {text!r}"
-            )
-        return cls(Fraction(top / bottom))
-
-    def preprocessing(self, stored: PixelRange) -> Preprocessing:
-        """What makes the same of images 0..1 as this scale of pixels in the range they are stored.
-
-        Example:
-            >>> Scale.parse("1/255").preprocessing("0..255") == Preprocessing()
-            True
-        """
-        if stored == "-1..1":
-            return Preprocessing(2 * self.factor, mean=float(self.factor))
-        return Preprocessing(self.factor * (255 if stored == "0..255" else 1))
-
-    def __str__(self) -> str:
-        return "raw" if self.factor == 1 else str(self.factor)
-
-
-RAW = Scale(Fraction(1))
-_USUAL: Mapping[PixelRange, tuple[Scale, ...]] = MappingProxyType(
-    {
-        "0..255": (RAW, Scale(Fraction(1, 255))),
-        "0..1": (RAW, Scale(Fraction(255))),
-        "-1..1": (RAW,),
-    }
-)
-
-
-def usual_scales(stored: PixelRange) -> tuple[Scale, ...]:
-    """What networks usually multiply pixels of this range by; first by nothing at all.
-
-    Example:
-        >>> [str(scale) for scale in usual_scales("0..255")]
-        ['raw', '1/255']
-    """
-    return _USUAL[stored]
+# Factors of a first layer that takes pixels 0..255, and of one that takes 0..1.
+_OF_BYTES, _OF_UNITS = 0.05, 0.2
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """The scale that works, and what was measured to find it.
+    """The preprocessing that works, and what was measured to find it.
 
     Attributes:
-        scale: What the pixels are multiplied by.
-        range: Of the pixels before that.
-        accuracies: For each scale tried, as text: images answered right, images tried.
+        preprocessing: Of images 0..1.
+        range: Of the pixels as they are stored.
+        accuracies: For each that was tried, as text: images answered right, images tried.
+        grey: Whether the network takes colours and all the images are grey.
     """
 
-    scale: Scale
+    preprocessing: Preprocessing
     range: PixelRange
     accuracies: Mapping[str, tuple[int, int]]
+    grey: bool = False
 
     @property
-    def preprocessing(self) -> Preprocessing:
-        """The same for images 0..1."""
-        return self.scale.preprocessing(self.range)
+    def scale(self) -> Scale | None:
+        """What stored pixels are multiplied by; None where more is done to them."""
+        return Scale.of(self.preprocessing, self.range)
 
     def sentence(self) -> str:
         """One line for the user: what is done, and the evidence."""
-        factor = self.scale.factor
-        how = f"divided by {1 / factor}" if factor < 1 else f"multiplied by {factor}"
-        if self.scale == RAW:
-            how = "fed as they are"
-        return f"pixels {self.range} are {how} ({_evidence(self.accuracies, str(self.scale))})"
+        name = _Reading(self.preprocessing).name(self.range)
+        grey = "; all are grey, which says little of a network for colours" if self.grey else ""
+        done = made_of(self.preprocessing, self.range)
+        return f"{done} ({_evidence(self.accuracies, name)}){grey}"
+
+
+def made_of(preprocessing: Preprocessing, stored: PixelRange) -> str:
+    """What is done to pixels, for the user: "pixels 0..255 are divided by 255"."""
+    scale = Scale.of(preprocessing, stored)
+    if scale is None and preprocessing.order == "BGR":
+        scale = Scale.of(preprocessing.reversed, stored)
+    if scale is None:
+        return f"pixels {stored} become {preprocessing.text}, where x is a pixel from 0 to 255"
+    factor = scale.factor
+    how = f"divided by {1 / factor}" if factor < 1 else f"multiplied by {factor}"
+    order = " with their channels reversed" if preprocessing.order == "BGR" else ""
+    return f"pixels {stored} are {'fed as they are' if scale == RAW else how}{order}"
+
+
+_Fault = Literal["", "height and width swapped", "light and dark swapped"]
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """A preprocessing, and what may be wrong with the images themselves."""
+
+    preprocessing: Preprocessing
+    fault: _Fault = ""
+
+    def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What a network without preprocessing is given for images 0..1."""
+        pixels = torch.from_numpy(images)
+        if self.fault == "height and width swapped":
+            pixels = pixels.transpose(2, 3)
+        elif self.fault:
+            pixels = 1 - pixels
+        return np.ascontiguousarray(self.preprocessing(pixels).numpy())
+
+    def name(self, stored: PixelRange) -> str:
+        """As shown: a usual scale of stored pixels, else as `Preprocessing.text`."""
+        fault = f" with {self.fault}" if self.fault else ""
+        for wanted, order in (
+            (self.preprocessing, ""),
+            (self.preprocessing.reversed, " with channels reversed"),
+        ):
+            for scale in usual_scales(stored):
+                if scale.preprocessing(stored) == wanted:
+                    return f"{scale}{order}{fault}"
+            for name, preset in PRESETS.items():
+                if preset == wanted:
+                    return f"{name}{order}{fault}"
+        return f"{self.preprocessing.text}{fault}"
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """Answers to a sample of the set and its labels, shape (images,) each.
+
+    Attributes:
+        loss: Mean cross-entropy.
+    """
+
+    answers: Integers
+    labels: Integers
+    loss: float
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        found: NDArray[np.bool_] = self.answers == self.labels
+        return found
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        return int(self.right.sum()), len(self.labels)
+
+    def beats(self, other: _Tried, significance: float) -> bool:
+        """Whether this is right significantly more often on the same images."""
+        mine, theirs = (int((a.right & ~b.right).sum()) for a, b in ((self, other), (other, self)))
+        return mine > theirs and _p_value(mine, mine + theirs, 0.5) < significance
+
+    def differs(self, other: _Tried) -> bool:
+        return bool((self.answers != other.answers).mean() > _ALIKE)
+
+
+class _Trial:
+    """What was tried on one set.
+
+    Attributes:
+        last: Every reading on the most images that it was tried on.
+        found: Those that are not hopeless, on the whole sample.
+        grey: Whether all images are grey, in three channels.
+    """
+
+    def __init__(self, network: Network, images: ImageSet, count: int) -> None:
+        self._network, self._images = network, images
+        whole = min(count, len(images))
+        self._rounds = {
+            size: dict[_Reading, _Tried]() for size in (*_ROUNDS, whole) if size <= whole
+        }
+        self.last: dict[_Reading, _Tried] = {}
+        self.found = self._rounds[whole]
+        self.grey = images.shape[0] == 3
+
+    def add(self, readings: Sequence[_Reading]) -> None:
+        """Try more readings: all on a few images, those that are not hopeless on more."""
+        for size, tried in self._rounds.items():
+            tried |= self._answers(readings, size)
+            self.last |= tried
+            leader = max(tried.values(), key=lambda each: each.counts[0])
+            readings = [key for key in readings if not leader.beats(tried[key], _HOPELESS)]
+
+    @property
+    def accuracies(self) -> dict[_Reading, tuple[int, int]]:
+        """Images answered right and images tried, by reading; first what has most right."""
+        counts = {key: each.counts for key, each in self.last.items()}
+        return dict(sorted(counts.items(), key=lambda item: -item[1][0] / item[1][1]))
+
+    def best(self, *, faulty: bool) -> _Reading:
+        """What is right most often, of those that are equal with the lowest loss."""
+        kept = {key: each for key, each in self.found.items() if bool(key.fault) == faulty}
+
+        def rank(key: _Reading) -> tuple[int, float]:
+            right, total = self.found[key].counts
+            # Where all are right, the loss is the lower the larger the pixels.
+            return right, 0 if right == total else -self.found[key].loss
+
+        return max(kept or self.found, key=rank)
+
+    def _answers(self, readings: Sequence[_Reading], count: int) -> dict[_Reading, _Tried]:
+        if not readings:
+            return {}
+        outputs: dict[_Reading, list[Tensor]] = {key: [] for key in readings}
+        labels: list[Integers] = []
+        size = max(1, _BLOCK_BYTES // (4 * math.prod(self._images.shape)))
+        for block in self._images.sample_blocks(count, size):
+            labels.append(block.labels)
+            self.grey = self.grey and bool((block.images == block.images[:, :1]).all())
+            for key, found in outputs.items():
+                found.append(self._network.outputs(key(block.images)))
+        truth = np.concatenate(labels)
+        return {key: _tried(torch.cat(found), truth) for key, found in outputs.items()}
+
+
+def _tried(outputs: Tensor, labels: Integers) -> _Tried:
+    """What outputs (images, classes), probabilities or not, amount to."""
+    shares = bool((outputs >= 0).all()) and bool(((outputs.sum(1) - 1).abs() < 1e-3).all())
+    logits = outputs.clamp(min=1e-12).log() if shares else outputs
+    known = (labels >= 0) & (labels < outputs.shape[1])
+    loss = functional.cross_entropy(logits[known], torch.from_numpy(labels[known]))
+    return _Tried(outputs.argmax(1).numpy(), labels, float(loss))
 
 
 def calibrate(network: Network, images: ImageSet, *, count: int = 512) -> Calibration:
-    """Find the scale of the pixels at which a network recognises clean, labelled images.
+    """Find the preprocessing with which a network recognises clean, labelled images.
 
-    A scale works if the network is right more often than by always giving the most common label
-    of the sample (one-sided exact binomial test, p < 0.01). Of those that work the most accurate
-    is taken; where two are equally good, the pixels stay as they are.
+    What networks usually take is tried and, where that falls short, also images with their channels
+    reversed, with height and width swapped and with light and dark swapped. What a network that
+    begins with a rescaling or normalisation says of its pixels counts first. Where two answer
+    alike in everything, the pixels stay as they are. The rules are at the top of this module.
 
     Args:
-        network: The network; the preprocessing it already has is ignored.
+        network: The network; a preprocessing that it has is tried first.
         images: The clean labelled set.
         count: How many images to try, spread evenly over the set.
 
     Returns:
-        The scale and the accuracy of every scale tried.
+        The preprocessing and the accuracy of all that was tried.
 
     Raises:
-        InvalidInput: If no scale works, the sample is too small or too uniform to tell, or another
-            order of the classes fits better.
+        InvalidInput: If nothing works, two that are not alike do, the images themselves are the
+            wrong way round, another order of the classes fits better, or the sample is too small or
+            too uniform to tell.
     """
-    scales = usual_scales(images.range)
+    from goodnet.imagesets import check_fits
+
     if not images.labelled:
         raise InvalidInput(
             f"{images.name}: without labels the scale of the pixels cannot be found; "
-            f"pass {_flags(scales)}"
+            f"pass {_flags(images.range)}"
         )
-    tried = {x: network.with_preprocessing(x.preprocessing(images.range)) for x in scales}
-    answers: dict[Scale, list[Integers]] = {scale: [] for scale in scales}
-    seen: list[Integers] = []
-    size = max(1, _BLOCK_BYTES // (4 * math.prod(images.shape)))
-    for block in images.sample_blocks(count, size):
-        seen.append(block.labels)
-        for scale, candidate in tried.items():
-            answers[scale].append(candidate.predict(block.images))
-    labels = np.concatenate(seen)
-    found = {scale: np.concatenate(each) for scale, each in answers.items()}
-    check_order(images, labels, [*found.values()], num_classes=network.num_classes)
-    right = {scale: int((each == labels).sum()) for scale, each in found.items()}
-    return _choose(right, labels, images)
+    shape, classes = network.input_shape, network.num_classes
+    check_fits(images, shape=shape, num_classes=classes, labels=False)
+    trial = _Trial(network.with_preprocessing(IDENTITY), images, count)
+    first, others = _readings(network, images)
+    trial.add(first)
+    if not any(each.right.all() for each in trial.found.values()):
+        trial.add(others)
+    answers = [each.answers for key, each in trial.found.items() if not key.fault]
+    check_order(images, next(iter(trial.found.values())).labels, answers, num_classes=classes)
+    return _choose(trial, images)
 
 
-def _choose(right: dict[Scale, int], labels: Integers, images: ImageSet) -> Calibration:
-    total, most_common = len(labels), int(np.unique(labels, return_counts=True)[1].max())
-    if not _beats(total, total, most_common):
-        raise InvalidInput(
-            f"{images.name}: too few images or labels to find the scale of the pixels (tried "
-            f"{total}, {most_common} of them with the same label); pass {_flags(right)}"
+def _readings(network: Network, images: ImageSet) -> tuple[list[_Reading], list[_Reading]]:
+    """What is tried first, and all else that may be."""
+    channels, height, width = images.shape
+    usual = [scale.preprocessing(images.range) for scale in usual_scales(images.range)]
+    wanted = [*usual, *(each for each in PRESETS.values() if _takes(each, channels))]
+    if (said := said_by_file(network.spec)) is not None:
+        usual, wanted = [said], [said]
+    if network.preprocessing != IDENTITY:
+        usual, wanted = ([network.preprocessing, *each] for each in (usual, wanted))
+    orders = [*wanted, *(each.reversed for each in wanted if channels == 3)]
+    # Of two that are equally good, the one that says less of each channel comes first.
+    orders.sort(key=lambda each: isinstance(each.mean, tuple))
+    readings = [_Reading(each) for each in orders]
+    if height == width:
+        readings += [_Reading(each, "height and width swapped") for each in orders]
+    readings += [_Reading(each, "light and dark swapped") for each in wanted]
+    first = [_Reading(each) for each in usual]
+    return first, [each for each in dict.fromkeys(readings) if each not in first]
+
+
+def _takes(preset: Preprocessing, channels: int) -> bool:
+    if preset == PRESETS["mnist"]:
+        return channels == 1
+    return channels == 3 or (preset.order == "RGB" and not isinstance(preset.mean, tuple))
+
+
+def said_by_file(spec: NetworkSpec) -> Preprocessing | None:
+    """The range of pixels that a network's first layer is made for; None where it is silent."""
+    readers = spec.consumers(spec.layers[0].name)
+    layer = readers[0] if len(readers) == 1 else None
+    if layer is None or layer.op not in ("rescale", "normalize"):
+        return None
+    if layer.op == "rescale":
+        factors = np.abs(np.asarray(layer.attributes["scale"], dtype=np.float64))
+    else:
+        factors = 1 / np.sqrt(np.maximum(spec.arrays[f"{layer.name}/variance"], 1e-12))
+    factor = float(np.mean(factors))
+    if factor <= _OF_BYTES:
+        return PRESETS["x"]
+    return IDENTITY if factor >= _OF_UNITS else None
+
+
+def _choose(trial: _Trial, images: ImageSet) -> Calibration:
+    key, stored = trial.best(faulty=False), images.range
+    best, suspect = trial.found[key], trial.best(faulty=True)
+    accuracies = {each.name(stored): counts for each, counts in trial.accuracies.items()}
+    evidence = _evidence(accuracies, key.name(stored))
+    bounds = _Bounds.of(best.labels, _SHARE_OF_GREY if trial.grey else _SHARE)
+    rival = next((x for x in trial.found if not x.fault and _alike(trial, key, x)), None)
+    if not bounds.tells:
+        problem = (
+            "too few images or labels to find the scale of the pixels (tried "
+            f"{bounds.total}, {bounds.common} of them with the same label); pass {_flags(stored)}"
         )
-    best = max(right, key=lambda scale: right[scale])
-    accuracies = {str(scale): (count, total) for scale, count in right.items()}
-    if not _beats(right[best], total, most_common):
-        raise InvalidInput(
-            f"{images.name}: the network does not recognise these images at any usual scale "
-            f"({_evidence(accuracies)}, where one constant answer gets {most_common}); "
-            f"check that they belong together, or pass {_flags(right)} to go on"
+    elif _is_fault(trial, key, suspect, bounds):
+        problem = f"{_fault(suspect, images)} ({evidence})"
+    elif not bounds.recognised(best):
+        problem = (
+            f"the network does not recognise these images as a trained one should ({evidence}, "
+            f"where one constant answer gets {bounds.common} and {bounds.expected} are expected)"
+            f"{'; all the pictures are grey, it may want colours' if trial.grey else ''}; check "
+            "that images, labels and network belong together, or pass "
+            f"{_flags(stored)}, to go on"
         )
-    return Calibration(best, images.range, accuracies)
+    elif rival is not None:
+        problem = (
+            "two ways to feed these images fit alike, though the network answers differently "
+            f"({evidence}); give more images, or pass --preprocess {key.preprocessing.text} or "
+            f"--preprocess {rival.preprocessing.text}"
+        )
+    else:
+        return Calibration(key.preprocessing, stored, accuracies, trial.grey)
+    raise InvalidInput(f"{images.name}: {problem}")
 
 
-def _beats(right: int, total: int, most_common: int) -> bool:
-    """Whether `right` of `total` is significantly more than the constant answer gets."""
+@dataclass(frozen=True)
+class _Bounds:
+    """How many of the images the constant answer gets, and a trained network should."""
+
+    total: int
+    common: int
+    expected: int
+
+    @classmethod
+    def of(cls, labels: Integers, share: float) -> _Bounds:
+        total, common = len(labels), int(np.unique(labels, return_counts=True)[1].max())
+        return cls(total, common, math.ceil(common + share * (total - common)))
+
+    @property
+    def tells(self) -> bool:
+        """Whether there are enough images to tell a trained network from the constant answer."""
+        return _p_value(self.total, self.total, self.common / self.total) < _SIGNIFICANT
+
+    def recognised(self, tried: _Tried) -> bool:
+        """Whether a network is right as one should be that was trained for such images."""
+        right, total = tried.counts
+        wrong = _p_value(total - right, total, 1 - self.expected / total)
+        by_chance = _p_value(right, total, self.common / total)
+        return by_chance < _SIGNIFICANT and (right >= self.expected or wrong >= _BETTER)
+
+
+def _alike(trial: _Trial, key: _Reading, rival: _Reading) -> bool:
+    """Whether a rival is as good, and yet not the same."""
+    best, other = trial.found[key], trial.found[rival]
+    return best.differs(other) and not best.beats(other, _WORSE)
+
+
+def _is_fault(trial: _Trial, key: _Reading, suspect: _Reading, bounds: _Bounds) -> bool:
+    best, other = trial.found[key], trial.found[suspect]
+    good = other.counts[0] >= bounds.expected and other.beats(best, _BETTER)
+    return bool(suspect.fault) and good
+
+
+def _fault(reading: _Reading, images: ImageSet) -> str:
+    """What is wrong with images, and what to do."""
+    if reading.fault == "light and dark swapped":
+        return "light and dark of the images seem to be swapped; subtract the pixels from white"
+    turns = ("HW", "WH") if "HW" in images.layout else ("WH", "HW")
+    turned = images.layout.replace(*turns)
+    return f"height and width of the images seem to be swapped; pass --layout {turned}"
+
+
+def _p_value(successes: int, trials: int, share: float) -> float:
+    """Of so many successes or more, by the exact binomial test."""
     from scipy.stats import binomtest
 
-    test = binomtest(right, total, most_common / total, alternative="greater")
-    return bool(test.pvalue < _SIGNIFICANT)
+    return float(binomtest(successes, trials, share, alternative="greater").pvalue)
 
 
 def _evidence(accuracies: Mapping[str, tuple[int, int]], first: str = "raw") -> str:
     """For example "1/255 56/60 right, raw 2/60"."""
     texts = sorted(accuracies, key=lambda text: text != first)
     parts = [f"{text} {accuracies[text][0]}/{accuracies[text][1]}" for text in texts]
-    return ", ".join([f"{parts[0]} right", *parts[1:]])
+    shown = [f"{parts[0]} right", *parts[1:_SHOWN]]
+    return ", ".join(shown) + (
+        f" and {len(parts) - _SHOWN} more no better" if len(parts) > _SHOWN else ""
+    )
 
 
-def _flags(scales: Mapping[Scale, int] | tuple[Scale, ...]) -> str:
-    return " or ".join(f"--scale {scale}" for scale in scales)
+def _flags(stored: PixelRange) -> str:
+    scales = " or ".join(f"--scale {scale}" for scale in usual_scales(stored))
+    return f"{scales}, or another --preprocess"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
@@ -25,7 +26,6 @@ from goodnet.network.workers import map_blocks
 from goodnet.preprocessing import IDENTITY, Preprocessing
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from goodnet.formats.spec import NetworkSpec
@@ -41,6 +41,8 @@ _BATCHES = (16, 2048)
 # Bytes of the images of one block; fewest and most images.
 _BLOCK = 16 << 20
 _BLOCKS = (16, 512)
+# No pixel of images 0..1 is as large, whatever was added to it; of images 0..255 nearly all are.
+_LARGEST = 16
 # Where the preprocessing is in a graph: no layer is called so, see `surgery.identifier`.
 _FIRST = "_preprocessing"
 
@@ -214,9 +216,11 @@ class Network:
         """The class of each image 0..1, shape (batch,).
 
         Raises:
-            InvalidInput: As when it is called.
+            InvalidInput: As when it is called, or if floats are not 0..1.
         """
-        found: NDArray[np.int64] = self.outputs(images).argmax(1).numpy()
+        given = as_images(images, self.input_shape)
+        _check_unit(given)
+        found: NDArray[np.int64] = self.outputs(given).argmax(1).numpy()
         return found
 
     # -- change it ---------------------------------------------------------------------------
@@ -250,13 +254,14 @@ class Network:
     def calibrated(self, images: ImageSet) -> Network:
         """The same network with the preprocessing with which it classifies images correctly.
 
-        Pixels 0..1 and 0..255 are tried; the preprocessing this network has is ignored.
+        What networks usually take is tried, and the preprocessing this network has; see
+        `calibrate`.
 
         Args:
             images: Clean and labelled.
 
         Raises:
-            InvalidInput: If neither works, or the images are too few or too uniform to decide.
+            InvalidInput: If none works, or the images are too few or too uniform to decide.
         """
         check_pair(self, images)
         return self.with_preprocessing(calibrate(self, images).preprocessing)
@@ -343,3 +348,14 @@ class Network:
             raise InvalidInput(
                 f"expected a classifier with outputs (batch, classes), got ({shown})"
             )
+
+
+def _check_unit(images: Tensor) -> None:
+    """Refuse pixels 0..255; what is made of images may leave 0..1 a little."""
+    if not images.numel() or images.abs().max() <= _LARGEST:
+        return
+    raise InvalidInput(
+        f"expected images in [0, 1], got values from {images.min():g} to {images.max():g}; divide "
+        "pixels 0..255 by 255, or make a set of them with goodnet.images, which knows their range; "
+        "what the network does to images 0..1 is its preprocessing"
+    )

@@ -32,6 +32,7 @@ from goodnet.results import (
     Inputs,
     NetworkResults,
     Pictures,
+    PreprocessingRecord,
     PruneDrop,
     PruneResults,
     Rates,
@@ -144,10 +145,14 @@ def _options(found: object, *names: str) -> dict[str, str]:
     """Options as they are to be shown: one text for each that is known."""
     values = found if isinstance(found, Mapping) else {key: getattr(found, key) for key in names}
     shown = {str(key): _shown(value) for key, value in values.items()}
+    if shown.get("scale"):
+        shown.pop("preprocessing", None)  # says the same
     return {key: text for key, text in shown.items() if text}
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, PreprocessingRecord):
+        return value.text
     if isinstance(value, Mapping):
         parts = [f"{name} {text}" for name, each in value.items() if (text := _shown(each))]
         return ", ".join(parts)
@@ -171,7 +176,7 @@ def _read_prune(folder: Path, found: PruneResults, name: str) -> Run:
         **_pictures(folder, found.pictures),
         pruned_layer=found.layer,
         parameters=(found.network.parameters, after),
-        options=_options(found, "layer", "order", "scale", "classes"),
+        options=_options(found, "layer", "order", "scale", "preprocessing", "classes"),
         **_of_network(found),
         **_common(folder, found),
     )
@@ -227,7 +232,7 @@ def _read_repair(folder: Path, found: RepairResults, name: str) -> Run:
 
 
 def _repair_options(found: RepairResults) -> dict[str, str]:
-    own = _options(found, "method", "triggers", "scale", "classes", "device")
+    own = _options(found, "method", "triggers", "scale", "preprocessing", "classes", "device")
     held_back = {"before": found.before, "after": found.after}
     shown = {
         f"accuracy held back, {key} (%)": str(share) for key, share in held_back.items() if share
@@ -271,7 +276,7 @@ def _read_compare(folder: Path, found: CompareResults, name: str) -> Run:
         parameters=(only.network.parameters if only else None, None),
         baselines=baselines,
         **_pictures_of(folder, best),
-        options=_options(only, "scale", "classes", "device") if only else {},
+        options=_options(only, "scale", "preprocessing", "classes", "device") if only else {},
         **_of_network(only)
         # Every file once, though each repair names its own.
         | {"inputs": tuple(dict.fromkeys(x for each in made for x in _inputs(each.inputs)))},
@@ -324,7 +329,7 @@ def _pictures_of(folder: Path, best: _Row | None) -> dict[str, Any]:
 
 def _read_scan(folder: Path, found: ScanResults, name: str) -> Run:
     images = {f"images {use}": getattr(found.images, use) for use in ("searched", "judged")}
-    own = _options(found, "method", "scale", "classes", "device", "threshold")
+    own = _options(found, "method", "scale", "preprocessing", "classes", "device", "threshold")
     return Run(
         name=name,
         method=found.method,

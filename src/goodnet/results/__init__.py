@@ -34,6 +34,7 @@ from goodnet.results.parts import (
     PairRates,
     PictureRecord,
     Pictures,
+    PreprocessingRecord,
     Rates,
     Why,
 )
@@ -70,6 +71,7 @@ __all__ = [
     "PairRates",
     "PictureRecord",
     "Pictures",
+    "PreprocessingRecord",
     "PruneBaseline",
     "PruneDrop",
     "PruneResults",

@@ -21,6 +21,7 @@ from goodnet.results.parts import (
     Number,
     PairRates,
     Pictures,
+    PreprocessingRecord,
     Rates,
     Share,
 )
@@ -73,7 +74,10 @@ class NetworkResults(Results):
 
     Attributes:
         inputs: What it was given.
-        scale: What the stored pixels were multiplied by; None where there were none.
+        scale: What the stored pixels were multiplied by; None where there were none, or more was
+            done to them.
+        preprocessing: What the network was given for its images; None where there were none, or an
+            older version wrote it.
         classes: N.
         class_names: What each class is called; empty where nothing says it.
         device: Where it was computed.
@@ -82,6 +86,7 @@ class NetworkResults(Results):
 
     inputs: Inputs = field(default_factory=Inputs)
     scale: str | None = None
+    preprocessing: PreprocessingRecord | None = None
     classes: Annotated[int, Meta(ge=2, le=100_000)] | None = None
     class_names: tuple[str, ...] = ()
     device: str = "cpu"

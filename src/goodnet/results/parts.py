@@ -26,6 +26,7 @@ __all__ = [
     "PairRates",
     "PictureRecord",
     "Pictures",
+    "PreprocessingRecord",
     "Rates",
     "Share",
     "Why",
@@ -71,6 +72,20 @@ class Inputs:
     clean: ImagesFile | None = None
     test: ImagesFile | None = None
     backdoor: Mapping[str, ImagesFile] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PreprocessingRecord:
+    """What a network is given for its images.
+
+    Attributes:
+        text: Of a pixel x from 0 to 255, as `--preprocess` takes it.
+        right: Clean images answered right with all that was tried, by what it was; empty where
+            nothing was.
+    """
+
+    text: str = ""
+    right: Mapping[str, Proportion] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -27,16 +27,19 @@ from goodnet.imagesets import (
     check_fits,
     check_order,
     fingerprints,
+    fitted,
     images_from_arrays,
     load_images,
     names_of,
     parse_order,
 )
-from goodnet.network import RAW, Network, Scale, calibrate
+from goodnet.network import Calibration, Network, Scale, calibrate
 from goodnet.runs.options import InputFiles, InputOptions
+from goodnet.types import Proportion
 
 __all__ = [
     "Inputs",
+    "check_clean_for",
     "classes_of",
     "compact_parameters",
     "load_set",
@@ -65,8 +68,10 @@ class Inputs:
     Attributes:
         network: The suspect network, which knows how it wants its images.
         given: The clean set; None where none was given.
-        scale: What the network wants the pixels of that set multiplied by, as they are stored.
+        scale: What the network wants the pixels of that set multiplied by, as they are stored; None
+            where it wants more than that.
         options: How the files were read.
+        calibration: How it was found what the network wants; None where it was told.
         notes: One sentence per thing that was detected.
         warnings: Those of the notes that belong into the results.
         invented: Images made from the network, where none were given and some are needed.
@@ -76,8 +81,9 @@ class Inputs:
 
     network: Network
     given: ImageSet | None
-    scale: Scale
+    scale: Scale | None
     options: InputOptions
+    calibration: Calibration | None = None
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     invented: ImageSet | None = None
@@ -128,15 +134,23 @@ class Inputs:
 
     def told(self) -> dict[str, Any]:
         """What the results of a command on one network say of it, by field."""
-        known = self.given is not None or self.invented is not None
+        images = self.invented if self.given is None else self.given
         return {
             "inputs": self.record(),
-            "scale": str(self.scale) if known else None,
+            "scale": None if images is None or self.scale is None else str(self.scale),
+            "preprocessing": None if images is None else self._preprocessing(),
             "classes": self.network.num_classes,
             "class_names": self.class_names,
             "device": self.options.device,
             "network": network_record(self.network.spec),
         }
+
+    def _preprocessing(self) -> results.PreprocessingRecord:
+        wants, found = self.network.preprocessing, self.calibration
+        return results.PreprocessingRecord(
+            wants.text,
+            {key: Proportion(*counts) for key, counts in found.accuracies.items()} if found else {},
+        )
 
 
 def _record(images: ImageSet) -> results.ImagesFile:
@@ -234,21 +248,30 @@ def open_inputs(model: Path, clean: Path, options: InputOptions) -> Inputs:
     """
     network = to_device(open_network(model, options, clean), options.device)
     images = open_images_for(network, clean, options)
-    notes = [images.describe(), classes_of(network, images)]
+    calibration = None
     if options.scale is not None:
-        scale = Scale.parse(options.scale)
-        notes.append(f"pixels are multiplied by {scale}, as asked")
-        fed = network.with_preprocessing(scale.preprocessing(images.range))
-        block = images.sample(_SAMPLE)
-        check_order(
-            images, block.labels, [fed.predict(block.images)], num_classes=network.num_classes
-        )
+        asked = Scale.parse(options.scale)
+        preprocessing = asked.preprocessing(images.range)
+        said = f"pixels are multiplied by {asked}, as asked"
+    elif options.preprocessing is not None:
+        preprocessing = options.preprocessing
+        said = f"pixels x from 0 to 255 become {preprocessing.text}, as asked"
     else:
-        choice = calibrate(network, images)
-        scale = choice.scale
-        notes.append(choice.sentence())
-    network = network.with_preprocessing(scale.preprocessing(images.range))
-    return Inputs(network, images, scale, options, tuple(notes))
+        calibration = calibrate(network, images)
+        preprocessing, said = calibration.preprocessing, calibration.sentence()
+    fed = network.with_preprocessing(preprocessing)
+    if calibration is None:
+        block = images.sample(_SAMPLE)
+        answers = [fed.predict(block.images)]
+        check_order(images, block.labels, answers, num_classes=network.num_classes)
+    return Inputs(
+        fed,
+        images,
+        Scale.of(preprocessing, images.range),
+        options,
+        calibration,
+        (images.describe(), classes_of(network, images), said),
+    )
 
 
 def open_network(model: Path, options: InputOptions, clean: Path) -> Network:
@@ -271,17 +294,16 @@ def invent_inputs(model: Path, options: InputOptions) -> Inputs:
 
     Raises:
         GoodnetError: If the file cannot be opened or is refused.
-        UsageError: If a scale was asked for.
+        UsageError: If a preprocessing was asked for.
     """
     from goodnet.scan.case import open_case
 
-    if options.scale is not None:
-        raise UsageError("--scale is of the pixels of --clean, which is not given")
+    check_clean_for(options)
     network = to_device(load_network(model, architecture=options.architecture), options.device)
     case = open_case(network, None, layer=None, generator=torch.Generator().manual_seed(0))
     shown, network = case.everything, case.subject.network
     pixels, labels = shown.images.cpu().numpy(), shown.truth.cpu().numpy()
-    low, high = network.preprocessing.ends
+    low, _ = network.preprocessing.ends
     images = images_from_arrays(
         2 * pixels - 1 if low < 0 else (255 * pixels).round(),
         labels,
@@ -289,9 +311,20 @@ def invent_inputs(model: Path, options: InputOptions) -> Inputs:
         range="-1..1" if low < 0 else "0..255",
         name="made from the network",
     )
-    scale = Scale.parse("1/255") if (low, high) == (0, 1) else RAW
     # The scan says that they were made.
+    scale = Scale.of(network.preprocessing, images.range)
     return Inputs(network, None, scale, options, invented=images)
+
+
+def check_clean_for(options: InputOptions) -> None:
+    """See that a preprocessing is not asked for where there are no clean images.
+
+    Raises:
+        UsageError: If it is.
+    """
+    if options.says_pixels:
+        asked = "--scale" if options.scale is not None else "--preprocess"
+        raise UsageError(f"{asked} is of the pixels of --clean, which is not given")
 
 
 def to_device(network: Network, device: str) -> Network:
@@ -316,25 +349,31 @@ def open_images_for(
     *,
     name: str | None = None,
     like: ImageSet | None = None,
+    labels: bool = True,
 ) -> ImageSet:
-    """Open a set that a network can be run on.
+    """Open a set that a network can be run on; grey and colour are converted.
 
     Args:
         network: The network.
-        path: The set.
-        options: How to read it.
-        name: What to call it.
+        path: The images.
+        options: How to read them.
+        name: What to call the set.
         like: A set that is open already: folders of the same names are the same classes.
+        labels: Whether the labels will be used.
 
     Raises:
         InvalidInput: If the images or labels do not fit the network.
     """
-    images = load_set(path, options, name=name, like=like)
+    if labels:
+        images = load_set(path, options, name=name, like=like)
+    else:
+        images = load_images(path, layout=options.layout, range=options.range, name=name)
     shape = network.input_shape
     if len(shape) != 3:
         raise InvalidInput(f"expected a network that takes images, got one that takes {shape}")
+    images = fitted(images, shape, sizing=options.sizing)
     rejects = reject_class_of(network.spec) is not None
-    check_fits(images, shape=shape, num_classes=network.num_classes, rejects=rejects)
+    check_fits(images, shape=shape, num_classes=network.num_classes, labels=labels, rejects=rejects)
     return images
 
 

@@ -57,7 +57,7 @@ class Inspection:
         parameters: Stored numbers in all.
         default_layer: What `goodnet prune` takes by itself; None if there is no such layer.
         layers: In running order.
-        notes: What was passed over in the file.
+        notes: What was passed over in the file, and that the network takes no images.
         red_flags: What is worth a second look.
     """
 
@@ -120,7 +120,7 @@ def _input_notes(shape: tuple[int | None, ...]) -> Iterator[str]:
     """What keeps a network from being run on images, or what they have to tell it."""
     if len(shape) not in _PICTURES:
         shown = " x ".join("any" if size is None else str(size) for size in shape)
-        yield f"takes values of shape {shown}, no images: only `inspect` works on it"
+        yield f"takes values of shape {shown}, no images: only inspect and guard work on it"
     elif None in shape:
         yield "takes images of any size: the clean images that are given tell it which"
 

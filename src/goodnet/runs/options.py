@@ -5,6 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from goodnet.errors import UsageError
+
+if TYPE_CHECKING:
+    from goodnet.imagesets import Sizing
+    from goodnet.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True)
@@ -17,10 +24,15 @@ class InputOptions:
         layout: "NCHW" or "NHWC"; None to find out.
         range: "0..255", "0..1" or "-1..1"; None to find out.
         device: Where to compute, as PyTorch names it.
+        preprocess: What the network takes, as `Preprocessing.parse` reads it, and how images of
+            another size are brought to its size, as `Sizing.split` does; None to find out.
         classes: A file with the names of the network's classes; None where folders or labels say
             which is which.
         class_order: "numbers", "natural" or "text"; None for numbers where there are some, else
             natural.
+
+    Raises:
+        UsageError: If `preprocess` is neither, or says what `scale` says as well.
     """
 
     architecture: Path | None = None
@@ -28,8 +40,37 @@ class InputOptions:
     layout: str | None = None
     range: str | None = None
     device: str = "cpu"
+    preprocess: str | None = None
     classes: Path | None = None
     class_order: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.scale is not None and self.preprocessing is not None:
+            raise UsageError("--scale and --preprocess say the same, give one of them")
+
+    @property
+    def sizing(self) -> Sizing | None:
+        """How images of another size are brought to the network's; None to refuse them."""
+        return self._parts[0]
+
+    @property
+    def preprocessing(self) -> Preprocessing | None:
+        """What the network takes; None to find out."""
+        from goodnet.preprocessing import Preprocessing
+
+        rest = self._parts[1]
+        return Preprocessing.parse(rest) if rest else None
+
+    @property
+    def says_pixels(self) -> bool:
+        """Whether it is told what the network takes."""
+        return self.scale is not None or self.preprocessing is not None
+
+    @property
+    def _parts(self) -> tuple[Sizing | None, str]:
+        from goodnet.imagesets import Sizing
+
+        return (None, "") if self.preprocess is None else Sizing.split(self.preprocess)
 
 
 @dataclass(frozen=True)

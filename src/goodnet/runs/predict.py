@@ -15,8 +15,8 @@ from goodnet.errors import GoodnetError, UsageError
 from goodnet.evaluation import agree
 from goodnet.formats import load_network
 from goodnet.guard.form import reject_class_of
-from goodnet.imagesets import Block, ClassNames, ImageSet, PixelRange, load_images
-from goodnet.network import Network, Scale, calibrate, check_pair, usual_scales
+from goodnet.imagesets import Block, ClassNames, ImageSet, PixelRange, fitted, load_images
+from goodnet.network import Network, Scale, calibrate, check_pair, said_by_file, usual_scales
 from goodnet.preprocessing import Preprocessing
 from goodnet.runs.evaluate import check_belongs
 from goodnet.runs.inputs import classes_of, load_set, open_images_for, to_device
@@ -50,17 +50,16 @@ class Predictor:
         network: B, or any network.
         repaired: B'; the answers are then those of the GoodNet of both.
         options: How to read images.
-        scale: What to multiply stored pixels by; None where nothing tells.
-        range: Of the pixels that the scale is of; None for whatever images have.
-        note: Where the scale comes from.
+        wants: What the network is given for images 0..1, or what stored pixels are multiplied by;
+            None where nothing tells.
+        note: Where that comes from.
         names: What each class is called; empty where nothing says it.
     """
 
     network: Network
     repaired: Network | None
     options: InputOptions
-    scale: Scale | None = None
-    range: PixelRange | None = None
+    wants: Preprocessing | Scale | None = None
     note: str = ""
     names: tuple[str, ...] = ()
 
@@ -91,6 +90,7 @@ class Predictor:
             images = load_set(path, options)
         else:
             images = load_images(path, layout=options.layout, range=options.range)
+        images = fitted(images, self.network.input_shape, sizing=options.sizing)
         check_pair(
             self.network,
             images,
@@ -118,18 +118,17 @@ class Predictor:
         Raises:
             UsageError: If an answer depends on a scale that nothing tells.
         """
-        scales = usual_scales(images.range) if self.scale is None else (self.scale,)
-        stored = self.range or images.range
-        found = [self._at(scale.preprocessing(stored), block.images) for scale in scales]
-        for scale, other in zip(scales[1:], found[1:], strict=True):
-            differs = np.flatnonzero(found[0].final != other.final)
+        usual = usual_scales(images.range) if self.wants is None else (self.wants,)
+        found = [self._at(_for(each, images.range), block.images) for each in usual]
+        for other, answers in zip(usual[1:], found[1:], strict=True):
+            differs = np.flatnonzero(found[0].final != answers.final)
             if differs.size:
                 at = int(differs[0])
                 where = f"image {block.start + at} of " if len(images) > 1 else ""
                 raise UsageError(
                     f"{where}{images.name}: the answer depends on the scale of the pixels "
-                    f"({scales[0]}: {found[0].final[at]}, {scale}: {other.final[at]}); pass "
-                    f"--scale {scales[0]} or --scale {scale}, or --clean with labelled images "
+                    f"({usual[0]}: {found[0].final[at]}, {other}: {answers.final[at]}); pass "
+                    f"--scale {usual[0]} or --scale {other}, or --clean with labelled images "
                     "to find out"
                 )
         return found[0]
@@ -160,8 +159,9 @@ def open_predictor(
 ) -> Predictor:
     """Open a network for single images.
 
-    The scale is the one in `options`, else the one at which the network recognises the `clean`
-    set, else the one in the run folder the model lies in.
+    The preprocessing is the one in `options`, else the one with which the network recognises the
+    `clean` set, else the one in the run folder the model lies in, else the one that the network's
+    first layer is made for.
 
     Raises:
         GoodnetError: If a file is refused or does not fit.
@@ -174,22 +174,31 @@ def open_predictor(
         second = to_device(second, options.device)
     names = () if options.classes is None else ClassNames.read(options.classes).names
     predictor = Predictor(network, second, options, names=names)
-    if options.scale is not None:
-        return replace(predictor, scale=Scale.parse(options.scale))
+    if options.says_pixels:
+        scale = None if options.scale is None else Scale.parse(options.scale)
+        return replace(predictor, wants=scale or options.preprocessing)
     if clean is not None:
         images = open_images_for(network, clean, options)
         found, names = calibrate(network, images), images.class_names or ()
         note = f"{classes_of(network, images)}; {found.sentence()}"
-        return replace(predictor, scale=found.scale, range=found.range, note=note, names=names)
-    scale, note = _from_run_folder(model)
-    return replace(predictor, scale=scale, note=note)
+        return replace(predictor, wants=found.preprocessing, note=note, names=names)
+    wants, note = _from_run_folder(model)
+    return replace(predictor, wants=wants or said_by_file(network.spec), note=note)
 
 
-def _from_run_folder(model: Path) -> tuple[Scale | None, str]:
+def _for(wants: Preprocessing | Scale, stored: PixelRange) -> Preprocessing:
+    return wants.preprocessing(stored) if isinstance(wants, Scale) else wants
+
+
+def _from_run_folder(model: Path) -> tuple[Preprocessing | Scale | None, str]:
     path = model.parent / "results.json"
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))["scale"]
-        return Scale.parse(found), f"pixels are multiplied by {found}, as in {path}"
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found["scale"] is None:
+            text = found["preprocessing"]["text"]
+            return Preprocessing.parse(text), f"pixels x from 0..255 become {text}, as in {path}"
+        scale = Scale.parse(found["scale"])
+        return scale, f"pixels are multiplied by {found['scale']}, as in {path}"
     except (OSError, ValueError, TypeError, KeyError, RecursionError, GoodnetError):
         # No run folder, or another program's results: then nothing is known.
         return None, ""

@@ -18,7 +18,7 @@ from goodnet.formats import load_network
 from goodnet.network import RAW, usual_scales
 from goodnet.progress import Stage, no_progress
 from goodnet.results import ScanRecord, ScanResults, TargetPictures
-from goodnet.runs.inputs import Inputs, open_images_for, open_inputs, to_device
+from goodnet.runs.inputs import Inputs, check_clean_for, open_images_for, open_inputs, to_device
 from goodnet.runs.options import InputOptions
 from goodnet.runs.pictures import DRAWABLE, PICTURES, picture_bytes, save_picture
 
@@ -53,13 +53,14 @@ def open_suspect(model: Path, clean: Path | None, options: InputOptions) -> Inpu
         GoodnetError: If a file cannot be opened, is refused, or does not fit.
     """
     if clean is None:
+        check_clean_for(options)
         network = load_network(model, architecture=options.architecture)
         return Inputs(to_device(network, options.device), None, RAW, options)
     try:
         return open_inputs(model, clean, options)
     except InvalidInput:
         network = to_device(load_network(model, architecture=options.architecture), options.device)
-        if options.scale is not None or _answers(network):
+        if options.says_pixels or _answers(network):
             raise
         images = open_images_for(network, clean, options)
         network = network.with_preprocessing(RAW.preprocessing(images.range))

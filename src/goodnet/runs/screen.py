@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 
 from goodnet.errors import UsageError
 from goodnet.guard.methods import detectors
-from goodnet.imagesets import Block, ImageSet, load_images
-from goodnet.network import check_pair
+from goodnet.imagesets import Block, ImageSet
 from goodnet.options import from_texts
-from goodnet.runs.inputs import open_inputs
+from goodnet.runs.inputs import open_images_for, open_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,9 +102,7 @@ def open_screen(
         raise UsageError(f"expected --false-alarms between 0 and 1, got {false_alarms:g}")
     inputs = open_inputs(model, clean, reading)
     network = inputs.network
-    coming = [load_images(path, layout=reading.layout, range=reading.range) for path in images]
-    for each in coming:
-        check_pair(network, each, labels=False)
+    coming = [open_images_for(network, path, reading, labels=False) for path in images]
     fitted = detector.fit(network, inputs.clean, stage=stage)
     limit, held = fitted.threshold(false_alarms)
     notes = list(inputs.notes)
