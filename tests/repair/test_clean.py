@@ -107,13 +107,13 @@ def test_three_images_are_refused() -> None:
 
 def test_images_of_another_size_are_refused() -> None:
     images = images_from_arrays(np.zeros((9, 3, 9, 9), np.uint8), np.zeros(9, np.int64))
-    with pytest.raises(InvalidInput, match=r"images of shape \(3, 8, 8\).*got \(3, 9, 9\)"):
+    with pytest.raises(InvalidInput, match=r"images of 3x9x9 .* the network takes 3x8x8"):
         FineTune()(planted().network, images)
 
 
 def test_images_without_labels_are_refused() -> None:
     images = replace(clean_images(8), labels=np.full(8, -1))
-    with pytest.raises(InvalidInput, match=r"labels 0\.\.4 to train on, got -1"):
+    with pytest.raises(InvalidInput, match="images has no labels, which are needed here"):
         FineTune()(planted().network, images)
 
 

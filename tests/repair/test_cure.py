@@ -169,7 +169,7 @@ def test_what_still_works_or_comes_back_stays(
     [
         ({"rounds": 0}, "at least 1 round, got 0"),
         ({"minutes": 0}, "minutes above 0, got 0"),
-        ({"minutes": float("nan")}, "minutes above 0, got nan"),
+        ({"minutes": float("nan")}, "a number as minutes, got nan"),
         ({"tolerance": -1}, "from 0 to 100 percentage points, got -1"),
         ({"false_alarms": 1.0}, "between 0 and 1, got 1"),
         ({"form": "other"}, "clamped, same, got 'other'"),
