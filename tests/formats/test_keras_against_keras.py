@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from goodnet.formats.build import build
+from goodnet.formats.format import save_spec
 from goodnet.formats.keras import read
 from goodnet.ops.activations import FUNCTIONS
 
@@ -308,6 +309,36 @@ def test_layers_that_keras_applications_bring_along(tmp_path: Path) -> None:
     image = keras.Input((HEIGHT, WIDTH, CHANNELS))
     value = StochasticDepth(0.2)(LayerScale(1e-6, CHANNELS)(image))
     check(network(image, CustomScaleLayer(scale=0.17)([image, value])), tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_changed_numbers_are_written_back_where_they_came_from(suffix: str, tmp_path: Path) -> None:
+    import keras
+    from keras import layers
+    from keras.src.applications.convnext import LayerScale
+
+    image = keras.Input((HEIGHT, WIDTH, CHANNELS))
+    value = LayerScale(1e-6, CHANNELS)(image / 2.0)
+    value = layers.Conv2DTranspose(CHANNELS, 3, padding="same")(value)
+    value = layers.LayerNormalization()(layers.GroupNormalization(2)(value))
+    model = network(image, _attention(value))
+    randomize(model)
+    model.save(tmp_path / f"model{suffix}")
+    spec, random = read(tmp_path / f"model{suffix}"), np.random.default_rng(5)
+    changed = {
+        key: random.normal(size=array.shape).astype(np.float32)
+        for key, array in spec.arrays.items()
+    }
+    path = tmp_path / f"copy{suffix}"
+    save_spec(spec.with_arrays(changed), path)
+    images = random.normal(size=(3, HEIGHT, WIDTH, CHANNELS)).astype(np.float32)
+    if suffix == ".keras":
+        again = keras.models.load_model(path, custom_objects={"LayerScale": LayerScale})
+    else:  # Keras does not load operators from such a file, only its weights
+        again = model
+        again.load_weights(path)
+    found = build(read(path))(to_torch(images, "channels_last")).numpy()
+    np.testing.assert_allclose(found, again.predict(images, verbose=0), rtol=1e-3, atol=1e-3)
 
 
 def test_a_network_of_keras_applications(tmp_path: Path) -> None:
