@@ -28,6 +28,7 @@ CLASSES, IMAGES = 10, 3
 QUICK = ("ConvNeXtTiny", "EfficientNetV2B0", "MobileNetV2", "MobileNetV3Small")
 SMALLEST = {"Inception": 75, "Xception": 71, "MobileNetV3": 64, "Dense": 32}
 CLOSE = 1e-4
+SMALLEST_SEEN = np.float32(1e-30)
 
 
 Array = NDArray[np.float32]
@@ -96,17 +97,20 @@ def spread(model: Any, images: Array) -> Array:
     for weight in model.weights:
         kind = weight.path.rpartition("/")[2]
         if kind in ("gamma", "moving_variance", "variable"):
-            weight.assign(random.uniform(0.5, 1.5, weight.shape))
+            # Not wider: in deep networks rounding alone would grow to whole per cents.
+            weight.assign(random.uniform(0.9, 1.1, weight.shape))
         elif kind in ("beta", "bias", "moving_mean"):
-            weight.assign(random.normal(0, 0.1, weight.shape))
+            weight.assign(random.normal(0, 0.02, weight.shape))
     last = next(x for x in reversed(model.layers) if x.weights)
-    for _ in range(2):  # after the first time no probability is so small that it is 0
-        logits = np.log(np.maximum(model.predict(images, verbose=0), np.float32(1e-30)))
-        apart = logits - logits.mean(axis=1, keepdims=True)
+    while True:
+        wanted: Array = model.predict(images, verbose=0)
+        logits = np.log(np.maximum(wanted, SMALLEST_SEEN))
+        apart = float((logits - logits.mean(axis=1, keepdims=True)).std())
+        if 0.5 < apart < 2:
+            return wanted
+        # Where a probability is 0, how far classes are apart is not seen at once.
         for weight in last.weights:
-            weight.assign(weight.value * float(1 / apart.std()))
-    wanted: Array = model.predict(images, verbose=0)
-    return wanted
+            weight.assign(weight.value / apart)
 
 
 def saved(model: Any) -> Iterator[Path]:
