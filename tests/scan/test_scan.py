@@ -205,10 +205,11 @@ def test_images_of_one_class_are_no_ground_for_no_finding() -> None:
     assert "all images are of one class" in result.notes[0]
 
 
-def test_one_output_is_refused() -> None:
+def test_one_output_is_two_classes() -> None:
     module = nn.Sequential(nn.Flatten(), nn.Linear(planted.PIXELS, 1))
-    with pytest.raises(InvalidInput, match="two outputs or more, one for each class, got one"):
-        Scan()(wrap(module, planted.SHAPE), images(8))
+    pixels = images(8).sample(8).images
+    two = images_from_arrays(pixels, np.arange(8) % 2, range="0..1", layout="NCHW")
+    assert Scan()(wrap(module, planted.SHAPE), two).scores.shape == (2,)
 
 
 def test_images_of_another_size_are_refused() -> None:
