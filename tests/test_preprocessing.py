@@ -246,14 +246,10 @@ def test_what_is_no_formula_is_refused(text: str, message: str) -> None:
         Preprocessing.parse(text)
 
 
-@pytest.mark.parametrize(
-    "given",
-    [np.full((2, 3, 8, 8), 200, np.uint8), np.full((2, 3, 8, 8), 200, np.float32)],
-)
-def test_pixels_0_to_255_are_not_taken_for_0_to_1(given: Any) -> None:
-    message = r"expected float32 images in \[0, 1\], got .* to 200; divide pixels 0\.\.255 by 255"
+def test_pixels_0_to_255_are_not_taken_for_0_to_1() -> None:
+    message = r"expected images in \[0, 1\], got .* to 200; divide pixels 0\.\.255 by 255"
     with pytest.raises(InvalidInput, match=message):
-        build(plain_spec()).predict(given)
+        build(plain_spec()).predict(np.full((2, 3, 8, 8), 200, np.float32))
 
 
 def test_a_network_of_28_by_28_takes_grey_pictures(tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def test_inspect_shows_the_file_and_runs_nothing(
 
 @pytest.mark.parametrize(
     ("shape", "note"),
-    [((20,), "takes values of shape 20, no images"), ((1, None, None), "takes images of any size")],
+    [((20,), "takes values of shape 20, no images"), ((2, None, None), "takes images of any size")],
 )
 def test_inspect_says_what_a_network_takes(
     shape: tuple[int | None, ...], note: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
