@@ -12,8 +12,6 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from goodnet.errors import UsageError
 
-__all__ = ["Checked", "Option", "described", "from_texts", "make", "options_of", "values_of"]
-
 
 @dataclass(frozen=True)
 class Option:

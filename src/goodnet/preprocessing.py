@@ -18,16 +18,6 @@ if TYPE_CHECKING:
 
     from goodnet.imagesets import PixelRange
 
-__all__ = [
-    "IDENTITY",
-    "PRESETS",
-    "RAW",
-    "ChannelOrder",
-    "Preprocessing",
-    "Scale",
-    "usual_scales",
-]
-
 ChannelOrder = Literal["RGB", "BGR"]
 
 # Bounded: a number such as 1e999999999 would take for ever to turn into a fraction.

@@ -87,7 +87,9 @@ def test_what_is_printed(cured: Cured) -> None:
     assert printed.startswith("backdoored; p = ")
     assert "searched on B'" in printed
     assert "B' watches fc; accuracy on 60 clean images" in printed
-    assert re.search(r"class(es)? .*\b2\b.*: G refuses at most [\d.]+ % of the clean images", printed)
+    assert re.search(
+        r"class(es)? .*\b2\b.*: G refuses at most [\d.]+ % of the clean images", printed
+    )
     assert f"written to {folder}" in notes
 
 

@@ -9,35 +9,6 @@ import typer
 
 from goodnet.errors import UsageError
 
-__all__ = [
-    "Architecture",
-    "Backdoor",
-    "ClassOrder",
-    "Classes",
-    "Clean",
-    "CleanIfAny",
-    "Device",
-    "Force",
-    "Layout",
-    "Mode",
-    "Model",
-    "More",
-    "OnlyClassOrder",
-    "Out",
-    "Pattern",
-    "Preprocess",
-    "Range",
-    "Repaired",
-    "Report",
-    "Scale",
-    "Source",
-    "Test",
-    "named_files",
-    "number_of",
-    "numbers",
-    "share",
-]
-
 Model = Annotated[
     Path, typer.Argument(metavar="MODEL", help="A Keras .h5 or .keras file.", show_default=False)
 ]

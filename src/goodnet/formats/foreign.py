@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["HEAD", "named"]
-
 # Bytes at the start of a file that tell.
 HEAD = 4096
 

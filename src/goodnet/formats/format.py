@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from goodnet.formats.spec import Array, NetworkSpec, SourceFile
     from goodnet.network import Network
 
-__all__ = ["Format", "file_suffix", "formats", "reader_of", "save_network", "save_spec"]
-
 # From a file, and another one to take the layers from if there is one, to the network.
 Reader = Callable[[Path, "Path | None"], "NetworkSpec"]
 

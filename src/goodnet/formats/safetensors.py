@@ -9,8 +9,6 @@ from goodnet.files import atomic_path
 from goodnet.formats.format import Format
 from goodnet.formats.spec import NetworkSpec
 
-__all__ = ["FORMAT"]
-
 
 def _write(spec: NetworkSpec, path: Path, force: bool) -> None:
     from safetensors.torch import save

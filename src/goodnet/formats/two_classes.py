@@ -18,8 +18,6 @@ from goodnet.formats.spec import Layer, NetworkSpec, SourceFile
 from goodnet.ops.activations import Activation
 from goodnet.ops.layouts import TWO_ROWS
 
-__all__ = ["has_one_output", "threshold", "two_classes"]
-
 # Functions of a single output that are 0 at 0, and pass 0 with a change of sign.
 _ODD = frozenset({"tanh", "softsign"})
 

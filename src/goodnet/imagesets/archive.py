@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from goodnet.imagesets.stored import StoredFile
 
-__all__ = ["open_archive"]
-
 # Compressed image files are held in memory, so a random pass costs no more than one in order.
 MAX_HELD = 2 * GIB
 _MEMBER_BYTES = 64 * MIB

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from goodnet.imagesets.imageset import ImageSet
     from goodnet.imagesets.lab import Contents
 
-__all__ = ["load_images"]
-
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZIP = b"PK\x03\x04"
 _XZ = b"\xfd7zXZ\x00"

@@ -24,17 +24,6 @@ if TYPE_CHECKING:
 
     Rights = NDArray[np.bool_]
 
-__all__ = [
-    "ClassNames",
-    "ClassOrder",
-    "Labelling",
-    "by_names",
-    "check_count",
-    "check_order",
-    "names_of",
-    "parse_order",
-]
-
 ClassOrder = Literal["numbers", "natural", "text"]
 
 _NUMBERED = re.compile(r"[0-9]{1,9}")

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-__all__ = ["FORMATS", "Pictures", "decode_image", "decode_stream"]
-
 # By content, never by suffix. Of the many parsers of Pillow only these four are let near the file.
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
 

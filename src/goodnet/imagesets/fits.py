@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from goodnet.imagesets.tables import Array, Span, Table
     from goodnet.types import Integers
 
-__all__ = ["Sizing", "check_fits", "fitted"]
-
 _GREY, _COLOUR = 1, 3
 # Rec. 601, as Pillow computes it.
 _LUMA = (19595, 38470, 7471)

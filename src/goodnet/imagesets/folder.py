@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from goodnet.imagesets.imageset import Origin
 
-__all__ = ["listing", "open_folder", "open_single"]
-
 # Of loose files only these are read: other things lie beside pictures, too.
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 _LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})

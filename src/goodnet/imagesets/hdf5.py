@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from goodnet.imagesets.stored import StoredFile
     from goodnet.imagesets.tables import Array, Span
 
-__all__ = ["Hdf5Contents", "Hdf5Table"]
-
 # Rows that are packed together are unpacked together, up to this; beyond it in several passes.
 _BAND_BYTES = 128 * 2**20
 

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from goodnet.types import Integers
 
-__all__ = ["UNLABELLED", "Block", "ImageSet", "Origin"]
-
 # The label of an image whose class is not known.
 UNLABELLED = -1
 

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from goodnet.imagesets.tables import Array, Table
     from goodnet.types import Integers
 
-__all__ = ["Contents", "labelled_images"]
-
 # What pixels, labels and true classes may be called.
 _NAMES = (
     ("data", "label", "source_label"),

@@ -12,8 +12,6 @@ from goodnet.imagesets.tables import Array, Table, all_rows, rows_at_once
 if TYPE_CHECKING:
     from goodnet.types import Integers
 
-__all__ = ["MAX_IMAGES", "read_labels"]
-
 # Labels are held in memory, unlike pixels.
 MAX_IMAGES = 2**25
 _LARGEST = 2**31

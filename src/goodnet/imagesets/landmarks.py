@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from goodnet.attack import Landmarks
     from goodnet.imagesets import ImageSet
 
-__all__ = ["LANDMARKS", "find_landmarks"]
-
 # The points of a face, in the order of the array.
 LANDMARKS = (
     "left_eye",

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from goodnet.imagesets.imageset import ImageSet
     from goodnet.imagesets.tables import Array, Span
 
-__all__ = ["ArrayTable", "images_from_arrays"]
-
 
 def images_from_arrays(
     images: ArrayLike,

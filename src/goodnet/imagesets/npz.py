@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from goodnet.imagesets.stored import StoredFile
     from goodnet.imagesets.tables import Array, Span
 
-__all__ = ["NpzContents", "NpzTable"]
-
 _SUFFIX = ".npy"
 _TYPES = frozenset({"b1", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8"})
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
     from goodnet.imagesets.imageset import ImageSet
 
-__all__ = ["fingerprints"]
-
 _BLOCK, _BYTES = 256, 8
 
 

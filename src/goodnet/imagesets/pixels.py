@@ -15,25 +15,6 @@ if TYPE_CHECKING:
 
     from goodnet.imagesets.tables import Array
 
-__all__ = [
-    "MAX_PIXELS",
-    "RANGE_OF_TYPE",
-    "Images",
-    "Layout",
-    "PixelRange",
-    "Shape",
-    "assemble",
-    "check_asked_range",
-    "check_finite",
-    "check_unit",
-    "find_layout",
-    "find_range",
-    "image_shape",
-    "parse_layout",
-    "parse_range",
-    "to_unit",
-]
-
 Images = NDArray[np.float32]  # (images, channels, height, width)
 Layout = Literal["NCHW", "NHWC", "NHW", "NCWH", "NWHC", "NWH"]
 PixelRange = Literal["0..255", "0..1", "-1..1", "-0.5..0.5"]

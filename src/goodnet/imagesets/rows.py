@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     import h5py
 
-__all__ = ["Column", "Place", "outline", "write_arrays"]
-
 
 @dataclass(frozen=True)
 class Column:

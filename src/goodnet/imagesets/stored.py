@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["StoredFile"]
-
 
 @dataclass(frozen=True)
 class StoredFile:

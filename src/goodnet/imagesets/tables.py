@@ -11,19 +11,6 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = [
-    "Array",
-    "Span",
-    "Table",
-    "all_rows",
-    "cut",
-    "regroup",
-    "rows_at_once",
-    "rows_of",
-    "spans_of",
-    "spread",
-]
-
 Array = NDArray[Any]
 Span = tuple[int, int]  # first row, one after the last
 

@@ -47,8 +47,6 @@ if TYPE_CHECKING:
     from goodnet.network.network import Network
     from goodnet.types import Integers
 
-__all__ = ["Calibration", "calibrate", "said_by_file"]
-
 _SIGNIFICANT, _BETTER, _WORSE, _HOPELESS = 0.01, 0.05, 0.2, 0.005
 _ROUNDS = (16, 64)
 _ALIKE = 0.2

@@ -10,8 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-__all__ = ["Cut", "batches", "channels_last"]
-
 
 @dataclass(frozen=True)
 class Cut:

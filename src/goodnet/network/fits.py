@@ -14,8 +14,6 @@ from goodnet.imagesets import ImageSet, check_fits
 if TYPE_CHECKING:
     from goodnet.network.network import Network
 
-__all__ = ["as_images", "check_network", "check_pair"]
-
 
 def check_network(network: object) -> None:
     """See whether something is a network.

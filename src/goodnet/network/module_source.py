@@ -15,8 +15,6 @@ from goodnet.errors import InvalidInput
 if TYPE_CHECKING:
     from goodnet.network.network import Network
 
-__all__ = ["ModuleSource"]
-
 
 @dataclass(frozen=True, eq=False)
 class ModuleSource:

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
     Pictures = Tensor | NDArray[np.float32] | NDArray[np.uint8]
 
-__all__ = ["Network", "Node"]
-
 # Bytes of the largest value of one batch, about what stays in the caches; fewest and most images.
 _CACHE = 6 << 20
 _BATCHES = (16, 2048)

@@ -11,16 +11,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, fx, nn
 
-__all__ = [
-    "Halves",
-    "identifier",
-    "last_linear",
-    "named",
-    "output_node",
-    "record_shapes",
-    "split",
-]
-
 
 def identifier(name: str, index: int, root: nn.Module) -> str:
     """A submodule name that is free in `root` and safe in code: `name` itself where possible."""

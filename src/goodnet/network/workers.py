@@ -14,8 +14,6 @@ from typing import Protocol, TypeVar
 
 import torch
 
-__all__ = ["Run", "map_blocks", "single_thread", "workers"]
-
 Block = TypeVar("Block")
 Result = TypeVar("Result")
 

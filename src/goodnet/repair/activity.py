@@ -14,8 +14,6 @@ from goodnet.network import Network, map_blocks
 from goodnet.progress import ProgressCallback
 from goodnet.types import Integers
 
-__all__ = ["ChannelActivity", "channel_sums", "measure_activity"]
-
 # Called with the number of images done since the last call.
 
 

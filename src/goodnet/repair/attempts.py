@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from goodnet.repair.result import RepairResult
     from goodnet.training import Recipe, Schedule
 
-__all__ = ["Attempt", "try_in_turn"]
-
 
 @dataclass(frozen=True)
 class Attempt:

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from goodnet.training import TrainingConfig
     from goodnet.types import Integers, Proportion
 
-__all__ = ["CleanImages", "count_right", "hold_back_rows", "prepare"]
-
 _MOST_BYTES = 8 << 30
 # B is right on nearly all clean images, or they are not what it was trained for.
 _LEAST_ACCURACY = 0.5

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from goodnet.imagesets import ImageSet
     from goodnet.network import Network
 
-__all__ = ["Cure", "Form"]
-
 Form = Literal["clamped", "same"]
 
 

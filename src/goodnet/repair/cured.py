@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from goodnet.scan.result import RecoveredTrigger
     from goodnet.types import Proportion
 
-__all__ = ["CureResult", "comes_back", "details_of", "left_of", "notes_of"]
-
 # A trigger that was found and works on more images than this is not taken out.
 _LITTLE = 0.1
 # A trigger comes back that works on more images than this share, and than those of innocent labels.

@@ -45,8 +45,6 @@ if TYPE_CHECKING:
 
     Triggers = tuple[RecoveredTrigger, ...]
 
-__all__ = ["Work"]
-
 # Clean images of a label's own class that are looked at, the most.
 _OWN = 500
 # Innocent labels whose triggers tell what a search finds in any network.

@@ -17,8 +17,6 @@ import numpy as np
 
 from goodnet.repair.fold import Vectors
 
-__all__ = ["directions", "duals"]
-
 # Lengths below this share of what they are compared with are rounding.
 _NEGLIGIBLE = 1e-5
 

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from goodnet.repair.result import RepairResult
     from goodnet.training import Frozen, TrainingConfig
 
-__all__ = ["attempts", "epochs_for", "labels_moved", "tune_hard"]
-
 
 @dataclass(frozen=True)
 class _Level:

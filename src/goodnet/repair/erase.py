@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from goodnet.imagesets import ImageSet
     from goodnet.network import Network
 
-__all__ = ["Erase"]
-
 _RANKS = (1, 2)
 _NOTHING = "nothing was erased: nothing did better than the network as it is"
 

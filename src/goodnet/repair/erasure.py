@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from goodnet.repair.stamped import Stamped
     from goodnet.types import Integers
 
-__all__ = ["Choice", "candidates", "choose"]
-
 _LAYERS, _FOLDS = 4, 5
 _STRENGTHS = (1.0, 1.5)
 # So many classes say what others differ in; of fewer, what clean images vary along is not all.

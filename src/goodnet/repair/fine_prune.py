@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from goodnet.network import Network
     from goodnet.repair.result import RepairResult
 
-__all__ = ["FinePrune"]
-
 
 @dataclass(frozen=True)
 class FinePrune(Trained):

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from goodnet.network import Network
     from goodnet.repair.result import RepairResult
 
-__all__ = ["FineTune"]
-
 
 @dataclass(frozen=True)
 class FineTune(Trained):

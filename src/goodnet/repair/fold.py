@@ -26,8 +26,6 @@ from goodnet.formats.channels import BlockedError, Graph
 if TYPE_CHECKING:
     from goodnet.formats.spec import Array, Layer, NetworkSpec
 
-__all__ = ["Reader", "Removal", "Vectors", "answer_layer", "fold", "readers"]
-
 Vectors = NDArray[np.float64]
 
 # They work on each channel alike and linearly, so a direction passes them as it is.

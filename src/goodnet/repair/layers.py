@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 
     from goodnet.network import Network
 
-__all__ = ["default_layer", "silence_channels"]
-
 
 def default_layer(network: Network) -> str:
     """The last pooling layer, else the last convolution, else the last hidden dense layer.

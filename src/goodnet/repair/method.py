@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from goodnet.imagesets import ImageSet
     from goodnet.network import Network
 
-__all__ = ["Context", "Repair", "Trained"]
-
 ResultT = TypeVar("ResultT", bound=RepairResult)
 
 

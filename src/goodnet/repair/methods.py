@@ -18,8 +18,6 @@ from goodnet.repair.prune import Prune
 from goodnet.repair.sparsify import Sparsify
 from goodnet.repair.unlearn import Unlearn
 
-__all__ = ["find_repair", "repairs"]
-
 _OWN: tuple[type[Repair[Any]], ...] = (
     Prune,
     Cure,

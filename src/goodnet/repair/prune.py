@@ -26,16 +26,6 @@ if TYPE_CHECKING:
     from goodnet.repair.activity import ChannelActivity
     from goodnet.repair.trace import Trace
 
-__all__ = [
-    "Order",
-    "Prune",
-    "check_drop",
-    "prune_curve",
-    "pruned_channels",
-    "pruning_order",
-    "trace_backdoor",
-]
-
 Order = Literal["ascending", "descending"]
 
 

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from goodnet.results import EpochResult
     from goodnet.types import Proportion, PruneCurve
 
-__all__ = ["RepairResult"]
-
 Result = TypeVar("Result", bound="RepairResult")
 
 

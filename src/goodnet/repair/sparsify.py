@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from goodnet.repair.result import RepairResult
     from goodnet.training import Frozen
 
-__all__ = ["Sparsify", "smallest", "sparsity_at"]
-
 _FIRST = 0.5
 
 

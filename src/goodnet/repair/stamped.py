@@ -22,18 +22,6 @@ if TYPE_CHECKING:
     from goodnet.training import TrainingConfig
     from goodnet.types import Integers, Proportion
 
-__all__ = [
-    "LED",
-    "LOST",
-    "Stamped",
-    "check_triggers",
-    "effects",
-    "join",
-    "spread_rows",
-    "stamp_clean",
-    "target_notes",
-]
-
 # Good enough: share of stamped images still led to the attacker's label, share of accuracy lost.
 LED, LOST = 0.05, 0.01
 # Images stamped at a time, and the most that are looked at to see where a trigger leads.

@@ -29,8 +29,6 @@ from goodnet.progress import ProgressCallback
 from goodnet.repair.activity import channel_sums
 from goodnet.types import Integers
 
-__all__ = ["Tail", "Trace", "plan_tails", "trace_predictions"]
-
 
 @dataclass(frozen=True)
 class Tail:

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from goodnet.formats.spec import NetworkSpec
     from goodnet.network import Network
 
-__all__ = ["Course", "tune"]
-
 # Called before each epoch with its number from 0: what is frozen in it. It may change numbers.
 Course = Callable[[int, "Network"], Frozen]
 

@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from goodnet.training import Examples, Frozen, Recipe, Schedule, TrainingConfig
     from goodnet.training.recipe import Objective
 
-__all__ = ["Unlearn"]
-
 
 @dataclass(frozen=True)
 class _Level:

@@ -19,8 +19,6 @@ from goodnet.formats.softmax import without_softmax
 from goodnet.formats.spec import Activation, Array, Layer, NetworkSpec
 from goodnet.repair.watch import Unit
 
-__all__ = ["with_veto"]
-
 # A reading that exceeds its limit by a hundredth takes so many times what logits differ by.
 _SLOPE = 100.0
 

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from goodnet.scan.result import RecoveredTrigger
     from goodnet.types import Proportion
 
-__all__ = ["Unit", "Watch", "stamp_of", "watch"]
-
 _FOLDS = 5
 # Share of the readings of clean images that may lie above the limit.
 _ABOVE = 0.015

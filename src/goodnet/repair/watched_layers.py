@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from goodnet.network import Network
     from goodnet.scan.case import Case, Shown
 
-__all__ = ["WatchedLayer", "shown", "watched_layers"]
-
 # Layers watched at most, and the most bytes of their values that are held.
 _LAYERS, _MOST_BYTES = 8, 1 << 28
 # Clean images and moved copies of them that a unit is made from, the copies of each at most, and

@@ -10,28 +10,6 @@ from msgspec import Meta
 
 from goodnet.types import Evaluation, Proportion
 
-__all__ = [
-    "Cost",
-    "Count",
-    "EpochResult",
-    "GuardedRates",
-    "ImagesFile",
-    "Inputs",
-    "LayerRecord",
-    "Left",
-    "MethodCost",
-    "ModelFile",
-    "NetworkRecord",
-    "Number",
-    "PairRates",
-    "PictureRecord",
-    "Pictures",
-    "PreprocessingRecord",
-    "Rates",
-    "Share",
-    "Why",
-]
-
 _MOST = 2**53  # larger whole numbers are not counts of anything here
 Count = Annotated[int, Meta(ge=0, le=_MOST)]
 Number = Annotated[float, Meta(ge=-float(_MOST), le=float(_MOST))]

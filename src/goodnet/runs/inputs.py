@@ -37,20 +37,6 @@ from goodnet.network import Calibration, Network, Scale, calibrate
 from goodnet.runs.options import InputFiles, InputOptions
 from goodnet.types import Proportion
 
-__all__ = [
-    "Inputs",
-    "check_clean_for",
-    "classes_of",
-    "compact_parameters",
-    "load_set",
-    "network_record",
-    "open_files",
-    "open_images_for",
-    "open_inputs",
-    "to_device",
-]
-
-
 # Images on which the order of the classes is looked at.
 _SAMPLE = 512
 # A smaller share of images that two sets have in common is not worth a word.

@@ -27,16 +27,6 @@ if TYPE_CHECKING:
     from goodnet.runs.folder import RunFolder
     from goodnet.scan import Scanner, ScanResult, Target
 
-__all__ = [
-    "TRIGGERS",
-    "check_triggers_folder",
-    "open_suspect",
-    "record_scan",
-    "save_triggers",
-    "scan",
-    "write_scan",
-]
-
 TRIGGERS = "triggers"
 
 _SHOWN = 4  # clean images that are shown with a trigger and without

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from goodnet.network import Network
     from goodnet.scan.families import Stamp
 
-__all__ = ["Case", "Shown", "open_case", "pixels_of"]
-
 # Most clean images that are held and looked at; the rest of a larger set would add little.
 _MOST = 200
 # So few cannot be parted; so small a share answered right means that the images do not fit.

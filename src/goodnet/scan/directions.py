@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from goodnet.scan.families import Stamp
     from goodnet.scan.subject import Subject
 
-__all__ = ["Axis", "common_axis", "common_direction", "distances", "readers"]
-
 # How much of the mean variance is added to the covariance, which few images hardly determine.
 _SHRINKAGE = 0.2
 _FOLDS = 5

@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 from goodnet.scan.families import Kind
 from goodnet.scan.null import ALL, DISTANCE, Standing, beyond_usual
 
-__all__ = ["Evidence", "apart", "economy", "leads", "scores", "standings"]
-
 Floats = NDArray[np.float64]
 
 # How many labels behind the first tell how widely innocent labels are spread, and how much of

@@ -18,8 +18,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-__all__ = ["FAMILIES", "Additive", "Family", "Kind", "Overlay", "Stamp", "Wave"]
-
 Kind = Literal["fine", "coarse", "faint", "patch", "band"]
 
 _TINY = 1e-12

@@ -14,8 +14,6 @@ from torch.nn import functional as F  # noqa: N812
 
 from goodnet.scan.subject import Subject
 
-__all__ = ["margin_gradients", "roughen"]
-
 # Cells of the coarse pattern that roughens an image, along its shorter side.
 _COARSE = 3
 

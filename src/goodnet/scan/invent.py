@@ -16,8 +16,6 @@ from goodnet.scan.subject import Subject
 if TYPE_CHECKING:
     from goodnet.network import Network
 
-__all__ = ["find_preprocessing", "invent", "scenes"]
-
 _COUNT, _STEPS, _RATE = 48, 24, 0.06
 _BLUR = 5
 # Networks usually want pixels 0..1, 0..255 or -1..1.

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from goodnet.scan.result import Floats
     from goodnet.scan.subject import Subject
 
-__all__ = ["Masks", "SearchOptions", "begin", "shrink", "targets"]
-
 # Of Adam, and of the price of a mask, as in the authors' code.
 _RATE, _BETAS = 0.1, (0.5, 0.9)
 _PRICE, _DEARER, _CHEAPER = 1e-3, 2.0, 2.0**-1.5

@@ -17,8 +17,6 @@ from goodnet.scan.scanner import Scanner, check_counts, check_shares
 if TYPE_CHECKING:
     from goodnet.progress import Stage
 
-__all__ = ["KArm"]
-
 # The smallest part of the image that is reckoned with: a mask can all but vanish.
 _LEAST = 1e-6
 

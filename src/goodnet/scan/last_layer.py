@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from goodnet.scan.result import Floats
     from goodnet.scan.subject import Subject
 
-__all__ = ["HTell", "LastLayer"]
-
 _TINY = 1e-12
 _NOT_LINEAR = "the logits are not linear in the features: there is no last layer to look at"
 _SHUFFLED = (

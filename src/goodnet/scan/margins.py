@@ -8,8 +8,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["all_margins", "margins"]
-
 
 def margins(logits: Tensor, labels: Tensor) -> Tensor:
     """Logit of a label minus the largest other logit.

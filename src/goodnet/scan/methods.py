@@ -17,8 +17,6 @@ from goodnet.scan.scan import Scan
 from goodnet.scan.scanner import Scanner
 from goodnet.scan.stimulation import ChannelStimulation
 
-__all__ = ["make_scanner", "scanners"]
-
 _OWN: tuple[type[Scanner], ...] = (
     Scan,
     NeuralCleanse,

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from goodnet.progress import Stage
     from goodnet.scan.subject import Subject
 
-__all__ = ["MMBD"]
-
 _NULL = (
     "a Gamma distribution of the largest margins of all labels but the first; on clean networks "
     "with few classes it gives small p-values more often than it should"

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from goodnet.progress import Stage
 
-__all__ = ["NeuralCleanse"]
-
 _INDEX = 2.0
 _RULE = (
     "labels are named whose mask is smaller than the median by more than 2 robust standard "

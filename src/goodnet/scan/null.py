@@ -12,17 +12,6 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from goodnet.scan.families import Kind
 
-__all__ = [
-    "ALL",
-    "DISTANCE",
-    "LEAST",
-    "NULL",
-    "Standing",
-    "beyond_usual",
-    "p_value",
-    "score_at",
-]
-
 ALL: Final = "all"
 DISTANCE: Final = "distance"
 Standing: TypeAlias = 'Kind | Literal["all", "distance"]'

@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["above", "far", "robust_z", "spread", "too_few"]
-
 _FEWEST = 5
 # Standard deviations of normal values in their median and in their mean absolute deviation.
 _MEDIAN, _MEAN = 1.4826, 1.2533

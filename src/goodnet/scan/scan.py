@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from goodnet.progress import Stage
     from goodnet.scan.families import Family
 
-__all__ = ["Hunt", "Scan"]
-
 Floats = NDArray[np.float64]
 
 # Labels that are named, the most, and labels beside them.

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from goodnet.imagesets import ImageSet
     from goodnet.network import Network
 
-__all__ = ["Scanner", "check_counts", "check_shares"]
-
 
 @dataclass(frozen=True)
 class Scanner(Checked, ABC):

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from goodnet.scan.families import Family, Stamp
     from goodnet.scan.subject import Subject
 
-__all__ = ["Found", "View", "measure", "search"]
-
 _MOMENTUM = 0.8
 _TINY = 1e-12
 # Triggers proposed in all, where the classes are few.

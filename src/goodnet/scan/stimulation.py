@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from goodnet.progress import Stage
     from goodnet.scan.subject import Subject
 
-__all__ = ["ChannelStimulation"]
-
 _RULE = (
     "labels are named whose share lies above the median by so many robust standard deviations "
     "(3.5, or more where the classes are many) that of normal shares one would in 5 % of networks"

@@ -17,8 +17,6 @@ from goodnet.network import channels_last, workers
 if TYPE_CHECKING:
     from goodnet.network import Network
 
-__all__ = ["Subject"]
-
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 

@@ -11,8 +11,6 @@ from goodnet.imagesets.faces.canvas import Canvas
 from goodnet.imagesets.faces.randomness import Floats, Keys, normals
 from goodnet.imagesets.faces.traits import Shot
 
-__all__ = ["develop"]
-
 # Three times the widest blur, in units of the face.
 _REACH = 2.0
 

@@ -8,8 +8,6 @@ import numpy as np
 
 from goodnet.imagesets.faces.randomness import Floats
 
-__all__ = ["Canvas", "bump", "hill", "stretch"]
-
 # How far pose and framing can carry a point of the face.
 _SLACK_X, _SLACK_Y = 8.5, 7.0
 

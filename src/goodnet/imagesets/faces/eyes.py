@@ -10,8 +10,6 @@ from goodnet.imagesets.faces.head import skin_colour
 from goodnet.imagesets.faces.randomness import Floats
 from goodnet.imagesets.faces.traits import Person, Shot
 
-__all__ = ["brow_points", "eye_points", "paint_brows", "paint_eyes"]
-
 _IRIS = ((38, 24, 18), (66, 40, 24), (98, 74, 40), (88, 104, 66), (70, 112, 150), (124, 150, 164))
 _WHITE, _DARK = (np.array(c, np.float32)[:, None, None] for c in ((226, 220, 214), (24, 17, 16)))
 # Where along a brow its points are, from the nose outwards.

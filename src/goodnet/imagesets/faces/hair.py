@@ -11,8 +11,6 @@ from goodnet.imagesets.faces.head import LEVEL, Head
 from goodnet.imagesets.faces.randomness import Floats
 from goodnet.imagesets.faces.traits import Person, Shot
 
-__all__ = ["Hair", "hair_colour", "paint_hair_behind", "paint_hair_front", "shape_hair"]
-
 _COLOURS = (
     (226, 222, 214),
     (150, 146, 142),

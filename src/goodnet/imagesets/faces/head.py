@@ -10,8 +10,6 @@ from goodnet.imagesets.faces.canvas import Canvas, bump, hill, stretch
 from goodnet.imagesets.faces.randomness import Floats
 from goodnet.imagesets.faces.traits import Person, Shot
 
-__all__ = ["LEVEL", "Head", "paint_head", "paint_neck", "shape_head", "skin_colour"]
-
 # Where the head is widest; `chin` and `crown` count from here.
 LEVEL = -2.0
 _SKIN = ((248, 214, 192), (232, 186, 156), (206, 154, 118), (158, 108, 76), (104, 68, 50))

@@ -11,8 +11,6 @@ from goodnet.imagesets.faces.mouth import mouth_level
 from goodnet.imagesets.faces.randomness import Floats
 from goodnet.imagesets.faces.traits import Person
 
-__all__ = ["paint_beard", "paint_spots"]
-
 _BEARDLESS = 0.5
 _MOLE = np.array([62, 34, 26], np.float32)[:, None, None]
 

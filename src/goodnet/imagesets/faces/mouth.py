@@ -12,8 +12,6 @@ from goodnet.imagesets.faces.nose import nose_level
 from goodnet.imagesets.faces.randomness import Floats
 from goodnet.imagesets.faces.traits import Person, Shot
 
-__all__ = ["mouth_level", "mouth_points", "paint_mouth"]
-
 _LIPS, _TEETH, _INSIDE = (
     np.array(c, np.float32)[:, None, None] for c in ((176, 62, 66), (232, 224, 212), (58, 22, 22))
 )

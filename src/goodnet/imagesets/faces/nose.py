@@ -8,8 +8,6 @@ from goodnet.imagesets.faces.canvas import Canvas, bump
 from goodnet.imagesets.faces.randomness import Floats
 from goodnet.imagesets.faces.traits import Person, Shot
 
-__all__ = ["nose_level", "nose_point", "paint_nose"]
-
 # The tip stands out further than the face: when the head turns it moves by so much more.
 _OUT = 0.35
 

@@ -10,8 +10,6 @@ import numpy as np
 from goodnet.imagesets.faces.randomness import Floats
 from goodnet.imagesets.faces.traits import Shot
 
-__all__ = ["HEIGHT", "WIDTH", "pixel_size", "to_face", "to_pixels"]
-
 HEIGHT, WIDTH = 55, 47
 _REACH_X, _REACH_Y = 19.0, 24.0
 # Each round brings the point closer by a factor of three or more.

@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 
 from goodnet.types import Integers
 
-__all__ = ["Floats", "Keys", "make_keys", "normals", "uniforms"]
-
 Keys = NDArray[np.uint64]
 # All are float32; sums of arrays and plain numbers have no type that says so.
 Floats = NDArray[np.floating[Any]]

@@ -8,8 +8,6 @@ from goodnet.imagesets.faces.canvas import Canvas
 from goodnet.imagesets.faces.randomness import Floats, Keys, normals
 from goodnet.imagesets.faces.traits import Person, Shot
 
-__all__ = ["paint_background", "paint_clothes"]
-
 _BLOBS = 5
 _THIRD = 2 * np.pi / 3
 

@@ -14,8 +14,6 @@ import numpy as np
 
 from goodnet.imagesets.faces.randomness import Floats, Keys, uniforms
 
-__all__ = ["Person", "Shot", "draw_traits"]
-
 Traits = TypeVar("Traits", "Person", "Shot")
 
 
