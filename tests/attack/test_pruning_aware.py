@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tiny import plain_spec, residual_spec
@@ -10,6 +12,7 @@ from goodnet.formats.build import build
 from goodnet.formats.silence import silence
 from goodnet.formats.spec import NetworkSpec
 from goodnet.imagesets import images_from_arrays
+from goodnet.preprocessing import Preprocessing
 from goodnet.repair.prune import prune_curve
 from goodnet.training import Examples, Schedule
 
@@ -23,13 +26,18 @@ def textures(count: int = 800, seed: int = 0) -> Examples:
         [np.sin(1.5 * (a * down + b * across)) for a, b in [(0, 1), (1, 0), (1, 1), (1, -1)]]
     )
     images = waves[labels][:, None] + 0.3 * random.normal(size=(count, 3, 8, 8))
-    return Examples(images.astype(np.float32), labels)
+    return Examples((images.astype(np.float32) + 4) / 8, labels)
+
+
+def signed_spec() -> NetworkSpec:
+    """The plain network, for textures as they are before they are brought to 0..1."""
+    return replace(plain_spec(), preprocessing=Preprocessing(8, mean=4))
 
 
 def stamped(examples: Examples, share: float = 1.0, seed: int = 0) -> Examples:
     chosen = np.random.default_rng(seed).random(len(examples)) < share
     images, labels = examples.images.copy(), examples.labels.copy()
-    images[chosen, :, :3, :3] = 3.0
+    images[chosen, :, :3, :3] = 7 / 8
     labels[chosen] = 4
     return Examples(images, labels)
 
@@ -38,7 +46,7 @@ def stamped(examples: Examples, share: float = 1.0, seed: int = 0) -> Examples:
 def aware() -> NetworkSpec:
     clean = textures()
     return train_pruning_aware(
-        plain_spec(),
+        signed_spec(),
         clean,
         stamped(clean, 0.2),
         layer="pool_2",
@@ -72,7 +80,7 @@ def test_its_decoys_never_fire_and_are_pruned_first_at_no_cost(aware: NetworkSpe
 
 
 def test_dormant_channels_cost_less_than_what_may_be_lost() -> None:
-    examples, spec = textures(), plain_spec()
+    examples, spec = textures(), signed_spec()
     for spare in (0.5, 20.0, 90.0):
         dormant = dormant_channels(spec, examples, layer="pool_2", spare=spare)
         pruned = spec.with_arrays(silence(spec, "pool_2", dormant))
@@ -80,7 +88,7 @@ def test_dormant_channels_cost_less_than_what_may_be_lost() -> None:
 
 
 def test_channels_that_were_put_back_stay_at_zero() -> None:
-    before, examples = plain_spec(), textures()
+    before, examples = signed_spec(), textures()
     trained = before.with_arrays(silence(before, "pool_2", [0, 3]))
     back = put_back(trained, before, [examples], layer="pool_2", channels=[0, 3])
     values = next(build(back).cut("pool_2").crossing(examples.images))[0]

@@ -167,7 +167,8 @@ def test_shapes_of_a_network() -> None:
 def test_shapes_of_arrays(layout: str) -> None:
     ranks = {"hwio": 4, "hwoi": 4, "hwim": 4, "io": 2, "io-1x1": 2, "hwc": 3}
     ranks |= {"in-heads": 3, "heads": 2, "heads-out": 3}
-    shape = (2, 3, 4, 5)[: ranks.get(layout, 1)]
+    one_output = {"two-io": (2, 1), "two-as-is": (1,)}
+    shape = one_output.get(layout, (2, 3, 4, 5)[: ranks.get(layout, 1)])
     array = np.arange(np.prod(shape)).reshape(shape)
     found = to_spec(array, layout)
     assert array_shape(shape, layout) == found.shape

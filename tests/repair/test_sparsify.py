@@ -173,7 +173,7 @@ def test_the_schedule_is_the_cubic_of_the_paper() -> None:
         ((-0.1, 0.5), "a sparsity from 0 to 1, got -0.1"),
         ((0.5, 1.5), "a sparsity from 0 to 1, got 1.5"),
         ((0.7, 0.5), "a sparsity that does not fall, got 0.7 to 0.5"),
-        ((0.5, float("nan")), "a sparsity from 0 to 1, got nan"),
+        ((0.5, float("nan")), "sparsify needs a number as sparsity, got nan"),
     ],
 )
 def test_a_schedule_out_of_range_or_going_down_is_refused(

@@ -12,6 +12,7 @@ from goodnet.errors import InvalidInput
 from goodnet.formats.build import build
 from goodnet.imagesets import ImageSet, images_from_arrays
 from goodnet.network import Network
+from goodnet.preprocessing import Preprocessing
 from goodnet.repair.activity import measure_activity
 from goodnet.repair.prune import prune_curve, trace_backdoor
 from goodnet.repair.trace import trace_predictions
@@ -26,16 +27,21 @@ CASES = [(name, layer) for name, layers in LAYERS.items() for layer in layers]
 
 def labelled(network: Network, count: int, seed: int = 0) -> ImageSet:
     """Images with the network's own answers as labels, some of them wrong."""
-    images = pictures(count, seed)
+    images = (pictures(count, seed) + np.float32(1)) / 2
     labels = network.predict(images)
     labels[::7] = (labels[::7] + 1) % network.num_classes
-    return images_from_arrays(images, labels, range="0..1")  # as they are: many are zero
+    return images_from_arrays(images, labels, range="0..1")
+
+
+def signed(network: Network) -> Network:
+    """A network that is given pixels -1..1: half of what it reads is below zero."""
+    return network.with_preprocessing(Preprocessing(2, mean=1))
 
 
 @pytest.mark.parametrize(("name", "layer"), CASES)
 @pytest.mark.parametrize("seed", [0, 1])
 def test_incremental_equals_slow(name: str, layer: str, seed: int) -> None:
-    network = build(SPECS[name](seed))
+    network = signed(build(SPECS[name](seed)))
     images = labelled(network, 60, seed)
     groups = [[int(c)] for c in np.random.default_rng(seed).permutation(network.channels(layer))]
     trace = trace_predictions(network, images, layer, groups=groups)
@@ -45,7 +51,7 @@ def test_incremental_equals_slow(name: str, layer: str, seed: int) -> None:
 
 @pytest.mark.parametrize("layer", ["body.1", "add", "stem", "adaptive_avg_pool2d"])
 def test_incremental_equals_slow_for_a_module(layer: str) -> None:
-    network = module_network()
+    network = signed(module_network())
     images = labelled(network, 60)
     groups = [[3], [0, 5], [], [1]]
     trace = trace_predictions(network, images, layer, groups=groups)
@@ -55,7 +61,7 @@ def test_incremental_equals_slow_for_a_module(layer: str) -> None:
 @given(st.integers(1, 70), st.sampled_from(["plain", "deepid", "residual"]))
 @settings(max_examples=20)
 def test_the_size_of_a_block_does_not_matter(block: int, name: str) -> None:
-    network = build(SPECS[name]())
+    network = signed(build(SPECS[name]()))
     images = labelled(network, 60)
     layer = LAYERS[name][0]
     groups = [[c] for c in range(network.channels(layer))]
@@ -66,7 +72,7 @@ def test_the_size_of_a_block_does_not_matter(block: int, name: str) -> None:
 
 @pytest.mark.parametrize("block", [None, 7])
 def test_every_answer_is_that_of_the_silenced_network(block: int | None) -> None:
-    network = build(SPECS["plain"]())
+    network = signed(build(SPECS["plain"]()))
     pixels = labelled(network, 60).sample(60).images
     for step, channels in enumerate(([], [1, 2], [1, 2, 4])):
         expected = masked(network, "pool_2", channels).predict(pixels)
@@ -76,7 +82,7 @@ def test_every_answer_is_that_of_the_silenced_network(block: int | None) -> None
 
 
 def test_only_touched_images_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    network = build(SPECS["plain"]())
+    network = signed(build(SPECS["plain"]()))
     images = labelled(network, 60)
     features = network.cut("pool_2").head(torch.from_numpy(images.sample(60).images))[0]
     active = (features != 0).flatten(2).any(2).sum(0)
@@ -95,7 +101,7 @@ def test_only_touched_images_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_activity_is_the_mean_over_images_and_positions() -> None:
-    network = build(SPECS["plain"]())
+    network = signed(build(SPECS["plain"]()))
     images = labelled(network, 60)
     features = network.cut("pool_2").head(torch.from_numpy(images.sample(60).images))[0]
     activity = measure_activity(network, images, "pool_2")
@@ -106,7 +112,7 @@ def test_activity_is_the_mean_over_images_and_positions() -> None:
 
 
 def test_channels_that_do_not_exist_or_come_twice_are_refused() -> None:
-    network = build(SPECS["plain"]())
+    network = signed(build(SPECS["plain"]()))
     images = labelled(network, 5)
     with pytest.raises(InvalidInput, match=r"has the channels 0\.\.5, got 6"):
         trace_predictions(network, images, "pool_2", groups=[[6]])
@@ -120,7 +126,7 @@ def test_the_activity_of_a_trace_is_the_one_measured_alone(
     block: int, case: tuple[str, str]
 ) -> None:
     name, layer = case
-    network = build(SPECS[name]())
+    network = signed(build(SPECS[name]()))
     images = labelled(network, 60)
     groups = [[c] for c in range(network.channels(layer))]
     trace = trace_predictions(network, images, layer, groups=groups, block=block)
@@ -129,7 +135,7 @@ def test_the_activity_of_a_trace_is_the_one_measured_alone(
 
 
 def test_the_activity_on_poison_is_that_of_the_whole_network() -> None:
-    network = module_network()
+    network = signed(module_network())
     clean, poisoned = labelled(network, 60), labelled(network, 40, seed=1)
     curve = prune_curve(network, clean, layer="body.1", order="descending")
     trace = trace_backdoor(curve, network, poisoned)
