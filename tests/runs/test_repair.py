@@ -198,7 +198,7 @@ def test_without_a_test_set_the_pictures_are_of_the_clean_set(lab: Lab, out: Pat
     assert {item["set"] for item in items} == {"clean"}
 
 
-def test_poison_is_read_only_after_the_method_has_returned(
+def test_the_method_reads_the_clean_set_alone(
     lab: Lab, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []

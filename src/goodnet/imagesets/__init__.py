@@ -7,12 +7,11 @@ from goodnet.imagesets.classes import (
     by_names,
     check_order,
     names_of,
-    parse_order,
 )
 from goodnet.imagesets.fits import Sizing, check_fits, fitted
 from goodnet.imagesets.imageset import UNLABELLED, Block, ImageSet
 from goodnet.imagesets.memory import images_from_arrays
-from goodnet.imagesets.overlap import fingerprints
+from goodnet.imagesets.overlap import cannot_show
 from goodnet.imagesets.pixels import Layout, PixelRange
 from goodnet.imagesets.save import save_images
 
@@ -26,13 +25,12 @@ __all__ = [
     "PixelRange",
     "Sizing",
     "by_names",
+    "cannot_show",
     "check_fits",
     "check_order",
-    "fingerprints",
     "fitted",
     "images_from_arrays",
     "load_images",
     "names_of",
-    "parse_order",
     "save_images",
 ]

@@ -350,10 +350,13 @@ class Network:
 
 def _check_unit(images: Tensor) -> None:
     """Refuse pixels 0..255; what is made of images may leave 0..1 a little."""
-    if not images.numel() or images.abs().max() <= _LARGEST:
+    if not images.numel():
+        return
+    least, most = (float(end) for end in images.aminmax())
+    if max(-least, most) <= _LARGEST:
         return
     raise InvalidInput(
-        f"expected images in [0, 1], got values from {images.min():g} to {images.max():g}; divide "
-        "pixels 0..255 by 255, or make a set of them with goodnet.images, which knows their range; "
+        f"expected images in [0, 1], got values from {least:g} to {most:g}; divide pixels 0..255 "
+        "by 255, or make a set of them with goodnet.images, which knows their range; "
         "what the network does to images 0..1 is its preprocessing"
     )

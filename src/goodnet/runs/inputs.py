@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from goodnet import results
 from goodnet.errors import InvalidInput, UsageError
@@ -21,17 +19,15 @@ from goodnet.formats.spec import NetworkSpec
 from goodnet.formats.two_classes import has_one_output
 from goodnet.guard.form import reject_class_of
 from goodnet.imagesets import (
-    ClassNames,
     ImageSet,
     by_names,
+    cannot_show,
     check_fits,
     check_order,
-    fingerprints,
     fitted,
     images_from_arrays,
     load_images,
     names_of,
-    parse_order,
 )
 from goodnet.network import Calibration, Network, Scale, calibrate
 from goodnet.runs.options import InputFiles, InputOptions
@@ -39,8 +35,6 @@ from goodnet.types import Proportion
 
 # Images on which the order of the classes is looked at.
 _SAMPLE = 512
-# A smaller share of images that two sets have in common is not worth a word.
-_SHARED = 0.01
 _ONE_OUTPUT = (
     "the file has one output, which is taken for two classes: a B' of the same layers has it, too; "
     "what is written anew (G, a clamped or a compact B') has an output for each class"
@@ -172,58 +166,11 @@ def open_files(files: InputFiles, options: InputOptions) -> Inputs:
     test = inputs.open(files.test) if files.test else None
     backdoor = {name: inputs.open(path, name=name) for name, path in files.backdoor.items()}
     opened = [images for images in (test, *backdoor.values()) if images is not None]
-    warnings = _warnings(inputs.given, test, backdoor)
+    warnings = cannot_show(inputs.given, test, backdoor)
     if has_one_output(inputs.network.spec):
         warnings = (*warnings, _ONE_OUTPUT)
     notes = (*inputs.notes, *(classes_of(inputs.network, x) for x in opened), *warnings)
     return replace(inputs, test=test, backdoor=backdoor, notes=notes, warnings=warnings)
-
-
-def _warnings(
-    clean: ImageSet | None, test: ImageSet | None, backdoor: Mapping[str, ImageSet]
-) -> tuple[str, ...]:
-    """What sets cannot show because of what is in them.
-
-    Raises:
-        InvalidInput: If all images of a poisoned set are clean ones.
-    """
-    sets = [images for images in (clean, test) if images is not None]
-    found = [
-        f"{x.name}: all {len(x)} images are of class {x.labels[0]}, which a network that always "
-        "answers so gets right"
-        for x in sets
-        if len(x) > 1 and (x.labels == x.labels[0]).all()
-    ]
-    if len(sets) + len(backdoor) < 2:
-        return tuple(found)
-    prints = [fingerprints(images) for images in sets]
-    if len(sets) == 2 and (shared := np.isin(prints[1], prints[0])).mean() > _SHARED:
-        found.append(
-            f"{int(shared.sum())} of {len(shared)} test images are also among the clean images "
-            "that choices are made on: what is measured on them is too good"
-        )
-    clean_ones = [(x.name, known) for x, known in zip(sets, prints, strict=True)]
-    for name, images in backdoor.items():
-        found += _unpoisoned(name, fingerprints(images), clean_ones)
-    return tuple(found)
-
-
-def _unpoisoned(
-    name: str, poisoned: NDArray[np.uint64], clean: Iterable[tuple[str, NDArray[np.uint64]]]
-) -> Iterator[str]:
-    for other, prints in clean:
-        shared = np.isin(poisoned, prints)
-        if shared.all():
-            raise InvalidInput(
-                f"the poisoned set {name}: all {len(shared)} images are also in the clean set "
-                f"{other}, so they bear no trigger; give stamped images, labelled with the "
-                "attacker's target"
-            )
-        if shared.mean() > _SHARED:
-            yield (
-                f"{int(shared.sum())} of {len(shared)} images of the poisoned set {name} are also "
-                f"in the clean set {other}: what is measured on them is no attack"
-            )
 
 
 def open_inputs(model: Path, clean: Path, options: InputOptions) -> Inputs:
@@ -374,12 +321,16 @@ def load_set(
     """
     if options.classes is not None and options.class_order is not None:
         raise UsageError("--classes says which class is which, it does not go with --class-order")
-    images = load_images(path, layout=options.layout, range=options.range, name=name)
-    if options.classes is not None:
-        return by_names(images, ClassNames.read(options.classes))
-    if like is not None and (names := names_of(like)):
-        return by_names(images, names)
-    return by_names(images, order=parse_order(options.class_order))
+    names = names_of(like) if like is not None and options.classes is None else None
+    images = load_images(
+        path,
+        layout=options.layout,
+        range=options.range,
+        name=name,
+        classes=options.classes,
+        order=None if names else options.class_order,
+    )
+    return by_names(images, names) if names else images
 
 
 def classes_of(network: Network, images: ImageSet) -> str:
