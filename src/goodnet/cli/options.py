@@ -53,10 +53,11 @@ Scale = Annotated[
 Preprocess = Annotated[
     str | None,
     typer.Option(
-        metavar="x/127.5-1|imagenet|caffe|resize|...",
+        metavar="x/127.5-1|imagenet|resize|FILE|...",
         help="What the network takes for a pixel x from 0 to 255, as a formula, imagenet or caffe, "
         "perhaps followed by ,mean=...,std=...,order=BGR; and for images of another size resize, "
-        "resize=N or center-crop. Default: detected.",
+        "resize=N or center-crop. Or a preprocessor_config.json, also found beside the model. "
+        "Default: detected.",
     ),
 ]
 Source = Annotated[

@@ -30,6 +30,7 @@ from goodnet.imagesets import (
     names_of,
 )
 from goodnet.network import Calibration, Network, Scale, calibrate
+from goodnet.processor_config import processor_config_beside
 from goodnet.runs.options import InputFiles, InputOptions
 from goodnet.types import Proportion
 
@@ -180,7 +181,8 @@ def open_inputs(model: Path, clean: Path, options: InputOptions) -> Inputs:
         GoodnetError: If a file cannot be opened, is refused, or does not fit.
     """
     network = to_device(open_network(model, options, clean), options.device)
-    images = open_images_for(network, clean, options)
+    beside, said_beside = said_beside_model(model, options)
+    images = open_images_for(network, clean, beside)
     calibration = None
     if options.scale is not None:
         asked = Scale.parse(options.scale)
@@ -190,8 +192,10 @@ def open_inputs(model: Path, clean: Path, options: InputOptions) -> Inputs:
         preprocessing = options.preprocessing
         said = f"pixels x from 0 to 255 become {preprocessing.text}, as asked"
     else:
+        if beside.preprocessing is not None:
+            network = network.with_preprocessing(beside.preprocessing)
         calibration = calibrate(network, images)
-        preprocessing, said = calibration.preprocessing, calibration.sentence()
+        preprocessing, said = calibration.preprocessing, said_beside + calibration.sentence()
     fed = network.with_preprocessing(preprocessing)
     if calibration is None:
         block = images.sample(_SAMPLE)
@@ -201,10 +205,24 @@ def open_inputs(model: Path, clean: Path, options: InputOptions) -> Inputs:
         fed,
         images,
         Scale.of(preprocessing, images.range),
-        options,
+        beside,
         calibration,
         (images.describe(), classes_of(network, images), said),
     )
+
+
+def said_beside_model(model: Path, options: InputOptions) -> tuple[InputOptions, str]:
+    """The options with what a preprocessor configuration in the model's folder says, and a note.
+
+    What the user says takes its place.
+    """
+    if options.preprocess is not None or options.scale is not None:
+        return options, ""
+    found = processor_config_beside(model)
+    if found is None:
+        return options, ""
+    text, path = found
+    return replace(options, preprocess=text), f"{path.name} beside the model says {text}; "
 
 
 def open_network(model: Path, options: InputOptions, clean: Path) -> Network:

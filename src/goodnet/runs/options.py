@@ -25,14 +25,16 @@ class InputOptions:
         range: "0..255", "0..1" or "-1..1"; None to find out.
         device: Where to compute, as PyTorch names it.
         preprocess: What the network takes, as `Preprocessing.parse` reads it, and how images of
-            another size are brought to its size, as `Sizing.split` does; None to find out.
+            another size are brought to its size, as `Sizing.split` does; or the path of a
+            `preprocessor_config.json`, which is read at once; None to find out.
         classes: A file with the names of the network's classes; None where folders or labels say
             which is which.
         class_order: "numbers", "natural" or "text"; None for numbers where there are some, else
             natural.
 
     Raises:
-        UsageError: If `preprocess` is neither, or says what `scale` says as well.
+        GoodnetError: If a configuration cannot be read.
+        UsageError: If `preprocess` is none of these, or says what `scale` says as well.
     """
 
     architecture: Path | None = None
@@ -45,6 +47,10 @@ class InputOptions:
     class_order: str | None = None
 
     def __post_init__(self) -> None:
+        if self.preprocess is not None and self.preprocess.endswith(".json"):
+            from goodnet.processor_config import read_processor_config
+
+            object.__setattr__(self, "preprocess", read_processor_config(Path(self.preprocess)))
         if self.scale is not None and self.preprocessing is not None:
             raise UsageError("--scale and --preprocess say the same, give one of them")
 

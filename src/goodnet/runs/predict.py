@@ -19,7 +19,13 @@ from goodnet.imagesets import Block, ClassNames, ImageSet, PixelRange, fitted, l
 from goodnet.network import Network, Scale, calibrate, check_pair, said_by_file, usual_scales
 from goodnet.preprocessing import Preprocessing
 from goodnet.runs.evaluate import check_belongs
-from goodnet.runs.inputs import classes_of, load_set, open_images_for, to_device
+from goodnet.runs.inputs import (
+    classes_of,
+    load_set,
+    open_images_for,
+    said_beside_model,
+    to_device,
+)
 from goodnet.runs.options import InputOptions
 from goodnet.types import Integers
 
@@ -160,8 +166,8 @@ def open_predictor(
     """Open a network for single images.
 
     The preprocessing is the one in `options`, else the one with which the network recognises the
-    `clean` set, else the one in the run folder the model lies in, else the one that the network's
-    first layer is made for.
+    `clean` set, else the one in the run folder the model lies in, else the one that a preprocessor
+    configuration beside it says, else the one that the network's first layer is made for.
 
     Raises:
         GoodnetError: If a file is refused or does not fit.
@@ -173,17 +179,22 @@ def open_predictor(
         check_belongs(network, second)
         second = to_device(second, options.device)
     names = () if options.classes is None else ClassNames.read(options.classes).names
-    predictor = Predictor(network, second, options, names=names)
+    beside, said = said_beside_model(model, options)
+    predictor = Predictor(network, second, beside, names=names)
     if options.says_pixels:
         scale = None if options.scale is None else Scale.parse(options.scale)
         return replace(predictor, wants=scale or options.preprocessing)
     if clean is not None:
-        images = open_images_for(network, clean, options)
+        images = open_images_for(network, clean, beside)
+        if beside.preprocessing is not None:
+            network = network.with_preprocessing(beside.preprocessing)
         found, names = calibrate(network, images), images.class_names or ()
-        note = f"{classes_of(network, images)}; {found.sentence()}"
+        note = f"{classes_of(network, images)}; {said}{found.sentence()}"
         return replace(predictor, wants=found.preprocessing, note=note, names=names)
     wants, note = _from_run_folder(model)
-    return replace(predictor, wants=wants or said_by_file(network.spec), note=note)
+    if wants is None:
+        wants, note = beside.preprocessing or said_by_file(network.spec), said.rstrip("; ")
+    return replace(predictor, wants=wants, note=note)
 
 
 def _for(wants: Preprocessing | Scale, stored: PixelRange) -> Preprocessing:
