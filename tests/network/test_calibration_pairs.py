@@ -178,24 +178,43 @@ def test_what_the_file_says_counts_first(scale: float, wanted: str) -> None:
     assert not any("127.5" in name for name in found.accuracies)
 
 
+class Two(nn.Module):
+    """Wrong on some of 8 labels for pixels 0..255, and on others for 0..1.
+
+    Attributes:
+        wrong: Those labels, for either.
+        sureness: Height of the logit that wins, for either.
+    """
+
+    def __init__(self, wrong: tuple[list[int], list[int]], sureness: tuple[float, float]) -> None:
+        super().__init__()
+        self.wrong, self.sureness = [torch.tensor(each) for each in wrong], sureness
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        bright = images.amax((1, 2, 3))[:, None]
+        label = (images.mean((1, 2, 3))[:, None] / bright * 20).round() % 8
+        wrong = torch.where(bright > 2, *(torch.isin(label, each) for each in self.wrong))
+        shown = torch.where(wrong, label + 4, label) % 8
+        return (torch.arange(8) == shown) * torch.where(bright > 2, *self.sureness)
+
+
+def told_by_brightness(count: int) -> ImageSet:
+    labels = np.arange(count) % 8
+    pixels = np.zeros((count, 1, 4, 5), np.float32)
+    pixels.reshape(count, 20)[:] = np.arange(20) < labels[:, None] + 8
+    return images_from_arrays(255 * pixels, labels, range="0..255")
+
+
 def test_two_that_fit_but_are_not_alike_are_refused() -> None:
-    class Two(nn.Module):
-        """Right on one half of the classes for pixels 0..255, on the other for 0..1."""
-
-        def forward(self, images: torch.Tensor) -> torch.Tensor:
-            bright = images.amax((1, 2, 3))[:, None]
-            label = (images.mean((1, 2, 3))[:, None] / bright * 100).round()
-            wrong = torch.where(bright > 2, label % 4 == 0, label % 4 == 1)
-            shown = torch.where(wrong, label + 1, label) % 10
-            return -(torch.arange(10) - shown).abs()
-
-    labels = np.arange(300) % 100
-    pixels = np.zeros((300, 1, 10, 10), np.float32)
-    pixels.reshape(300, 100)[:] = np.arange(100) < labels[:, None]
-    pixels[labels == 0, 0, 0, 0] = 0.4
-    images = images_from_arrays(255 * pixels, labels % 10, range="0..255")
     with pytest.raises(InvalidInput, match=r"two ways .* fit alike, .* --preprocess x or --pre"):
-        calibrate(gn.wrap(Two(), (1, 10, 10)), images)
+        calibrate(gn.wrap(Two(([0, 1], [2, 3]), (10, 10)), (1, 4, 5)), told_by_brightness(304))
+
+
+def test_few_images_tell_by_how_surely_they_are_answered() -> None:
+    found = calibrate(gn.wrap(Two(([0, 1], [2]), (1, 10)), (1, 4, 5)), told_by_brightness(24))
+    assert found.preprocessing == PRESETS["x/255"]
+    assert found.accuracies["raw"] == (18, 24)
+    assert found.accuracies["1/255"] == (21, 24)
 
 
 REAL = {

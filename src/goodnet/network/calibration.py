@@ -9,9 +9,10 @@ often. A choice is made only where it is safe:
   to all images (p < 0.05). Networks in use lie well above, one that gets its pixels wrongly mostly
   lies far below.
 - Better than the others: a preprocessing whose answers differ on more than a fifth of the images
-  must be worse by the exact sign test on the images that only one of the two has right (p < 0.2,
-  which is as much as some tens of images tell). Of two that answer more alike than that either may
-  be taken, the accuracy is about the same. Of two that are equally good, the one with the lower
+  must be worse: by the exact sign test on the images that only one of the two has right (p < 0.2,
+  which is as much as some tens of images tell), or by the signed-rank test on the cross-entropies
+  of all images (p < 0.05). Of two that answer more alike than that either may be taken, the
+  accuracy is about the same. Of two that are right equally often, the one with the lower mean
   cross-entropy is taken: a network was trained for that.
 - Not the images' own fault: where the network is right significantly more often (p < 0.05) with
   height and width or light and dark swapped, it is the images that have to change.
@@ -136,15 +137,11 @@ class _Reading:
 
 @dataclass(frozen=True)
 class _Tried:
-    """Answers to a sample of the set and its labels, shape (images,) each.
-
-    Attributes:
-        loss: Mean cross-entropy.
-    """
+    """Answers to a sample of the set, its labels, and cross-entropies, shape (images,) each."""
 
     answers: Integers
     labels: Integers
-    loss: float
+    losses: NDArray[np.float64]
 
     @property
     def right(self) -> NDArray[np.bool_]:
@@ -159,6 +156,15 @@ class _Tried:
         """Whether this is right significantly more often on the same images."""
         mine, theirs = (int((a.right & ~b.right).sum()) for a, b in ((self, other), (other, self)))
         return mine > theirs and _p_value(mine, mine + theirs, 0.5) < significance
+
+    def fits_better(self, other: _Tried, significance: float) -> bool:
+        """Whether the cross-entropies of this are significantly lower on the same images."""
+        from scipy.stats import wilcoxon
+
+        lower = other.losses - self.losses
+        return bool(lower.any()) and bool(
+            wilcoxon(lower, alternative="greater").pvalue < significance
+        )
 
     def differs(self, other: _Tried) -> bool:
         return bool((self.answers != other.answers).mean() > _ALIKE)
@@ -204,7 +210,7 @@ class _Trial:
         def rank(key: _Reading) -> tuple[int, float]:
             right, total = self.found[key].counts
             # Where all are right, the loss is the lower the larger the pixels.
-            return right, 0 if right == total else -self.found[key].loss
+            return right, 0 if right == total else -float(self.found[key].losses.mean())
 
         return max(kept or self.found, key=rank)
 
@@ -228,8 +234,9 @@ def _tried(outputs: Tensor, labels: Integers) -> _Tried:
     shares = bool((outputs >= 0).all()) and bool(((outputs.sum(1) - 1).abs() < 1e-3).all())
     logits = outputs.clamp(min=1e-12).log() if shares else outputs
     known = (labels >= 0) & (labels < outputs.shape[1])
-    loss = functional.cross_entropy(logits[known], torch.from_numpy(labels[known]))
-    return _Tried(outputs.argmax(1).numpy(), labels, float(loss))
+    truth = torch.from_numpy(np.where(known, labels, 0))
+    losses = functional.cross_entropy(logits, truth, reduction="none").double().numpy()
+    return _Tried(outputs.argmax(1).numpy(), labels, np.where(known, losses, 0))
 
 
 def calibrate(network: Network, images: ImageSet, *, count: int = 512) -> Calibration:
@@ -376,7 +383,8 @@ class _Bounds:
 def _alike(trial: _Trial, key: _Reading, rival: _Reading) -> bool:
     """Whether a rival is as good, and yet not the same."""
     best, other = trial.found[key], trial.found[rival]
-    return best.differs(other) and not best.beats(other, _WORSE)
+    better = best.beats(other, _WORSE) or best.fits_better(other, _BETTER)
+    return best.differs(other) and not better
 
 
 def _is_fault(trial: _Trial, key: _Reading, suspect: _Reading, bounds: _Bounds) -> bool:
