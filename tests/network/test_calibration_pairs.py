@@ -193,9 +193,11 @@ class Two(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         bright = images.amax((1, 2, 3))[:, None]
         label = (images.mean((1, 2, 3))[:, None] / bright * 20).round() % 8
-        wrong = torch.where(bright > 2, *(torch.isin(label, each) for each in self.wrong))
-        shown = torch.where(wrong, label + 4, label) % 8
-        return (torch.arange(8) == shown) * torch.where(bright > 2, *self.sureness)
+        first, second = [(label == each).any(1, keepdim=True) for each in self.wrong]
+        shown = torch.where(torch.where(bright > 2, first, second), label + 4, label) % 8
+        high, low = self.sureness
+        logits: torch.Tensor = (torch.arange(8) == shown) * torch.where(bright > 2, high, low)
+        return logits
 
 
 def told_by_brightness(count: int) -> ImageSet:
@@ -207,11 +209,11 @@ def told_by_brightness(count: int) -> ImageSet:
 
 def test_two_that_fit_but_are_not_alike_are_refused() -> None:
     with pytest.raises(InvalidInput, match=r"two ways .* fit alike, .* --preprocess x or --pre"):
-        calibrate(gn.wrap(Two(([0, 1], [2, 3]), (10, 10)), (1, 4, 5)), told_by_brightness(304))
+        calibrate(gn.wrap(Two(([0, 1], [2, 3]), (10.0, 10.0)), (1, 4, 5)), told_by_brightness(304))
 
 
 def test_few_images_tell_by_how_surely_they_are_answered() -> None:
-    found = calibrate(gn.wrap(Two(([0, 1], [2]), (1, 10)), (1, 4, 5)), told_by_brightness(24))
+    found = calibrate(gn.wrap(Two(([0, 1], [2]), (2.0, 10.0)), (1, 4, 5)), told_by_brightness(24))
     assert found.preprocessing == PRESETS["x/255"]
     assert found.accuracies["raw"] == (18, 24)
     assert found.accuracies["1/255"] == (21, 24)
