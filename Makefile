@@ -6,8 +6,9 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 # One thread a process: pytest-xdist already keeps every core busy. Work is stolen, not dealt out:
-# a process keeps to tests that lie together, and what they share is made once.
-PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 KERAS_BACKEND=torch \
+# a process keeps to tests that lie together, and what they share is made once. Commands that tests
+# start take half a second less where the code is compiled once.
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 KERAS_BACKEND=torch \
 	$(BIN)/python -m pytest -n auto --dist worksteal
 run_all = @set -e; for script in $(sort $(wildcard $(1)/[!_]*.py)); do \
 	echo "== $$script"; KERAS_BACKEND=torch $(BIN)/python "$$script"; done
@@ -25,10 +26,10 @@ demo: $(READY) ## the whole job on made-up data
 	@$(BIN)/goodnet demo
 
 test: lint types ## all that CI runs: lint, types, tests and doctests
-	@$(PYTEST)
+	@$(PYTEST) -m "not long"
 
 test-fast: $(READY) ## the tests without the slow ones
-	@$(PYTEST) -m "not slow"
+	@$(PYTEST) -m "not slow and not long"
 
 lint: $(READY) ## ruff: rules and format
 	@$(BIN)/python -m ruff check
@@ -50,7 +51,8 @@ picture: demo ## the README's picture of a report, from the demo
 bench: $(READY) ## run every script in benchmarks/: one table for each claim
 	$(call run_all,benchmarks)
 
-check: test examples demo ## everything there is to check before a release
+check: lint types examples demo ## everything there is to check before a release
+	@$(PYTEST)
 
 # The environment runs the code of the folder it was made in: a copied or moved one makes its own.
 ifneq ($(CURDIR),$(shell cat "$(READY)" 2>/dev/null))

@@ -172,7 +172,7 @@ def test_a_scale_without_images_is_wrong_usage(
     assert "--scale is of the pixels of --clean" in capsys.readouterr().err
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_real_badnet_is_found_without_any_poison(shared: Path, out: Path) -> None:
     cifar = shared / "cifar_badnet"
     command = ["scan", cifar / "bd_net.h5", "--clean", cifar / "cl" / "valid.h5", "--out", out]

@@ -61,7 +61,7 @@ def test_a_clean_network_keeps_its_accuracy() -> None:
 
 def test_few_images_are_enough() -> None:
     badnet = planted()
-    found = Unlearn(triggers=(PATCH,))(badnet.network, clean_images(20))
+    found = Unlearn(triggers=(PATCH,))(badnet.network, clean_images(30))
     assert badnet.success(found.network) <= 0.05
     assert badnet.accuracy(found.network) >= badnet.accuracy(badnet.network) - 0.05
 
@@ -188,6 +188,7 @@ def test_real_backdoors_are_unlearned_with_our_triggers(
 ) -> None:
     """At most 1 % success on real poison, and no face fewer among those left out."""
     repair = Unlearn(triggers=tuple(trigger(name) for name in triggers))
-    found = cross_validate(shared / "csaw", model, scale, poisoned, repair=repair, folds=2)
+    csaw = shared / "csaw"
+    found = cross_validate(csaw, model, scale, poisoned, repair=repair, folds=2, left_out=1)
     assert max(found.success) <= 0.01
     assert found.after >= found.before

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -189,12 +188,12 @@ def test_the_folds_open(open_page: Open) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_axe_finds_nothing_serious(open_page: Open, name: str) -> None:
-    """In light and dark, on a desktop and on a phone."""
+    """In light on a desktop, in dark on a phone."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe")
     with open_page(name) as page:
         for fold in page.locator("details").all():
             fold.evaluate("fold => fold.open = true")
-        for viewport, scheme in product((DESKTOP, PHONE), ("light", "dark")):
+        for viewport, scheme in ((DESKTOP, "light"), (PHONE, "dark")):
             page.set_viewport_size(viewport)
             page.emulate_media(color_scheme=scheme)
             found = axe.Axe().run(page).response["violations"]
