@@ -127,6 +127,33 @@ def test_the_order_as_it_is_can_be_insisted_on(
     assert found == "Clean Classification accuracy: 16.67"
 
 
+def test_labels_that_count_from_1_stop_the_run_and_an_option_takes_them(
+    made: Path, tmp_path: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All of them, and so many that none is outside the classes; those of other sets, too."""
+    every, some = [*range(CLASSES)] * PER_CLASS, [2, 3, 4, 5, 7, 9] * PER_CLASS
+    for name, labels in (("every", every), ("some", some), ("bad", [8] * 4)):
+        save_images(tmp_path / f"{name}.h5", pixels(labels, 7), np.array(labels) + 1)
+    model = made / "natural.h5"
+    for name, sentence in (
+        ("every", "they seem to count from 1: pass --class-order from-1"),
+        ("some", "0 of 36 images are right with the classes as they are"),
+    ):
+        given = [model, "--clean", tmp_path / f"{name}.h5"]
+        _, said = evaluated(capsys, *given, code=4)
+        assert sentence in said
+        assert "pass --class-order from-1" in said
+        found, _ = evaluated(capsys, *given, "--class-order", "from-1")
+        assert found == "Clean Classification accuracy: 100.0"
+    given = ["prune", model, "--clean", tmp_path / "some.h5", "--backdoor", tmp_path / "bad.h5"]
+    asked = ["--class-order", "from-1", "--drop", "50", "--out", out]
+    assert run([*map(str, [*given, *asked])]) == 0
+    found = json.loads((out / "results.json").read_text())
+    assert found["inputs"]["clean"]["order"] == "from-1"
+    assert found["inputs"]["backdoor"]["bad"]["classes"] == {"9": 8}
+    assert found["baseline"]["backdoor"]["bad"]["value"] == 1.0
+
+
 def test_prune_has_an_order_of_channels_too(
     made: Path, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

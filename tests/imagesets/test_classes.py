@@ -60,7 +60,7 @@ def test_numbers_in_names_are_numbers(tmp_path: Path) -> None:
 def test_the_order_of_text_is_asked_for(tmp_path: Path) -> None:
     images = load_images(folders(tmp_path, TWELVE), order="text")
     assert by_folder(images) == {TWELVE[at]: place for place, at in enumerate(IN_TEXT_ORDER)}
-    with pytest.raises(UsageError, match="numbers or natural or text, got 'size'"):
+    with pytest.raises(UsageError, match="numbers or from-1 or natural or text, got 'size'"):
         load_images(tmp_path, order="size")
 
 
@@ -149,6 +149,17 @@ def test_numbers_that_are_no_names_stay_and_those_that_are_go_by_the_list(tmp_pa
     assert by_folder(images) == {"0": 1, "1": 0}
 
 
+def test_numbers_that_count_from_1(tmp_path: Path) -> None:
+    images = load_images(folders(tmp_path / "images", ["1", "3", "10"]), order="from-1")
+    assert by_folder(images) == {"1": 0, "3": 2, "10": 9}
+    assert images.labelling.describe(12) == "1 = 0, ..., 10 = 9 (3 folders of 12 classes)"
+    assert images.class_names is None
+    with pytest.raises(InvalidInput, match=r"do not count from 1 \(0 = 0, 1 = 1, ...\)"):
+        load_images(folders(tmp_path / "zero", ["0", "1"]), order="from-1")
+    with pytest.raises(InvalidInput, match="its folders have no numbers to take as classes"):
+        load_images(folders(tmp_path / "names", ["a", "b"]), order="from-1")
+
+
 def shuffled(labels: Integers, order: list[int]) -> Integers:
     """What a network answers whose classes are numbers in this order, wrong on one in twenty."""
     answers = np.argsort(order)[labels]
@@ -163,7 +174,12 @@ def shuffled(labels: Integers, order: list[int]) -> Integers:
         ("numbers", range(12), IN_TEXT_ORDER, "--class-order text"),
         ("numbers", [x for x in range(12) if x != 7], IN_TEXT_ORDER, "--classes FILE"),
         ("numbers", range(12), np.argsort(IN_TEXT_ORDER), "--classes FILE"),
-        ("numbers", range(1, 12), [*range(1, 12), 0], "if they count from 1; pass --classes FILE"),
+        (
+            "numbers",
+            range(1, 12),
+            [*range(1, 12), 0],
+            "if they count from 1; pass --class-order from-1",
+        ),
         ("numbers", range(11), [11, *range(11)], "too low; pass --classes FILE"),
     ],
 )

@@ -94,8 +94,9 @@ Classes = Annotated[
     ),
 ]
 _ORDER = {
-    "metavar": "natural|text|numbers",
-    "help": "Order in which folders are the classes; default: their numbers, else natural.",
+    "metavar": "natural|text|numbers|from-1",
+    "help": "Order in which folders or labels are the classes, from-1 for numbers that count from "
+    "1; default: their numbers, else natural.",
 }
 ClassOrder = Annotated[str | None, typer.Option("--class-order", "--order", **_ORDER)]
 # For a command that has another --order.

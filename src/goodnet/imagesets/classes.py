@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Rights = NDArray[np.bool_]
 
-ClassOrder = Literal["numbers", "natural", "text"]
+ClassOrder = Literal["numbers", "from-1", "natural", "text"]
 
 _NUMBERED = re.compile(r"[0-9]{1,9}")
 _FILE_BYTES, _MOST_CLASSES = 2**24, 100_000
@@ -108,7 +108,8 @@ class Labelling:
     Attributes:
         by_name: The class by the name of the folder, or by the label as text.
         order: "natural" or "text" where the place of a name among all is its class, "numbers" where
-            it is its own class, "names" where a list of classes says it.
+            it is its own class, "from-1" where that is one more than its class, "names" where a
+            list of classes says it.
         folders: Whether the names are those of folders.
         stated: Whether the user said so.
         shown: What to call each class, from 0 on; empty where the names say it, or nothing does.
@@ -211,17 +212,23 @@ def by_names(
         order: Of all names, folders or labels; their places are the classes.
 
     Raises:
-        InvalidInput: If a folder with images is not among the names.
+        InvalidInput: If a folder with images is not among the names, or names are no numbers that
+            count from 0 or 1, as they should.
     """
     if not images.labelled or (names is None and order is None):
         return images
     old = images.labelling
+    if order in ("numbers", "from-1") and old.order != "numbers":
+        raise InvalidInput(
+            f"{images.name}: its folders have no numbers to take as classes ({old.first()})"
+        )
     if order == "numbers":
-        if old.order != "numbers":
-            raise InvalidInput(
-                f"{images.name}: its folders have no numbers to take as classes ({old.first()})"
-            )
         return replace(images, known_labelling=replace(old, stated=True))
+    if order == "from-1":
+        if min(old.by_name.values(), default=1) < 1:
+            raise InvalidInput(f"{images.name}: its classes do not count from 1 ({old.first()})")
+        lower = {name: place - 1 for name, place in old.by_name.items()}
+        return _with(images, replace(old, by_name=lower, order="from-1"))
     if order is not None:
         return _with(images, replace(old, by_name=_placed(old.by_name, order), order=order))
     known = cast("ClassNames", names)
@@ -260,10 +267,10 @@ def _with(images: ImageSet, labelling: Labelling) -> ImageSet:
 def names_of(images: ImageSet) -> ClassNames | None:
     """What the folders or labels of a set stand for, for others that go with it.
 
-    None where they are numbers that are classes themselves.
+    None where they are numbers that are classes themselves, or one more.
     """
     known = images.labelling
-    if known.order == "numbers":
+    if known.order in ("numbers", "from-1"):
         return None
     return ClassNames(known.class_names or (), known.by_name, images.name)
 
@@ -379,5 +386,5 @@ def _others(known: Labelling, num_classes: int) -> Iterator[_Other]:
         if (order != every).any():
             yield _Other(how, np.argsort(order), "--class-order text" if complete else option)
             yield _Other("if they stand for places in text order", order, option)
-    yield _Other("if they count from 1", every - 1, option)
+    yield _Other("if they count from 1", every - 1, "--class-order from-1")
     yield _Other("if they count from 1 too low", np.append(every[1:], -1), option)

@@ -235,11 +235,11 @@ def _check_labels(labels: Integers, num_classes: int, what: str) -> None:
     if low >= 0 and high < num_classes:
         return
     row = int(np.flatnonzero((labels < 0) | (labels >= num_classes))[0])
-    one_based = low == 1 and high == num_classes
+    one_based = low >= 1 and high == num_classes
     raise InvalidInput(
         f"the network has the classes 0..{num_classes - 1}, {what} go from {low} to {high}; "
         f"the first outside is {labels[row]} at image {row}"
-        + ("; they seem to count from 1, subtract 1 from all" if one_based else "")
+        + ("; they seem to count from 1: pass --class-order from-1" if one_based else "")
     )
 
 

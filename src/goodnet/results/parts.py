@@ -31,7 +31,7 @@ class ImagesFile:
 
     Attributes:
         classes: The class by the name of its folder, or by the label as it is stored.
-        order: What makes a name a class: "numbers", "natural", "text" or "names", see
+        order: What makes a name a class: "numbers", "from-1", "natural", "text" or "names", see
             `goodnet.imagesets.Labelling`; "" where nothing is known.
     """
 

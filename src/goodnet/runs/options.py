@@ -29,8 +29,8 @@ class InputOptions:
             `preprocessor_config.json`, which is read at once; None to find out.
         classes: A file with the names of the network's classes; None where folders or labels say
             which is which.
-        class_order: "numbers", "natural" or "text"; None for numbers where there are some, else
-            natural.
+        class_order: "numbers", "from-1", "natural" or "text"; None for numbers where there are
+            some, else natural.
 
     Raises:
         GoodnetError: If a configuration cannot be read.
