@@ -335,7 +335,9 @@ COMMANDS = list(get_command(app).commands)  # type: ignore[attr-defined]
 @pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*command.split(), "--help"]) == 0
-    assert "Usage: " in said(capsys)[0]
+    usage = next(line for line in said(capsys)[0].splitlines() if "Usage: " in line)
+    assert command in usage
+    assert not {"[]", "[]...", "{"} & set(usage.split())
 
 
 def test_help_and_inspect_load_no_torch(lab: Lab) -> None:

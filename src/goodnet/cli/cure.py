@@ -11,7 +11,7 @@ from goodnet.cli.method_options import expanded
 from goodnet.cli.repair import carried_out, measured
 from goodnet.cli.scan import FINDING, INCONCLUSIVE, found_lines
 from goodnet.cli.text import note, percent, table
-from goodnet.cli.typed import APPEARANCE, Command
+from goodnet.cli.typed import alone
 from goodnet.errors import UsageError
 from goodnet.runs.options import InputFiles, InputOptions, Place
 
@@ -53,9 +53,7 @@ def make_cure() -> Any:
     """The command with its options."""
     from goodnet.repair import Cure
 
-    alone = typer.Typer(**APPEARANCE)
-    alone.command("cure", cls=Command)(expanded(cure, Cure))
-    return typer.main.get_command(alone)
+    return alone(expanded(cure, Cure))
 
 
 def _code(found: CureResult, *, sure: bool) -> int:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import typer
 
@@ -31,7 +34,7 @@ from goodnet.cli import (
 )
 from goodnet.cli.method_options import expanded
 from goodnet.cli.text import plain
-from goodnet.cli.typed import APPEARANCE, LATER, Command, Commands
+from goodnet.cli.typed import APPEARANCE, LATER, Command, Commands, alone
 from goodnet.errors import FileError, GoodnetError, OverBudget
 
 INTERRUPTED = 130
@@ -68,11 +71,15 @@ def _root(
 
 
 def _nothing() -> None:
-    """Stand in for a command that is made later."""
+    """Stand in for a command that is made when it is called."""
+
+
+def _made(function: Callable[..., None]) -> Any:
+    return alone(expanded(function))
 
 
 LATER |= {"cure": cure.make_cure, "repair": repair.make_repair}
-for command in (
+for function in (
     inspect.inspect,
     scan.scan,
     cure.cure,
@@ -91,10 +98,9 @@ for command in (
     attack.attack,
     demo.demo,
 ):
-    # What is made later needs no more here than to be listed.
-    later = command.__name__ in LATER
-    function = _nothing if later else expanded(command)
-    app.command(command.__name__, cls=Command, help=command.__doc__)(function)
+    LATER.setdefault(function.__name__, partial(_made, function))
+    # Here it needs no more than to be listed.
+    app.command(function.__name__, cls=Command, help=function.__doc__)(_nothing)
 
 
 def main(arguments: list[str] | None = None) -> None:

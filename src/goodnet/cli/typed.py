@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _WORDS = "goodnet.words"
+# What typer makes of an argument that is hidden.
+_HIDDEN = ("[]", "[]...")
 # Of all groups of commands.
 APPEARANCE: dict[str, Any] = {
     "no_args_is_help": True,
@@ -21,8 +23,8 @@ APPEARANCE: dict[str, Any] = {
     "rich_markup_mode": None,
     "context_settings": {"help_option_names": ["-h", "--help"]},
 }
-# Commands whose options come from methods, and so from modules that take a second to import: what
-# makes them.
+# What makes each command, when it is called: of those that are not, options need not be looked at,
+# nor the methods imported that some come from.
 LATER: dict[str, Callable[[], Any]] = {}
 
 
@@ -31,7 +33,9 @@ class Command(TyperCommand):
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Without what is hidden, and without the braces of what is required."""
-        pieces = [piece for piece in super().collect_usage_pieces(ctx) if piece != "[]..."]
+        pieces = [
+            piece for piece in super().collect_usage_pieces(ctx) if piece not in ("[]", "[]...")
+        ]
         return [re.sub("[{}]", "", piece).replace("......", "...") for piece in pieces]
 
 
@@ -49,6 +53,13 @@ class Commands(TyperGroup):
         if args and args[0] in LATER:
             self.commands[args[0]] = LATER[args[0]]()
         return super().resolve_command(ctx, args)
+
+
+def alone(function: Callable[..., None]) -> Any:
+    """A function as a command."""
+    made = typer.Typer(**APPEARANCE)
+    made.command(function.__name__, cls=Command)(function)
+    return typer.main.get_command(made)
 
 
 def typed(context: typer.Context) -> str:
