@@ -30,7 +30,6 @@ _STARTS = (
     ),
 )
 _PAGES = ((b"<!doctype", "an HTML page"), (b"<html", "an HTML page"), (b"<?xml", "an XML page"))
-_PRODUCERS = (b"pytorch", b"onnx", b"tf2onnx", b"keras2onnx", b"skl2onnx", b"caffe2", b"sclblonnx")
 _PICKLES = tuple(b"\x80" + bytes([protocol]) for protocol in range(2, 6))
 _NAME_IN_ZIP = 30
 
@@ -100,12 +99,3 @@ def _by_shape(_: Path, head: bytes) -> Iterator[tuple[str, str]]:
             yield "arrays of NumPy (.npz)", _SAVE
     if head[257:262] == b"ustar":
         yield "a packed file", "unpack it first"
-    if _is_onnx(head):
-        yield "an ONNX model, which is not read yet", f"{_SAVE}, or pass it as a PyTorch module"
-
-
-def _is_onnx(head: bytes) -> bool:
-    """A version, then who made the file, as protocol buffers have them."""
-    if len(head) < 4 or head[0] != 0x08 or head[1] > 0x20 or head[2] != 0x12:
-        return False
-    return head[4 : 4 + head[3]].lower().startswith(_PRODUCERS)

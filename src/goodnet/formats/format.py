@@ -28,7 +28,8 @@ class Format:
     Attributes:
         name: As `SourceFile.format` has it.
         suffix: Of the files that are written.
-        write: Writes a network anew to a path, over a file that is there if `force` is set.
+        write: Writes a network anew to a path, over a file that is there if `force` is set; None
+            for a format of which only copies are written.
         starts: The first bytes of such a file; empty for a format that is not read.
         read: Reads a file, with the layers of another file where one is given, and runs none of
             it; None for a format that is not read.
@@ -38,7 +39,7 @@ class Format:
 
     name: str
     suffix: str
-    write: Callable[[NetworkSpec, Path, bool], None]
+    write: Callable[[NetworkSpec, Path, bool], None] | None
     starts: bytes = b""
     read: Reader | None = None
     patch: Callable[[SourceFile, Mapping[str, Array], Path, bool], None] | None = None
@@ -47,9 +48,11 @@ class Format:
 @cache
 def formats() -> Mapping[str, Format]:
     """The formats by name. A new one is a module that makes a `Format`, and its line here."""
-    from goodnet.formats import keras, safetensors
+    from goodnet.formats import keras, onnx, safetensors
 
-    return MappingProxyType({each.name: each for each in (*keras.FORMATS, safetensors.FORMAT)})
+    return MappingProxyType(
+        {each.name: each for each in (*keras.FORMATS, onnx.FORMAT, safetensors.FORMAT)}
+    )
 
 
 def reader_of(path: Path) -> Reader:
@@ -73,9 +76,10 @@ def reader_of(path: Path) -> Reader:
     return next((read for starts, read in readers.items() if head.startswith(starts)), first)
 
 
-def file_suffix(source: SourceFile) -> str:
-    """The suffix of a copy of a file."""
-    return formats()[source.format].suffix
+def file_suffix(spec: NetworkSpec, source: SourceFile) -> str:
+    """The suffix of a network that is written beside, or as a copy of, the file of another."""
+    chosen = formats()[source.format]
+    return ".keras" if chosen.write is None and spec.file is None else chosen.suffix
 
 
 def save_network(network: Network, path: Path, *, force: bool = False) -> None:
@@ -103,5 +107,10 @@ def save_spec(spec: NetworkSpec, path: Path, *, force: bool = False) -> None:
     if source and chosen.patch and source.format == chosen.name:
         stored = {key: array for key, array in spec.arrays.items() if key in source.origins}
         chosen.patch(source, stored, path, force)
+    elif chosen.write is None:
+        raise UsageError(
+            f"{chosen.suffix} files are written as copies of the file a network came from; another "
+            f"network is written as .keras or .h5, got the file name {path.name!r}"
+        )
     else:
         chosen.write(spec, path, force)

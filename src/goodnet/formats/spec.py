@@ -42,7 +42,7 @@ class SourceFile:
 
     Attributes:
         path: The file as given.
-        format: "keras-h5" or "keras-zip".
+        format: "keras-h5", "keras-zip" or "onnx".
         sha256: Of the bytes that were read.
         version: Version of the program that wrote the file, as the file says.
         notes: What was left unread or is worth a look ("training configuration ignored", ...).
@@ -50,7 +50,7 @@ class SourceFile:
     """
 
     path: Path
-    format: Literal["keras-h5", "keras-zip"]
+    format: Literal["keras-h5", "keras-zip", "onnx"]
     sha256: str
     version: str = ""
     notes: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from goodnet.errors import InvalidInput
 from goodnet.ops.keras import HWC, Applied, Dialect, Fields, Part, Reading, Step
+from goodnet.ops.onnx import Found, Node
 from goodnet.ops.op import Given, Kept, Op, Shape, identity, register
 from goodnet.ops.torch import Call, Operation, Rule, as_module, resolved
 
@@ -314,6 +315,75 @@ def _rules(name: str, function: Function) -> dict[str, Rule]:
     return as_module(rule, *function.torch, options=function.torch_options)
 
 
+# ONNX, reading.
+
+# Function, and for each of its options the attribute and its default.
+_ONNX: Mapping[str, tuple[str, Mapping[str, tuple[str, float]]]] = MappingProxyType(
+    {
+        "Relu": ("relu", {}),
+        "LeakyRelu": ("leaky_relu", {"negative_slope": ("alpha", 0.01)}),
+        "Elu": ("elu", {"alpha": ("alpha", 1.0)}),
+        "Celu": ("celu", {"alpha": ("alpha", 1.0)}),
+        "Sigmoid": ("sigmoid", {}),
+        "HardSigmoid": ("hard_sigmoid", {"slope": ("alpha", 0.2)}),
+        "HardSwish": ("hard_silu", {}),
+        "Swish": ("silu", {}),
+        "Tanh": ("tanh", {}),
+        "Softplus": ("softplus", {}),
+        "Softsign": ("softsign", {}),
+        "Mish": ("mish", {}),
+        "Exp": ("exponential", {}),
+    }
+)
+# Attributes that have to be as they are by default, but for rounding.
+_FIXED = {
+    "HardSigmoid": {"beta": 0.5},
+    "Selu": {"alpha": 1.67326319217681884765625, "gamma": 1.05070102214813232421875},
+    "Swish": {"alpha": 1.0},
+}
+_FIRST_SOFTMAX = 13  # from this version on it is along one axis, the last by default
+
+
+def _from_onnx(node: Node) -> Found:
+    for name, wanted in _FIXED.get(node.kind, {}).items():
+        if abs(node.number(name, wanted) - wanted) > 1e-6:
+            raise node.error(f"{name} to be {wanted}")
+    if node.kind == "Selu":
+        return node.found("activation", activation=Activation("selu"))
+    name, options = _ONNX[node.kind]
+    found = {key: node.number(*given) for key, given in options.items()}
+    return node.found("activation", activation=_activation(name, **found))
+
+
+def _gelu_from_onnx(node: Node) -> Found:
+    tanh = float(node.text("approximate", "none") == "tanh")
+    return node.found("activation", activation=_activation("gelu", approximate=tanh))
+
+
+def _softmax_from_onnx(node: Node) -> Found:
+    value, name = node.value(), {"Softmax": "softmax"}.get(node.kind, "log_softmax")
+    if node.opset < _FIRST_SOFTMAX and value.rank > 1:
+        raise node.error("a vector for each image")
+    axis = node.axis(node.integer("axis", -1), value)
+    return node.found("activation", activation=_activation(name, axis=axis))
+
+
+def _clip_from_onnx(node: Node) -> Found:
+    ends = []
+    for place, (name, default) in enumerate((("min", -_INFINITE), ("max", _INFINITE)), start=1):
+        given = node.constant(place)
+        value = node.attributes.get(name, default) if given is None else given.array.item()
+        # What exporters write for no end.
+        ends.append(default if abs(value) > 1e30 else float(value))
+    low, high = ends
+    if (low, high) == (-1.0, 1.0):
+        return node.found("activation", activation=Activation("hard_tanh"))
+    if low != 0 or high <= 0:
+        raise node.error(f"to cut off at 0 and above, or at -1 and 1, got {low:g} and {high:g}")
+    found = Activation("relu6") if high == 6 else _activation("relu", max_value=high)
+    return node.found("activation", activation=found)
+
+
 FUNCTIONS: Mapping[str, Function] = MappingProxyType(
     {
         "linear": Function(lambda _: identity),
@@ -433,5 +503,12 @@ register(
         },
         to_keras=_to_keras,
         from_torch={key: rule for item in FUNCTIONS.items() for key, rule in _rules(*item).items()},
+        from_onnx={
+            **dict.fromkeys((*_ONNX, "Selu"), _from_onnx),
+            "Gelu": _gelu_from_onnx,
+            "Clip": _clip_from_onnx,
+            "Softmax": _softmax_from_onnx,
+            "LogSoftmax": _softmax_from_onnx,
+        },
     )
 )

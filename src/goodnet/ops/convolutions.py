@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from goodnet.errors import InvalidInput
 from goodnet.ops.activations import activated, fused_function, read_activation
 from goodnet.ops.keras import Applied, Part, Reading, Step, Weight
 from goodnet.ops.layouts import to_file
+from goodnet.ops.onnx import Found, Node, Numbers
 from goodnet.ops.op import PICTURE, Attributes, Given, Layer, Made, Op, Shape, register
-from goodnet.ops.padding import BORDER, pad, pad_sides, same_sides
+from goodnet.ops.padding import BORDER, onnx_border, pad, pad_sides, same_sides
 from goodnet.ops.torch import Call, Operation, pair, sides
 
 if TYPE_CHECKING:
@@ -313,6 +316,50 @@ def _of_linear(call: Call) -> Operation | None:
     return call.with_parameters(found, weight="weight", bias="bias")
 
 
+def _conv_from_onnx(node: Node) -> Found:
+    value, arrays = node.picture(), node.arrays(weight=1, bias=2)
+    return Found(
+        "conv2d",
+        (value,),
+        {
+            "strides": node.integers("strides", (1, 1)),
+            "dilation": node.integers("dilations", (1, 1)),
+            "groups": node.integer("group", 1),
+            "padding": onnx_border(node),
+            "activation": None,
+        },
+        arrays,
+    )
+
+
+def _gemm_from_onnx(node: Node) -> Found:
+    node.must_be(alpha=1.0, beta=1.0, transA=0)
+    value = node.value()
+    weight = node.numbers(1, "as-is" if node.integer("transB", 0) else "io")
+    bias = node.numbers(2)
+    if value.rank != 1 or weight is None:
+        raise node.error(f"a vector for each image, got a value of {value.shape}")
+    arrays = {"weight": weight}
+    if bias is not None:
+        length = len(weight.array)
+        key = bias.key if bias.array.size == length else ""
+        array = np.broadcast_to(bias.array.reshape(-1), (length,)).copy()
+        arrays["bias"] = Numbers(array, key)
+    return Found("dense", (value,), {"activation": None}, arrays)
+
+
+def _matmul_from_onnx(node: Node) -> Found:
+    """On a picture with the channels last it is a convolution over single pixels."""
+    value, on_picture = node.value(), node.value().rank == PICTURE
+    if on_picture and not value.axes.is_hwc(PICTURE):
+        raise node.error("a vector, steps of vectors, or a picture with the channels last")
+    weight = node.numbers(1, "io-1x1" if on_picture else "io")
+    if weight is None:
+        raise node.error("a matrix")
+    attributes = {"activation": None, **(_PIXELWISE if on_picture else {})}
+    return Found("conv2d" if on_picture else "dense", (value,), attributes, {"weight": weight})
+
+
 register(
     Op(
         name="conv2d",
@@ -328,6 +375,7 @@ register(
         },
         to_keras=_conv_to_keras,
         from_torch={"nn.Conv2d": _of_conv2d},
+        from_onnx={"Conv": _conv_from_onnx},
     ),
     # padding: "valid" or "same"; output_padding: two numbers, or None for what Keras takes
     Op(
@@ -351,5 +399,6 @@ register(
         from_keras={"Dense": _read_dense},
         to_keras=_dense_to_keras,
         from_torch={"nn.Linear": _of_linear},
+        from_onnx={"Gemm": _gemm_from_onnx, "MatMul": _matmul_from_onnx},
     ),
 )

@@ -6,6 +6,7 @@ import copy
 from typing import TYPE_CHECKING
 
 from goodnet.ops.keras import HWC, Part, Step, reading
+from goodnet.ops.onnx import Found, Node
 from goodnet.ops.op import Attributes, Given, Kept, Op, Shape, identity, register, same_shape
 from goodnet.ops.torch import Call, Operation
 
@@ -58,6 +59,22 @@ def _dropped(call: Call) -> Operation | None:
     return None if given is None or given.get("training", True) else _same(call)
 
 
+# Types of floats in ONNX.
+_FLOATS = (1, 10, 11, 16)
+# Where activations are quantised, they are read as floats.
+_PASSED_ON = ("Identity", "Dropout", "QuantizeLinear", "DequantizeLinear")
+
+
+def _passed_on(node: Node) -> Found:
+    return node.found("identity")
+
+
+def _cast(node: Node) -> Found:
+    if node.integer("to", 1) not in _FLOATS:
+        raise node.error("to stay a float")
+    return node.found("identity")
+
+
 register(
     # (channels, height, width) or (features,); None = any size
     Op(
@@ -78,6 +95,7 @@ register(
             **dict.fromkeys(("nn.Identity", *_TORCH_DROPOUTS, ".contiguous", ".clone"), _same),
             **dict.fromkeys(_TORCH_DROPS, _dropped),
         },
+        from_onnx={**dict.fromkeys(_PASSED_ON, _passed_on), "Cast": _cast},
     ),
     # a part of the user's module, the shape of its value
     Op(name="opaque", attributes=("module", "shape"), shape=_declared, compute=_module),

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from goodnet.errors import InvalidInput
 from goodnet.ops.keras import HWC, Applied, Part, Reading, Step, reading, writing
+from goodnet.ops.onnx import Found, Node, Value
 from goodnet.ops.op import Attributes, Given, Joined, Merged, Op, Shape, broadcast, register
-from goodnet.ops.scaling import read_arithmetic, rescaled
+from goodnet.ops.scaling import onnx_arithmetic, read_arithmetic, rescaled
 from goodnet.ops.torch import Call, Operation, Rule, resolved
 
 if TYPE_CHECKING:
@@ -102,6 +103,43 @@ def _of_concatenate(call: Call) -> Operation | None:
     return Operation("concatenate", tuple(values), {"axis": axis}) if axis else None
 
 
+def _from_onnx(op: str) -> Callable[[Node], Found]:
+    """Of values alone, or with a constant."""
+
+    def rule(node: Node) -> Found:
+        values = [x for x in node.operands if isinstance(x, Value)]
+        if len(values) < len(node.operands):
+            return onnx_arithmetic(node, op)
+        if len(values) == 1:
+            return node.found("identity")
+        if len({(x.rank, x.axes) for x in values}) > 1:
+            raise node.error("values with the same axes")
+        return Found(op, tuple(values))
+
+    return rule
+
+
+def _concatenate_from_onnx(node: Node) -> Found:
+    values = [node.value(place) for place in range(len(node.operands))]
+    if len(values) == 1:
+        return node.found("identity")
+    if len({(x.rank, x.axes) for x in values}) > 1:
+        raise node.error("values with the same axes")
+    return Found(
+        "concatenate", tuple(values), {"axis": node.axis(node.integer("axis", 1), values[0])}
+    )
+
+
+_ONNX = {
+    "add": ("Add", "Sum"),
+    "subtract": ("Sub",),
+    "multiply": ("Mul",),
+    "average": ("Mean",),
+    "maximum": ("Max",),
+    "minimum": ("Min",),
+}
+
+
 def _spelled(name: str) -> tuple[str, ...]:
     return (f"operator.{name}", f"operator.i{name}", f"torch.{name}", f".{name}", f".{name}_")
 
@@ -142,6 +180,7 @@ register(
             from_keras=_from_keras(op, keras),
             to_keras=writing(keras),
             from_torch=dict.fromkeys(names, _arithmetic(op)),
+            from_onnx=dict.fromkeys(_ONNX[op], _from_onnx(op)),
         )
         for op, function, keras, names in _MERGES
     ),
@@ -155,5 +194,6 @@ register(
         from_keras={"Concatenate": _read_concatenate},
         to_keras=_concatenate_to_keras,
         from_torch=dict.fromkeys(("torch.cat", "torch.concat"), _of_concatenate),
+        from_onnx={"Concat": _concatenate_from_onnx},
     ),
 )

@@ -11,6 +11,7 @@ import numpy as np
 from goodnet.errors import InvalidInput
 from goodnet.ops.keras import HWC, Applied, Option, Part, Reading, Step, Weight, reading
 from goodnet.ops.layouts import channels_last, full_rank, to_spec
+from goodnet.ops.onnx import Found, Node
 from goodnet.ops.op import (
     PICTURE,
     VECTOR,
@@ -347,6 +348,56 @@ def _unit_norm_to_keras(part: Part) -> list[Step]:
     return [Step("UnitNormalization", {"axis": _axes_to_file(part)})]
 
 
+# ONNX, reading.
+
+
+def _batch_norm_from_onnx(node: Node) -> Found:
+    node.must_be(training_mode=0, is_test=1, spatial=1)
+    value = node.value() if node.value().rank == VECTOR else node.picture()
+    arrays = node.arrays(gamma=1, beta=2, mean=3, variance=4)
+    return Found("batch_norm", (value,), {"epsilon": node.number("epsilon", 1e-5)}, arrays)
+
+
+def _instance_norm_from_onnx(node: Node) -> Found:
+    """Of groups of numbers without factors, too, as exporters write a normalisation of groups."""
+    plain = all(
+        given is not None and (given.array == wanted).all()
+        for given, wanted in zip(map(node.constant, (1, 2)), (1, 0), strict=True)
+    )
+    if node.value().rank == 2 and plain:
+        return node.found("layer_norm", axes=(2,), epsilon=node.number("epsilon", 1e-5))
+    value = node.picture()
+    attributes = {"groups": value.shape[0] or 1, "epsilon": node.number("epsilon", 1e-5)}
+    return Found("group_norm", (value,), attributes, node.arrays(gamma=1, beta=2))
+
+
+def _group_norm_from_onnx(node: Node) -> Found:
+    """Until version 20 there was a number for each group."""
+    value, arrays = node.picture(), node.arrays(gamma=1, beta=2)
+    if any(len(numbers.array) != value.shape[0] for numbers in arrays.values()):
+        raise node.error("a scale and an offset for each channel")
+    attributes = {
+        "groups": node.integer("num_groups", 1),
+        "epsilon": node.number("epsilon", 1e-5),
+    }
+    return Found("group_norm", (value,), attributes, arrays)
+
+
+def _layer_norm_from_onnx(node: Node) -> Found:
+    value, count = node.value(), node.value().rank
+    first = node.integer("axis", -1) % (count + 1)
+    axes = tuple(sorted(node.axis(axis, value) for axis in range(max(first, 1), count + 1)))
+    if not first or not _can_be_along(axes, count):
+        raise node.error("to normalise the channels, or all of an image")
+    layout = "as-is"
+    if value.axes.is_hwc(count):
+        layout = "channels" if axes == (1,) else "hwc"
+    names = {"gamma": node.numbers(1, layout), "beta": node.numbers(2, layout)}
+    arrays = {name: numbers for name, numbers in names.items() if numbers is not None}
+    attributes = {"axes": axes, "epsilon": node.number("epsilon", 1e-5)}
+    return Found("layer_norm", (value,), attributes, arrays)
+
+
 _BATCH_NORMS: dict[str, Rule] = dict.fromkeys(("nn.BatchNorm1d", "nn.BatchNorm2d"), _of_batch_norm)
 
 register(
@@ -361,6 +412,7 @@ register(
         from_keras={f"BatchNormalization{end}": _read_batch_norm for end in ("", "V1", "V2")},
         to_keras=_batch_norm_to_keras,
         from_torch=_BATCH_NORMS,
+        from_onnx={"BatchNormalization": _batch_norm_from_onnx},
     ),
     # mean and variance broadcast against a value without its batch axis
     Op(
@@ -383,6 +435,10 @@ register(
         from_keras={"GroupNormalization": _read_group_norm},
         to_keras=_group_norm_to_keras,
         from_torch={"nn.GroupNorm": _of_group_norm},
+        from_onnx={
+            "GroupNormalization": _group_norm_from_onnx,
+            "InstanceNormalization": _instance_norm_from_onnx,
+        },
     ),
     # axes of the value as laid out here, 1 or more; gamma and beta broadcast against it
     Op(
@@ -395,6 +451,7 @@ register(
         from_keras={"LayerNormalization": _read_layer_norm},
         to_keras=_layer_norm_to_keras,
         from_torch={"nn.LayerNorm": _of_layer_norm},
+        from_onnx={"LayerNormalization": _layer_norm_from_onnx},
     ),
     Op(
         name="unit_norm",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from goodnet.ops.keras import Applied, Part, Reading, Step
+    from goodnet.ops.onnx import Found, Node
     from goodnet.ops.torch import Call, Operation
 
 Array = NDArray[Any]
@@ -227,6 +228,7 @@ class Op:
         to_keras: The built-in layers of Keras that compute it; None where none do.
         from_torch: For each module ("nn.ReLU"), function ("F.relu") or method (".relu") of PyTorch
             that becomes such a layer, how it is read.
+        from_onnx: For each operation of ONNX that becomes such a layer, how it is read.
     """
 
     name: str
@@ -240,6 +242,7 @@ class Op:
     from_keras: Mapping[str, Callable[[Applied], Reading]] = field(default_factory=dict)
     to_keras: Callable[[Part], list[Step]] | None = None
     from_torch: Mapping[str, Callable[[Call], Operation | None]] = field(default_factory=dict)
+    from_onnx: Mapping[str, Callable[[Node], Found]] = field(default_factory=dict)
 
 
 OPS: dict[str, Op] = {}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from goodnet.errors import InvalidInput
 from goodnet.ops.keras import Applied, Option, reading, writing
+from goodnet.ops.onnx import Found, Node
 from goodnet.ops.op import PICTURE, Attributes, Given, Kept, Op, Shape, register
 from goodnet.ops.torch import Call, Operation
 
@@ -108,6 +109,32 @@ def _of_pad(call: Call) -> Operation | None:
     return call.operation("zero_pad2d", padding=(top, bottom, left, right))
 
 
+def onnx_border(node: Node) -> str | Sides:
+    """The padding of an operation of ONNX that has windows."""
+    how = node.text("auto_pad", "NOTSET")
+    if how == "NOTSET":
+        pads = node.integers("pads", (0, 0, 0, 0))
+        if len(pads) != 4 or min(pads) < 0:
+            raise node.error(f"pads to be four numbers of 0 or more, got {pads}")
+        top, left, bottom, right = pads
+        return (top, bottom, left, right) if any(pads) else "valid"
+    if how not in ("VALID", "SAME_UPPER"):
+        raise node.error(f"auto_pad to be NOTSET, VALID or SAME_UPPER, got {how!r}")
+    return "valid" if how == "VALID" else "same"
+
+
+def _from_onnx(node: Node) -> Found:
+    node.must_be(mode="constant")
+    fill = node.constant(2)
+    pads = node.sizes(1) or node.integers("pads")
+    rest = (*pads[:2], *pads[4:6])
+    zero = node.number("value", 0.0) == 0 and (fill is None or not fill.array.any())
+    if len(pads) != 8 or min(pads) < 0 or any(rest) or not zero or node.constant(3) is not None:
+        raise node.error(f"zeros around a picture, got the pads {pads}")
+    node.picture()
+    return node.found("zero_pad2d", padding=(pads[2], pads[6], pads[3], pads[7]))
+
+
 register(
     Op(
         name="zero_pad2d",
@@ -118,6 +145,7 @@ register(
         from_keras={"ZeroPadding2D": reading("zero_pad2d", _PADDING, picture=True)},
         to_keras=writing("ZeroPadding2D", _PADDING),
         from_torch={"nn.ZeroPad2d": _of_zero_pad, "F.pad": _of_pad},
+        from_onnx={"Pad": _from_onnx},
     ),
     Op(
         name="crop2d",

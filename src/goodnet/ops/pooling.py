@@ -22,8 +22,9 @@ from goodnet.ops.keras import (
     setting,
     writing,
 )
+from goodnet.ops.onnx import Found, Node, Value
 from goodnet.ops.op import PICTURE, Attributes, Given, Kept, Op, Shape, register
-from goodnet.ops.padding import BORDER, pad, pad_sides, same_sides
+from goodnet.ops.padding import BORDER, onnx_border, pad, pad_sides, same_sides
 from goodnet.ops.torch import Call, Operation, Rule, as_module, pair, resolved, sides
 
 if TYPE_CHECKING:
@@ -186,6 +187,70 @@ def _read_global(kind: str) -> Callable[[Applied], Reading]:
     return read
 
 
+# ONNX, reading.
+
+
+def _pool_from_onnx(node: Node) -> Found:
+    value, border = node.picture(), onnx_border(node)
+    node.must_be(dilations=(1, 1), storage_order=0)
+    pool = node.integers("kernel_shape")
+    attributes = {"pool": pool, "strides": node.integers("strides", (1, 1)), "padding": border}
+    if node.integer("ceil_mode", 0) and border not in ("same",):
+        attributes["padding"] = grown = _grown(node, value, attributes)
+        if node.kind != "MaxPool" and grown != border:
+            raise node.error("windows that fit whole, or ceil_mode=0")
+    if node.kind == "MaxPool":
+        return Found("max_pool2d", (value,), attributes)
+    inside = {**attributes, "padding": "valid"}
+    if isinstance(border, str):
+        return Found("avg_pool2d", (value,), attributes)
+    if not node.integer("count_include_pad", 0):
+        raise node.error("a mean that counts the border, or no border")
+    return Found(
+        "zero_pad2d",
+        (value,),
+        {"padding": border},
+        then=lambda padded: Found("avg_pool2d", (padded,), inside),
+    )
+
+
+def _grown(node: Node, value: Value, attributes: Attributes) -> Any:
+    """The border with what the last window lacks, where it begins inside (ceil_mode)."""
+    border = attributes["padding"]
+    sides = [0, 0, 0, 0] if border == "valid" else [*border]
+    windows = zip(value.shape[1:], attributes["pool"], attributes["strides"], strict=True)
+    for place, (size, pool, stride) in enumerate(windows):
+        before, after = sides[2 * place : 2 * place + 2]
+        if size is None:
+            raise node.error("a picture of known size")
+        count = -(-(size + before + after - pool) // stride)
+        if count * stride >= size + before:
+            count -= 1
+        sides[2 * place + 1] += max(0, count * stride + pool - (size + before + after))
+    return tuple(sides) if any(sides) else "valid"
+
+
+def _global_from_onnx(node: Node) -> Found:
+    node.picture()
+    kind = "max" if node.kind == "GlobalMaxPool" else "avg"
+    return node.found(f"global_{kind}_pool2d", keepdims=True)
+
+
+def _reduced_from_onnx(node: Node) -> Found:
+    value = node.value()
+    axes = sorted(node.axis(axis, value) for axis in node.sizes(1) or node.integers("axes"))
+    ending = {(PICTURE, 2, 3): "2d", (2, 1): "1d"}.get((value.rank, *axes))
+    if ending is None:
+        raise node.error(f"the pixels of a picture, or the steps of a sequence, got axes {axes}")
+    kind = "max" if node.kind == "ReduceMax" else "avg"
+    keepdims = bool(node.integer("keepdims", 1))
+    return node.found(f"global_{kind}_pool{ending}", keepdims=keepdims)
+
+
+_ONNX_GLOBAL = {
+    "max": {"GlobalMaxPool": _global_from_onnx, "ReduceMax": _reduced_from_onnx},
+    "avg": {"GlobalAveragePool": _global_from_onnx, "ReduceMean": _reduced_from_onnx},
+}
 _OPERATIONS = {"max": ("Max", "tf.math.reduce_max"), "avg": ("Mean", "tf.math.reduce_mean")}
 _GLOBAL = (("max", "torch.amax", "GlobalMaxPooling"), ("avg", "torch.mean", "GlobalAveragePooling"))
 _OF_GLOBAL = {
@@ -209,6 +274,7 @@ register(
             "torch.max_pool2d",
             options=(*_TORCH_WINDOW, "dilation", "ceil_mode"),
         ),
+        from_onnx={"MaxPool": _pool_from_onnx},
     ),
     Op(
         name="avg_pool2d",
@@ -224,6 +290,7 @@ register(
             "F.avg_pool2d",
             options=(*_TORCH_WINDOW, "ceil_mode", "count_include_pad", "divisor_override"),
         ),
+        from_onnx={"AveragePool": _pool_from_onnx},
     ),
     *(
         Op(
@@ -238,6 +305,7 @@ register(
             },
             to_keras=writing(f"{keras}2D", _KEEPDIMS),
             from_torch=_OF_GLOBAL[kind],
+            from_onnx=_ONNX_GLOBAL[kind],
         )
         for kind, reduce, keras in _GLOBAL
     ),

@@ -25,6 +25,7 @@ from goodnet.ops.keras import (
     writing,
 )
 from goodnet.ops.layouts import Axes
+from goodnet.ops.onnx import Constant, Found, Node, Value
 from goodnet.ops.op import PICTURE, Attributes, Given, Mask, Moved, Op, Shape, product, register
 from goodnet.ops.torch import Call, Operation
 
@@ -219,6 +220,93 @@ def _permutation(call: Call, order: Sequence[int]) -> Operation | None:
     return call.operation("permute", dims=tuple(order[1:]), order="chw") if order[0] == 0 else None
 
 
+# ONNX, reading.
+
+
+def _flatten_from_onnx(node: Node) -> Found:
+    value = node.value()
+    if node.integer("axis", 1) not in (1, -value.rank):
+        raise node.error("to flatten each image")
+    return _reshaped_to(value, (product(value.shape) or -1,))
+
+
+def _reshape_from_onnx(node: Node) -> Found:
+    value = node.value()
+    target = node.operands[1] if len(node.operands) > 1 else None
+    if not isinstance(target, Constant) or target.array.ndim != 1 or not len(target.array):
+        raise node.error("a shape that does not depend on the images")
+    shape = value.axes.shape_to_file(value.shape)
+    keeps = not node.integer("allowzero", 0)
+    found = {
+        _sizes(each.astype(int).tolist(), shape, keeps_zeros=keeps)
+        for each in (target.array, target.array if target.other is None else target.other)
+    }
+    rest = found.pop()
+    if found or rest is None:
+        raise node.error(f"a row for each image, got the shape {target.array.tolist()}")
+    return _reshaped_to(value, rest)
+
+
+def _sizes(
+    target: Sequence[int], shape: Shape, *, keeps_zeros: bool
+) -> tuple[int | None, ...] | None:
+    """A shape without the batch, where it has a row for each image; else None."""
+    batch, *rest = target
+    sizes: list[int | None] = list(rest)
+    if keeps_zeros:
+        sizes = [
+            shape[at] if size == 0 and at < len(shape) else size for at, size in enumerate(sizes)
+        ]
+    total = product(shape)
+    fixed = math.prod(size for size in sizes if size not in (-1, None))
+    if total is not None and sizes.count(-1) == 1 and fixed and total % fixed == 0:
+        sizes = [total // fixed if size == -1 else size for size in sizes]
+    fits = -1 not in sizes and product(tuple(sizes)) == total
+    return tuple(sizes) if batch >= -1 and fits else None
+
+
+def _squeeze_from_onnx(node: Node) -> Found:
+    value = node.value()
+    shape = value.axes.shape_to_file(value.shape)
+    axes = [axis % (len(shape) + 1) for axis in node.sizes(1) or node.integers("axes")]
+    if not axes or any(axis < 1 or shape[axis - 1] != 1 for axis in axes):
+        raise node.error(f"axes of length 1 behind that of the batch, got {axes}")
+    return _reshaped_to(value, tuple(x for at, x in enumerate(shape, start=1) if at not in axes))
+
+
+def _unsqueeze_from_onnx(node: Node) -> Found:
+    value = node.value()
+    axes = node.sizes(1) or node.integers("axes")
+    shape = list(value.axes.shape_to_file(value.shape))
+    for axis in sorted(axis % (len(shape) + 1 + len(axes)) for axis in axes):
+        if axis < 1:
+            raise node.error("axes behind that of the batch")
+        shape.insert(axis - 1, 1)
+    return _reshaped_to(value, tuple(shape))
+
+
+def _reshaped_to(value: Value, shape: tuple[int | None, ...]) -> Found:
+    """A shape in the file's order."""
+    if shape == value.axes.shape_to_file(value.shape):
+        return Found("identity", (value,))
+    if len(shape) == 1:
+        return Found("flatten", (value,), {"order": value.axes.order})
+    known = tuple(-1 if size is None else size for size in shape)
+    return Found("reshape", (value,), {"shape": known, "order": value.axes.order})
+
+
+def _transpose_from_onnx(node: Node) -> Found:
+    """To have the channels last or first is a matter of how the graph counts axes."""
+    value = node.value()
+    batch, *dims = node.integers("perm", range(value.rank + 1)[::-1])
+    if batch or len(dims) != value.rank:
+        raise node.error("the batch to stay in front")
+    turned = {"chw": (2, 3, 1), "hwc": (3, 1, 2)}
+    if value.rank == PICTURE and tuple(dims) == turned[value.axes.order]:
+        return Found("identity", (value,), axes=Axes("chw" if value.axes.order == "hwc" else "hwc"))
+    return node.found("permute", dims=tuple(dims), order=value.axes.order)
+
+
 _SHAPES = ("flatten", "reshape", "squeeze", "unsqueeze")
 _OF_SHAPE = (
     *("nn.Flatten", "nn.Unflatten", ".view"),
@@ -236,6 +324,7 @@ register(
         from_keras={"Flatten": reading("flatten", _FLATTEN)},
         to_keras=_write("Flatten", _FLATTEN),
         from_torch=dict.fromkeys(_OF_SHAPE, _of_shape),
+        from_onnx={"Flatten": _flatten_from_onnx},
     ),
     # shape without the batch axis, in the file's order, -1 once
     Op(
@@ -251,6 +340,11 @@ register(
             "tf.reshape": _read_reshape,
         },
         to_keras=_write("Reshape", _RESHAPE),
+        from_onnx={
+            "Reshape": _reshape_from_onnx,
+            "Squeeze": _squeeze_from_onnx,
+            "Unsqueeze": _unsqueeze_from_onnx,
+        },
     ),
     # dims counted from 1 as Keras does, in the file's order
     Op(
@@ -268,5 +362,6 @@ register(
             **dict.fromkeys(("torch.permute", ".permute"), _of_permute),
             **dict.fromkeys(("torch.transpose", ".transpose"), _of_transpose),
         },
+        from_onnx={"Transpose": _transpose_from_onnx},
     ),
 )

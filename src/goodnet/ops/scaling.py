@@ -11,6 +11,8 @@ import numpy as np
 from goodnet.errors import InvalidInput
 from goodnet.ops.keras import Applied, Option, Part, Reading, Step, Value, reading, writing
 from goodnet.ops.layouts import channels_last, full_rank, to_spec
+from goodnet.ops.onnx import Constant, Found, Node, Numbers, placed
+from goodnet.ops.onnx import Value as OnnxValue
 from goodnet.ops.op import (
     PICTURE,
     Array,
@@ -195,6 +197,41 @@ def _of_division(call: Call) -> Operation | None:
     return rescaled(call, "divide") if one_value else None
 
 
+def onnx_arithmetic(node: Node, op: str) -> Found:
+    """Arithmetic of a value with a constant, as `_read_constant` has it."""
+    first = len(node.operands) == 2 and isinstance(node.operands[1], OnnxValue)
+    value, given = node.value(int(first)), node.operands[int(not first)]
+    constant = None
+    if len(node.operands) == 2 and isinstance(given, Constant) and given.other is None:
+        constant = placed(given.array.astype(np.float64), value)
+    if constant is None or broadcast(value.shape, constant.shape) != value.shape:
+        raise node.error("a value and a constant that fits it, or values")
+    per_channel = len(constant) == constant.size and value.rank == PICTURE
+    if constant.size == 1 or per_channel:
+        numbers = constant.reshape(() if constant.size == 1 else (-1,))
+        made = _combined(op, numbers, first=first)
+        if made is not None and np.isfinite([np.sum(x) for x in made.values()]).all():
+            return Found("rescale", (value,), made)
+    elif op in ("add", "subtract") and (op, first) != ("subtract", True):
+        mean = constant.astype(np.float32) * (1 if op == "subtract" else -1)
+        arrays = {"mean": Numbers(mean), "variance": Numbers(np.ones_like(mean))}
+        return Found("normalize", (value,), {"invert": False}, arrays)
+    raise node.error(f"another constant to {op}, got {constant.ravel()[:4].tolist()}")
+
+
+def _prelu_from_onnx(node: Node) -> Found:
+    value, given = node.value(), node.constant(1)
+    slopes = None if given is None else placed(given.array.astype(np.float32), value)
+    if given is None or slopes is None:
+        raise node.error("slopes that fit the value")
+    key = given.key if value.axes.order == "chw" else ""
+    return Found("prelu", (value,), {}, {"alpha": Numbers(slopes, key)})
+
+
+def _negative_from_onnx(node: Node) -> Found:
+    return node.found("rescale", scale=-1.0, offset=0.0)
+
+
 # What networks of `keras.applications` bring along: a learned scale for each channel, and the sum
 # of a value and another one on a scale.
 
@@ -282,6 +319,7 @@ register(
         },
         to_keras=writing("Rescaling", _RESCALING),
         from_torch=dict.fromkeys(_DIVISIONS, _of_division),
+        from_onnx={"Div": partial(onnx_arithmetic, op="divide"), "Neg": _negative_from_onnx},
     ),
     # alpha broadcasts against a value without its batch axis
     Op(
@@ -293,5 +331,6 @@ register(
         from_keras={"PReLU": _read_prelu},
         to_keras=_prelu_to_keras,
         from_torch={"nn.PReLU": _of_prelu},
+        from_onnx={"PRelu": _prelu_from_onnx},
     ),
 )

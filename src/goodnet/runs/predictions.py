@@ -111,7 +111,7 @@ class Suspect:
         spec, options = self.inputs.network.spec, self.inputs.options
         if spec.file is None:
             raise InvalidInput("expected a network that was read from a file, got one made here")
-        names = {"model": f"{model}{file_suffix(spec.file)}", "goodnet": f"{goodnet}.keras"}
+        names = {"model": f"{model}{file_suffix(cured, spec.file)}", "goodnet": f"{goodnet}.keras"}
         save_spec(cured, folder / names["model"])
         written = read_spec(folder / names["model"], architecture=options.architecture)
         written = written.sized(spec.input_shape[1:])

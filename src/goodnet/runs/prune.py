@@ -192,8 +192,9 @@ def _write_drop(
     name = f"drop_{drop:g}"
     names, pair = suspect.write(repaired, folder, model=f"model_{name}", goodnet=f"goodnet_{name}")
     if small and spec.file:
-        names["compact"] = f"compact_{name}{file_suffix(spec.file)}"
-        save_spec(compact(spec, curve.layer, channels), folder / names["compact"])
+        smaller = compact(spec, curve.layer, channels)
+        names["compact"] = f"compact_{name}{file_suffix(smaller, spec.file)}"
+        save_spec(smaller, folder / names["compact"])
     _, second, good = pair.evaluations
     made = PruneDrop(
         drop=drop,

@@ -1,0 +1,77 @@
+"""ONNX files, read without onnx: the graph as data, and its operations as layers.
+
+What is written is a copy of the file in which only some numbers differ.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from goodnet.errors import InvalidInput, UsageError
+from goodnet.files import atomic_path
+from goodnet.formats import budgets
+from goodnet.formats.format import Format
+from goodnet.formats.onnx.graph import described
+from goodnet.formats.onnx.model import Tensor, inlined, parse
+from goodnet.formats.onnx.patterns import recognised
+from goodnet.formats.safe_file import open_regular
+from goodnet.formats.spec import Array, NetworkSpec, Origin, SourceFile
+from goodnet.ops.layouts import to_file
+
+_QUANTISED = "quantised numbers are read as floats"
+
+
+def _content(path: Path) -> bytes:
+    with open_regular(path, what="model file", limit=budgets.MODEL_BYTES) as file:
+        return file.read()
+
+
+def _read(path: Path, architecture: Path | None) -> NetworkSpec:
+    if architecture is not None:
+        raise UsageError("--architecture is for Keras files that hold weights only")
+    content = _content(path)
+    graph = parse(memoryview(content))
+    spec, origins = described(recognised(graph, path.parent), path.parent)
+    quantised = any(node.kind.endswith("quantizeLinear") for node in graph.nodes)
+    source = SourceFile(
+        path=path,
+        format="onnx",
+        sha256=hashlib.sha256(content).hexdigest(),
+        version=graph.producer,
+        notes=(_QUANTISED,) if quantised else (),
+        origins=origins,
+    )
+    return NetworkSpec(spec.layers, spec.arrays, spec.output, name=spec.name, source=source)
+
+
+def _patch(source: SourceFile, stored: Mapping[str, Array], path: Path, force: bool) -> None:
+    content = _content(source.path)
+    if hashlib.sha256(content).hexdigest() != source.sha256:
+        raise InvalidInput(f"the file has changed since it was read: {str(source.path)!r}")
+    whole = memoryview(content)
+    if any(tensor.external for tensor in parse(whole).initializers.values()):
+        whole = memoryview(inlined(whole, source.path.parent))
+    graph, copy = parse(whole), bytearray(whole)
+    for key, array in stored.items():
+        _put(graph.initializers[source.origins[key].path], source.origins[key], array, copy)
+    with atomic_path(path, force=force) as place:
+        place.write_bytes(copy)
+
+
+def _put(tensor: Tensor, origin: Origin, array: Array, copy: bytearray) -> None:
+    """Write an array over the old one, where it differs."""
+    old = tensor.array(Path())
+    new = to_file(array, origin.layout, old.shape).astype(old.dtype).reshape(old.shape)
+    if old.tobytes() == new.tobytes():
+        return
+    if tensor.place is None:
+        raise InvalidInput(
+            f"the array {origin.path!r} is stored number by number, so that no copy can be made in "
+            "which it differs; save the model with raw data, as exporters do"
+        )
+    copy[tensor.place.start : tensor.place.end] = new.tobytes()
+
+
+FORMAT = Format("onnx", ".onnx", None, b"\x08", _read, _patch)
