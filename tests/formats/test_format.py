@@ -84,7 +84,6 @@ OTHERS: dict[str, tuple[bytes, str]] = {
     "numbers": (b"[1, 2, 3]", "JSON, which holds no weights"),
     "lite": (b"\x1c\0\0\0TFL3\x14\0", "a TensorFlow Lite model"),
     "pickle": (pickle.dumps({"a": 1}), "a pickle, which is never opened.*goodnet.wrap"),
-    "onnx": (b"\x08\x08\x12\x07pytorch\x1a\x052.4.0:", "an ONNX model, which is not read yet"),
     "packed": (b"\x1f\x8b\x08\0", "a packed file.*unpack it first"),
     "zeros": (bytes(300), "a file of zeros.*download"),
     "picture": (b"\x89PNG\r\n\x1a\n", "a picture"),

@@ -62,3 +62,317 @@ def test_modules_of_the_newer_exporter_do(tmp_path: Path, name: str) -> None:
 def test_known_architectures_do(tmp_path: Path, kind: type[nn.Module]) -> None:
     path = export(made(kind).eval(), tmp_path / "net.onnx", shape=SHAPE)
     check_alike(path, SHAPE)
+
+
+def channels_last(path: Path) -> Path:
+    """As converters from TensorFlow write it: pixels last, a matrix and a sum for dense layers."""
+    nodes = [
+        helper.make_node("Transpose", ["images"], ["nchw"], perm=[0, 3, 1, 2]),
+        helper.make_node(
+            "Conv", ["nchw", "kernel"], ["conv"], auto_pad="SAME_UPPER", strides=[2, 2]
+        ),
+        helper.make_node("Add", ["conv", "offset"], ["shifted"]),
+        helper.make_node("Relu", ["shifted"], ["active"]),
+        helper.make_node("Transpose", ["active"], ["nhwc"], perm=[0, 2, 3, 1]),
+        helper.make_node("Mul", ["nhwc", "scale"], ["scaled"]),
+        helper.make_node("Shape", ["scaled"], ["shape"]),
+        helper.make_node("Slice", ["shape", "zero", "one"], ["batch"]),
+        helper.make_node("Concat", ["batch", "rest"], ["target"], axis=0),
+        helper.make_node("Reshape", ["scaled", "target"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "weight"], ["product"]),
+        helper.make_node("Add", ["bias", "product"], ["sum"]),
+        helper.make_node("Softmax", ["sum"], ["logits"]),
+    ]
+    arrays = {
+        "kernel": random(4, 3, 3, 3),
+        "offset": random(1, 4, 1, 1, seed=1),
+        "scale": np.abs(random(4, seed=2)) + 0.1,
+        "zero": np.array([0]),
+        "one": np.array([1]),
+        "rest": np.array([-1]),
+        "weight": random(4 * 8 * 8, 5, seed=3),
+        "bias": random(5, seed=4),
+    }
+    return write_graph(path, nodes, arrays, shape=["n", 16, 16, 3])
+
+
+def test_channels_last_and_sums_that_are_biases(tmp_path: Path) -> None:
+    path = channels_last(tmp_path / "net.onnx")
+    spec, pixels = read_spec(path), images(4)
+    assert spec.input_shape == SMALL
+    assert {"Conv", "MatMul"} & {layer.op for layer in spec.layers} == set()
+    assert sum(key.endswith("/bias") for key in spec.arrays) == 2
+    theirs = answers(path, np.ascontiguousarray(pixels.transpose(0, 2, 3, 1)))
+    np.testing.assert_allclose(load_network(path).outputs(pixels), theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_quantised_weights_are_read_as_floats_and_said(tmp_path: Path) -> None:
+    whole = np.random.default_rng(0).integers(-90, 90, (4, 3, 3, 3)).astype(np.int8)
+    nodes = [
+        helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["kernel"], axis=0),
+        helper.make_node("Conv", ["images", "kernel"], ["conv"], kernel_shape=[3, 3]),
+        helper.make_node("GlobalAveragePool", ["conv"], ["pool"]),
+        helper.make_node("Flatten", ["pool"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "weight", "bias"], ["logits"]),
+    ]
+    arrays = {
+        "q": whole,
+        "scale": np.array([0.01, 0.02, 0.03, 0.04], np.float32),
+        "zero": np.array([0, 1, 2, 3], np.int8),
+        "weight": random(4, 5),
+        "bias": random(1, 5, seed=1),
+    }
+    path = write_graph(tmp_path / "net.onnx", nodes, arrays, shape=[1, 3, 16, 16])
+    assert read_spec(path).file is not None
+    assert "quantised numbers are read as floats" in read_spec(path).file.notes  # type: ignore[union-attr]
+    pixels = images(3)
+    theirs = np.concatenate([answers(path, each[None]) for each in pixels])
+    np.testing.assert_allclose(load_network(path).outputs(pixels), theirs, rtol=1e-5, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def exported(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The lab's network by both exporters; the newer one leaves numbers beside the file."""
+    network, folder = load_network(lab.model), tmp_path_factory.mktemp("onnx")
+
+    class Whole(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = network.module
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            found: torch.Tensor = self.inner(images)
+            return found
+
+    shape = tuple(size or 0 for size in network.input_shape)
+    return {
+        how: export(Whole().eval(), folder / f"net_{how}.onnx", shape=shape, how=how)
+        for how in ("17", "dynamo")
+    }
+
+
+@pytest.mark.parametrize("how", ["17", "dynamo"])
+def test_a_copy_with_other_numbers_is_what_was_measured(
+    exported: dict[str, Path], lab: Lab, out: Path, how: str
+) -> None:
+    """Pruned as the Keras file is; onnxruntime answers on B' what the results say."""
+    both = []
+    for model, folder in ((lab.model, out), (exported[how], out.with_name("onnx"))):
+        command = ["prune", model, "--clean", lab.valid, "--backdoor", lab.poisoned, "--drop", "30"]
+        assert run([*map(str, command), "--out", str(folder), "--no-report"]) == 0
+        both.append(json.loads((folder / "results.json").read_text()))
+    mine, theirs = (found["drops"][0]["repaired"] for found in both)
+    assert mine == theirs
+    copy = out.with_name("onnx") / "model_drop_30.onnx"
+    onnx.checker.check_model(str(copy))
+    assert not copy.with_suffix(".onnx.data").exists()
+    block = load_images(lab.poisoned).sample(60)
+    outputs = answers(copy, (2 * block.images - 1).astype(np.float32))
+    asr = theirs["backdoor"]["bd"]
+    assert int((outputs.argmax(1) == block.labels).sum()) == asr["count"]
+    assert (out.with_name("onnx") / "goodnet_drop_30.keras").is_file()
+
+
+def test_all_but_the_changed_numbers_stays(exported: dict[str, Path], tmp_path: Path) -> None:
+    spec = read_spec(exported["17"])
+    layer = next(x.name for x in spec.layers if x.op == "conv2d")
+    copy = tmp_path / "copy.onnx"
+    save_spec(spec.with_arrays(silence(spec, layer, [1])), copy)
+    before, after = exported["17"].read_bytes(), copy.read_bytes()
+    assert len(before) == len(after)
+    numbers = spec.arrays[f"{layer}/weight"][1].nbytes + 4
+    assert 0 < sum(a != b for a, b in zip(before, after, strict=True)) <= numbers
+    load_network(exported["17"]).save(tmp_path / "same.h5")
+    other = load_network(tmp_path / "same.h5")
+    with pytest.raises(UsageError, match=r"\.onnx files are written as copies of the file a netw"):
+        other.save(tmp_path / "other.onnx")
+
+
+@pytest.mark.parametrize("location", ["../net.onnx.data", "/etc/passwd", "", "a/../../b", "c:x"])
+def test_numbers_outside_the_folder_are_refused(
+    exported: dict[str, Path], tmp_path: Path, location: str
+) -> None:
+    path = Path(shutil.copy(exported["dynamo"], tmp_path / "net.onnx"))
+    model = onnx.load(path, load_external_data=False)
+    outside = [x for x in model.graph.initializer if x.external_data]
+    assert outside
+    for entry in outside[0].external_data:
+        if entry.key == "location":
+            entry.value = location
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(UnsafeInput, match="leads out of the model's folder"):
+        read_spec(path)
+
+
+def test_a_link_out_of_the_folder_is_refused(exported: dict[str, Path], tmp_path: Path) -> None:
+    path = Path(shutil.copy(exported["dynamo"], tmp_path / "net.onnx"))
+    (tmp_path / f"{exported['dynamo'].name}.data").symlink_to(f"{exported['dynamo']}.data")
+    with pytest.raises(UnsafeInput, match="leads out of the model's folder"):
+        read_spec(path)
+
+
+def graph(tmp_path: Path, *nodes: Any, shape: Any = ("n", 3, 16, 16), **more: Any) -> Path:
+    arrays = {"weight": random(5, 768), "kernel": random(4, 3, 3, 3)}
+    return write_graph(tmp_path / "net.onnx", [*nodes], arrays, shape=[*shape], **more)
+
+
+FLAT = helper.make_node("Flatten", ["images"], ["flat"])
+GEMM = helper.make_node("Gemm", ["flat", "weight"], ["logits"], transB=1)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "more", "message"),
+    [
+        (
+            [FLAT, helper.make_node("Own", ["flat"], ["logits"], domain="me")],
+            {},
+            "me.Own is none of",
+        ),
+        ([FLAT, helper.make_node("TopK", ["flat", "k"], ["logits"])], {}, "before anything gives"),
+        ([helper.make_node("Sin", ["images"], ["logits"])], {}, "the operation Sin .* is not read"),
+        ([FLAT, helper.make_node("Gemm", ["flat", "weight"], ["logits"])], {}, "does not fit"),
+        ([GEMM, FLAT], {}, "read before anything gives it"),
+        ([FLAT, GEMM], {"opset": 6}, "version 7 to 30"),
+        ([FLAT, GEMM], {"shape": ("n", 768)}, None),
+        ([FLAT, GEMM], {"shape": ("n", 3, 16)}, "of 3 axes"),
+        ([FLAT, GEMM], {"shape": ("n", 3, "h", "w")}, "does not fit|known|left open"),
+        ([helper.make_node("Relu", ["images"], ["logits"])], {}, "an output for each class"),
+        ([helper.make_node("Conv", ["images", "weight"], ["logits"])], {}, "a weight of 4 axes"),
+        (
+            [helper.make_node("Conv", ["images", "kernel"], ["logits"], auto_pad="SAME_LOWER")],
+            {},
+            "auto_pad to be NOTSET, VALID or SAME_UPPER",
+        ),
+        ([helper.make_node("Clip", ["images"], ["logits"], min=0.2)], {"opset": 8}, "cut off at 0"),
+    ],
+)
+def test_what_is_not_read_is_said(
+    tmp_path: Path, nodes: list[Any], more: dict[str, Any], message: str | None
+) -> None:
+    path = graph(tmp_path, *nodes, **more)
+    if message is None:
+        assert read_spec(path).input_shape == (768,)
+        return
+    with pytest.raises(InvalidInput, match=message):
+        read_spec(path)
+
+
+def test_two_inputs_are_refused(tmp_path: Path) -> None:
+    path = graph(tmp_path, FLAT, GEMM)
+    model = onnx.load(path)
+    more = helper.make_tensor_value_info("mask", TensorProto.FLOAT, [1])
+    model.graph.input.append(more)
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(InvalidInput, match="one input and one output, got the inputs images, mask"):
+        read_spec(path)
+
+
+def test_numbers_in_any_field_are_read(tmp_path: Path) -> None:
+    """Float fields, half precision, doubles and packed integers."""
+    path = graph(tmp_path, FLAT, GEMM)
+    wanted = load_network(path).outputs(images(2)).numpy()
+    numbers = numpy_helper.to_array(onnx.load(path).graph.initializer[0])
+    for kind, raw in (("FLOAT", False), ("DOUBLE", True), ("FLOAT16", True), ("FLOAT16", False)):
+        model, number = onnx.load(path), getattr(TensorProto, kind)
+        typed = numbers.astype(helper.tensor_dtype_to_np_dtype(number))
+        values = typed.tobytes() if raw else typed.ravel()
+        tensor = helper.make_tensor("weight", number, numbers.shape, values, raw=raw)
+        model.graph.initializer[0].CopyFrom(tensor)
+        other = tmp_path / f"{kind}_{raw}.onnx"
+        other.write_bytes(model.SerializeToString())
+        found = load_network(other).outputs(images(2)).numpy()
+        np.testing.assert_allclose(found, wanted, atol=0.01 if kind == "FLOAT16" else 1e-6)
+
+
+@pytest.mark.slow
+def test_damaged_files_never_end_in_another_error(
+    exported: dict[str, Path], tmp_path: Path
+) -> None:
+    content, random_ = exported["17"].read_bytes(), np.random.default_rng(0)
+    # What is changed lies mostly outside of the arrays.
+    ends = [*range(2000), *range(len(content) - 6000, len(content))]
+    path, refused = tmp_path / "net.onnx", 0
+    for number in range(400):
+        changed = bytearray(content)
+        for place in random_.choice(ends, 1 + number % 3):
+            changed[place] = random_.integers(256)
+        path.write_bytes(changed[: random_.integers(len(content))] if number % 4 == 0 else changed)
+        try:
+            read_spec(path)
+        except GoodnetError:
+            refused += 1
+    assert refused > 100
+
+
+ODD: tuple[Any, ...] = (
+    0,
+    1,
+    -1,
+    3,
+    2**31,
+    -(2**62),
+    1.5,
+    float("nan"),
+    "x",
+    [],
+    [2],
+    [2, 0],
+    [1] * 9,
+    [0.5],
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["convnext", "normalizing", "normalized"])
+def test_odd_graphs_never_end_in_another_error(tmp_path: Path, name: str) -> None:
+    """Other attributes, operands, operations and shapes."""
+    random_ = np.random.default_rng(0)
+
+    def one_of(things: Any) -> Any:
+        return things[random_.integers(len(things))]
+
+    path = export(MODULES[name]().eval(), tmp_path / "net.onnx", shape=SMALL)
+    original, refused = onnx.load(path), 0
+    for _ in range(150):
+        model = onnx.ModelProto()
+        model.CopyFrom(original)
+        node, arrays = one_of(model.graph.node), model.graph.initializer
+        how = random_.integers(4)
+        if how == 0 and node.attribute:
+            key, value = one_of(node.attribute).name, one_of(ODD)
+            kind = onnx.AttributeProto.INTS if value == [] else None
+            kept = [x for x in node.attribute if x.name != key]
+            del node.attribute[:]
+            node.attribute.extend([*kept, helper.make_attribute(key, value, attr_type=kind)])
+        elif how == 1 and node.input:
+            names = [x for other in model.graph.node for x in other.output] + [""]
+            node.input[random_.integers(len(node.input))] = one_of(
+                [*names, *(x.name for x in arrays)]
+            )
+        elif how == 2:
+            node.op_type = one_of(["Slice", "Squeeze", "Pad", "Reshape", "PRelu", "Clip", "MatMul"])
+        elif one_of(arrays).dims:
+            dims = one_of([x for x in arrays if x.dims]).dims
+            dims[random_.integers(len(dims))] = one_of([0, 1, 5, 2**31, -1])
+        path.write_bytes(model.SerializeToString())
+        try:
+            read_spec(path)
+        except GoodnetError:
+            refused += 1
+    assert refused > 30
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["sunglasses", "multi_trigger_multi_target"])
+def test_real_networks_answer_to_the_bit(shared: Path, tmp_path: Path, name: str) -> None:
+    network = load_network(shared / "csaw" / "models" / f"{name}_bd_net.h5")
+
+    class Whole(nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            found: torch.Tensor = network.module(images)
+            return found
+
+    path = export(Whole().eval(), tmp_path / "net.onnx", shape=(3, 55, 47))
+    faces = load_images(shared / "csaw" / "cl" / "faces.h5").sample(60).images
+    assert torch.equal(load_network(path).outputs(faces), network.outputs(faces))
+    np.testing.assert_allclose(answers(path, faces), network.outputs(faces), rtol=1e-4, atol=1e-5)

@@ -372,7 +372,11 @@ def _clip_from_onnx(node: Node) -> Found:
     ends = []
     for place, (name, default) in enumerate((("min", -_INFINITE), ("max", _INFINITE)), start=1):
         given = node.constant(place)
+        if given is not None and given.array.size != 1:
+            raise node.error(f"one number as {name}")
         value = node.attributes.get(name, default) if given is None else given.array.item()
+        if not isinstance(value, int | float):
+            raise node.error(f"one number as {name}")
         # What exporters write for no end.
         ends.append(default if abs(value) > 1e30 else float(value))
     low, high = ends

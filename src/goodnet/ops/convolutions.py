@@ -322,9 +322,9 @@ def _conv_from_onnx(node: Node) -> Found:
         "conv2d",
         (value,),
         {
-            "strides": node.integers("strides", (1, 1)),
-            "dilation": node.integers("dilations", (1, 1)),
-            "groups": node.integer("group", 1),
+            "strides": node.pair("strides"),
+            "dilation": node.pair("dilations"),
+            "groups": max(1, node.integer("group", 1)),
             "padding": onnx_border(node),
             "activation": None,
         },
@@ -342,6 +342,8 @@ def _gemm_from_onnx(node: Node) -> Found:
     arrays = {"weight": weight}
     if bias is not None:
         length = len(weight.array)
+        if bias.array.size not in (1, length):
+            raise node.error(f"a bias of {length} numbers, got the shape {bias.array.shape}")
         key = bias.key if bias.array.size == length else ""
         array = np.broadcast_to(bias.array.reshape(-1), (length,)).copy()
         arrays["bias"] = Numbers(array, key)

@@ -377,7 +377,7 @@ def _group_norm_from_onnx(node: Node) -> Found:
     if any(len(numbers.array) != value.shape[0] for numbers in arrays.values()):
         raise node.error("a scale and an offset for each channel")
     attributes = {
-        "groups": node.integer("num_groups", 1),
+        "groups": max(1, node.integer("num_groups", 1)),
         "epsilon": node.number("epsilon", 1e-5),
     }
     return Found("group_norm", (value,), attributes, arrays)

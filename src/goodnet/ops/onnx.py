@@ -10,8 +10,12 @@ from typing import Any
 import numpy as np
 
 from goodnet.errors import InvalidInput
+from goodnet.formats import budgets
 from goodnet.ops.layouts import Axes, full_rank, to_spec
 from goodnet.ops.op import PICTURE, Array, Shape
+
+# Axes of arrays in a file, by their layout.
+_RANKS = {"io": 2, "io-1x1": 2, "channels": 1, "hwc": 3}
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +126,13 @@ class Node:
             raise self.error(f"{name} to be whole numbers, got {found!r:.60}")
         return tuple(found)
 
+    def pair(self, name: str, default: Sequence[int] = (1, 1)) -> tuple[int, int]:
+        """Two whole numbers of 1 or more, (height, width)."""
+        found = self.integers(name, default)
+        if len(found) != 2 or not all(1 <= x <= budgets.MAX_DIMENSION for x in found):
+            raise self.error(f"{name} to be two whole numbers of 1 or more, got {found}")
+        return found[0], found[1]
+
     def number(self, name: str, default: float) -> float:
         """A number."""
         found = self.attributes.get(name, default)
@@ -190,6 +201,8 @@ class Node:
         if found is None:
             return None
         array = found.array.astype(np.float32)
+        if array.ndim != _RANKS.get(layout, array.ndim):
+            raise self.error(f"an array of {_RANKS[layout]} axes, got the shape {array.shape}")
         return Numbers(to_spec(array, layout), found.key, layout)
 
     def arrays(self, **places: int) -> dict[str, Numbers]:

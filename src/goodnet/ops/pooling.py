@@ -193,8 +193,8 @@ def _read_global(kind: str) -> Callable[[Applied], Reading]:
 def _pool_from_onnx(node: Node) -> Found:
     value, border = node.picture(), onnx_border(node)
     node.must_be(dilations=(1, 1), storage_order=0)
-    pool = node.integers("kernel_shape")
-    attributes = {"pool": pool, "strides": node.integers("strides", (1, 1)), "padding": border}
+    pool = node.pair("kernel_shape", ())
+    attributes = {"pool": pool, "strides": node.pair("strides"), "padding": border}
     if node.integer("ceil_mode", 0) and border not in ("same",):
         attributes["padding"] = grown = _grown(node, value, attributes)
         if node.kind != "MaxPool" and grown != border:

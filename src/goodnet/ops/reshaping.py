@@ -298,13 +298,14 @@ def _reshaped_to(value: Value, shape: tuple[int | None, ...]) -> Found:
 def _transpose_from_onnx(node: Node) -> Found:
     """To have the channels last or first is a matter of how the graph counts axes."""
     value = node.value()
-    batch, *dims = node.integers("perm", range(value.rank + 1)[::-1])
-    if batch or len(dims) != value.rank:
+    axes = node.integers("perm", range(value.rank + 1)[::-1])
+    dims = axes[1:]
+    if axes[:1] != (0,) or len(dims) != value.rank:
         raise node.error("the batch to stay in front")
     turned = {"chw": (2, 3, 1), "hwc": (3, 1, 2)}
-    if value.rank == PICTURE and tuple(dims) == turned[value.axes.order]:
+    if value.rank == PICTURE and dims == turned[value.axes.order]:
         return Found("identity", (value,), axes=Axes("chw" if value.axes.order == "hwc" else "hwc"))
-    return node.found("permute", dims=tuple(dims), order=value.axes.order)
+    return node.found("permute", dims=dims, order=value.axes.order)
 
 
 _SHAPES = ("flatten", "reshape", "squeeze", "unsqueeze")

@@ -199,10 +199,12 @@ def _of_division(call: Call) -> Operation | None:
 
 def onnx_arithmetic(node: Node, op: str) -> Found:
     """Arithmetic of a value with a constant, as `_read_constant` has it."""
-    first = len(node.operands) == 2 and isinstance(node.operands[1], OnnxValue)
+    if len(node.operands) != 2:
+        raise node.error("a value and a constant, or values")
+    first = isinstance(node.operands[1], OnnxValue)
     value, given = node.value(int(first)), node.operands[int(not first)]
     constant = None
-    if len(node.operands) == 2 and isinstance(given, Constant) and given.other is None:
+    if isinstance(given, Constant) and given.other is None:
         constant = placed(given.array.astype(np.float64), value)
     if constant is None or broadcast(value.shape, constant.shape) != value.shape:
         raise node.error("a value and a constant that fits it, or values")

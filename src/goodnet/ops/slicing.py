@@ -11,6 +11,7 @@ import numpy as np
 from goodnet.errors import InvalidInput
 from goodnet.ops.keras import Applied, Option, Part, Reading, Step, reading, writing
 from goodnet.ops.layouts import to_file
+from goodnet.ops.onnx import Found, Node
 from goodnet.ops.op import PICTURE, Attributes, Given, Layer, Op, Shape, register
 
 if TYPE_CHECKING:
@@ -206,6 +207,54 @@ def _read_stack(applied: Applied) -> Reading:
     return Reading((*parts, Layer(applied.name, "concatenate", tuple(names), {"axis": 1})))
 
 
+def _slice_from_onnx(node: Node) -> Found:
+    """Channels or a rectangle of a picture, or steps of a sequence."""
+    value = node.value()
+    starts, ends = (
+        node.sizes(place) or node.integers(name) for place, name in ((1, "starts"), (2, "ends"))
+    )
+    axes = node.sizes(3) or node.integers("axes", range(len(starts)))
+    steps = node.sizes(4) or (1,) * len(starts)
+    if not len(starts) == len(ends) == len(axes) == len(steps) or 0 in steps:
+        raise node.error("as many starts as ends, axes and steps")
+    sizes = value.shape
+    if None in sizes or value.rank not in (PICTURE, _STEPS):
+        raise node.error(f"a picture or a sequence of known size, got {sizes}")
+    kept = [range(size or 0) for size in sizes]
+    for axis, *ends_of in zip(axes, starts, ends, steps, strict=True):
+        place = node.axis(axis, value) - 1
+        kept[place] = kept[place][slice(*ends_of)]
+    return _parts(node, kept)
+
+
+def _parts(node: Node, kept: Sequence[range]) -> Found:
+    """A value without what is outside ranges of its axes as laid out here."""
+    value = node.value()
+    cut = [
+        (one.start, (size or 0) - one.stop) if one.step == 1 and len(one) else None
+        for one, size in zip(kept, value.shape, strict=True)
+    ]
+    if value.rank == _STEPS:
+        steps, features = cut
+        if steps is None or features != (0, 0):
+            raise node.error("steps one behind another")
+        return Found("crop1d", (value,), {"cropping": steps})
+    channels, height, width = cut
+    if height is None or width is None or not len(kept[0]):
+        raise node.error("pixels one behind another, and channels")
+    chosen = {"channels": tuple(kept[0])}
+    if channels == (0, 0):
+        return Found("crop2d", (value,), {"padding": (*height, *width)})
+    if height == width == (0, 0):
+        return Found("select", (value,), chosen)
+    return Found(
+        "crop2d",
+        (value,),
+        {"padding": (*height, *width)},
+        then=lambda rectangle: Found("select", (rectangle,), chosen),
+    )
+
+
 register(
     # of a picture, in that order
     Op(
@@ -219,6 +268,7 @@ register(
             "Stack": _read_stack,
         },
         to_keras=_select_to_keras,
+        from_onnx={"Slice": _slice_from_onnx},
     ),
     # (batch, steps, features): steps left out at the start and at the end
     Op(

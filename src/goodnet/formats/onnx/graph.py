@@ -22,6 +22,8 @@ _CHANNELS = (1, 3, 4)
 # Numbers of an array that is computed from constants: they are sizes and the like.
 _FOLDED = 2**20
 _BATCHES = (2, 3)
+# What NumPy raises where arguments do not fit together, and where one is left out.
+_NOT_COMPUTED = (ValueError, TypeError, IndexError, AttributeError, OverflowError, MemoryError)
 
 Arguments = Sequence[Array]
 
@@ -74,7 +76,7 @@ class _Reading:
 
     def _bias(self, node: GraphNode, operands: Sequence[Value | Constant | None]) -> Value | None:
         """The value of a layer that takes what is added to it as its bias; None where none does."""
-        for value, constant in (operands, operands[::-1]):
+        for value, constant in (operands, operands[::-1]) if len(operands) == 2 else ():
             if not isinstance(value, Value) or not isinstance(constant, Constant):
                 continue
             layer = self.layers[-1]
@@ -136,8 +138,9 @@ class _Reading:
         for batch in _BATCHES:
             arguments = [_argument(operand, batch) for operand in node.operands]
             try:
-                results.append(function(node, arguments))
-            except (ValueError, TypeError, IndexError, OverflowError, MemoryError) as error:
+                with np.errstate(all="ignore"):
+                    results.append(function(node, arguments))
+            except _NOT_COMPUTED as error:
                 raise InvalidInput(
                     f"operation {node.name!r} ({node.kind}) cannot be computed: {error}"
                 ) from error
@@ -218,7 +221,7 @@ def _argument(operand: Value | Constant | None, batch: int) -> Any:
     shape = operand.axes.shape_to_file(operand.shape)
     if None in shape:
         raise InvalidInput("the size of the images is left open; export the model with their size")
-    return np.array((batch, *shape), np.int64)
+    return np.array((batch, *shape), np.int64)  # of a value only its shape is ever asked
 
 
 def _constant(node: GraphNode, folder: Path) -> Array:

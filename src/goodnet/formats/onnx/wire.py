@@ -15,6 +15,7 @@ from goodnet.formats import budgets
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _LONGEST = 10  # bytes of a whole number
+_LISTED = 4 * budgets.MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ class Message:
 
     def integers(self) -> list[int]:
         """The whole numbers that are packed here."""
+        self._check_few()
         found, at = [], self.start
         while at < self.end:
             value, at = self._varint(at)
@@ -95,9 +97,13 @@ class Message:
 
     def floats(self) -> list[float]:
         """The float32 numbers that are packed here."""
+        self._check_few()
         if len(self) % 4:
             raise InvalidInput(f"{len(self)} bytes are no float32 numbers")
         return list(struct.unpack(f"<{len(self) // 4}f", bytes(self)))
+
+    def _check_few(self) -> None:
+        budgets.check(len(self), _LISTED, "numbers that are stored one by one")
 
     def _varint(self, at: int) -> tuple[int, int]:
         value = 0
