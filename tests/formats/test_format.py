@@ -47,9 +47,9 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_formats_are_told_apart_by_name_suffix_and_first_bytes() -> None:
     known = formats()
-    assert list(known) == ["keras-h5", "keras-zip", "safetensors"]
-    assert len({each.suffix for each in known.values()}) == 3
-    assert [bool(each.read) for each in known.values()] == [True, True, False]
+    assert list(known) == ["keras-h5", "keras-zip", "onnx", "safetensors"]
+    assert len({each.suffix for each in known.values()}) == 4
+    assert [bool(each.read) for each in known.values()] == [True, True, True, False]
 
 
 def test_a_new_format_is_read_and_written_like_any_other(toy: None, tmp_path: Path) -> None:
@@ -161,7 +161,9 @@ def test_an_error_within_a_file_names_it(tmp_path: Path) -> None:
 
 
 def test_a_suffix_of_no_format_lists_those_there_are(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"as \.h5 or \.keras or \.safetensors, got .* 'net\.pt'"):
+    with pytest.raises(
+        UsageError, match=r"as \.h5 or \.keras or \.onnx or \.safetensors, got .* 'net\.pt'"
+    ):
         save_network(build(plain_spec()), tmp_path / "net.pt")
     with pytest.raises(UsageError, match="not made of a PyTorch module"):
         save_spec(plain_spec(), tmp_path / "net.safetensors")

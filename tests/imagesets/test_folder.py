@@ -31,12 +31,14 @@ def test_sub_folders_are_classes_in_the_order_of_their_names(tmp_path: Path) -> 
     paint(tmp_path / "Zebra" / "x", 0)
     paint(tmp_path / "cat" / "1.png", 1)
     (tmp_path / "empty").mkdir()
+    (tmp_path / "cat" / "notes.txt").write_text("found on the street")
     images = load_images(tmp_path)
     assert images.class_names == ("Zebra", "cat", "dog", "empty")
     assert images.labels.tolist() == [0, 1, 2, 2]
     assert values(images) == [0, 1, 2, 3]
     assert images.describe() == (
-        f"{tmp_path.name}: 4 images 3x5x4, labels 0..2, pixels 0..255 (uint8), layout NHWC"
+        f"{tmp_path.name}: 4 images 3x5x4, labels 0..2, pixels 0..255 (uint8), layout NHWC, "
+        "passed over 1 other files"
     )
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats.torch import wrap
 from goodnet.imagesets import ImageSet, images_from_arrays, load_images
-from goodnet.network import RAW, Calibration, Network, Scale, calibrate, calibration
+from goodnet.network import Calibration, Network, Scale, calibrate, calibration
 from goodnet.preprocessing import IDENTITY, Preprocessing
 
 if TYPE_CHECKING:
@@ -122,9 +122,9 @@ def test_what_the_network_has_is_ignored() -> None:
     assert odd.calibrated(make()).preprocessing == Preprocessing(255)
 
 
-def test_equally_good_scales_leave_the_pixels_as_they_are() -> None:
+def test_of_equally_good_scales_the_smaller_pixels_are_taken() -> None:
     found = calibrate(wrap(Shares(), (1, 6, 6)), make())
-    assert found.scale == RAW
+    assert str(found.scale) == "1/255"
     assert found.accuracies == {"raw": (300, 300), "1/255": (300, 300)}
 
 

@@ -175,7 +175,22 @@ def test_what_the_file_says_counts_first(scale: float, wanted: str) -> None:
     assert given.spec.layers[1].op == "rescale"
     found = calibrate(given, stored("0..1"))
     assert found.preprocessing == PRESETS[wanted]
-    assert not any("127.5" in name for name in found.accuracies)
+
+
+def test_what_the_file_says_does_not_count_where_another_is_better() -> None:
+    """Rescaling that takes -1..1 back to 0..1, as in a network for pixels x/127.5-1."""
+
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = trained()
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            found: torch.Tensor = self.inner(images * 0.5 + 0.5)
+            return found
+
+    given = gn.wrap(Scaled(), (3, SIDE, SIDE))
+    assert calibrate(given, stored("0..255")).preprocessing == PRESETS["x/127.5-1"]
 
 
 class Two(nn.Module):

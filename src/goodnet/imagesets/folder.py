@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -67,9 +68,9 @@ def open_folder(path: Path, *, name: str) -> ImageSet:
     """Make a set of a folder with one sub-folder per class, or of a folder of unlabelled pictures.
 
     The label is the sub-folder's name where all names are numbers, else its place in the natural
-    order of names. Hidden entries, links, folders inside a class, loose files beside classes and
-    what is neither file nor folder are passed over and counted. Images are decoded when they are
-    read.
+    order of names. Hidden entries, links, folders inside a class, loose files beside classes, files
+    that are no pictures by their name where others are, and what is neither file nor folder are
+    passed over and counted. Images are decoded when they are read.
 
     Args:
         path: The folder.
@@ -82,18 +83,22 @@ def open_folder(path: Path, *, name: str) -> ImageSet:
     """
     skipped: Counter[str] = Counter()
     classes = _entries(path, skipped, folders=True)
-    names: list[str] = []
-    counts: list[int] = []
-    for folder in classes:
-        files = _entries(path / folder, skipped, folders=False)
-        counts.append(len(files))
-        names += [f"{folder}/{file}" for file in files]
-        _check_count(names, name)
+    inside = {folder: _entries(path / folder, skipped, folders=False) for folder in classes}
+    if any(file.lower().endswith(_PICTURES) for files in inside.values() for file in files):
+        kept = {
+            folder: [x for x in files if PurePath(x).suffix.lower() in ("", *_PICTURES)]
+            for folder, files in inside.items()
+        }
+        skipped["other files"] += sum(len(inside[folder]) - len(kept[folder]) for folder in kept)
+        inside = kept
+    counts = [len(files) for files in inside.values()]
+    names = [f"{folder}/{file}" for folder, files in inside.items() for file in files]
+    _check_count(names, name)
     if names:
         labelling = Labelling.of_folders(classes, name)
         labels = np.repeat([labelling.by_name[folder] for folder in classes], counts)
         found = replace(_unlabelled(path, names, name), labels=labels, known_labelling=labelling)
-        return replace(found, skipped=listing(skipped))
+        return replace(found, skipped=listing(+skipped))
     others: Counter[str] = Counter()
     loose = _entries(path, others, folders=False)
     pictures = [file for file in loose if file.lower().endswith(_PICTURES)]

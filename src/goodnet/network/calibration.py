@@ -52,6 +52,7 @@ _SIGNIFICANT, _BETTER, _WORSE, _HOPELESS = 0.01, 0.05, 0.2, 0.005
 _ROUNDS = (16, 64)
 _ALIKE = 0.2
 _SHARE, _SHARE_OF_GREY = 0.5, 0.9
+_LARGE = 100  # what pixels 0..255 span that are fed as they are
 _SHOWN = 4  # of what was tried, in a message
 _BLOCK_BYTES = 64 * 2**20
 # Factors of a first layer that takes pixels 0..255, and of one that takes 0..1.
@@ -209,8 +210,12 @@ class _Trial:
 
         def rank(key: _Reading) -> tuple[int, float]:
             right, total = self.found[key].counts
-            # Where all are right, the loss is the lower the larger the pixels.
-            return right, 0 if right == total else -float(self.found[key].losses.mean())
+            if right < total:
+                return right, -float(self.found[key].losses.mean())
+            # Where all are right, the loss is the lower the larger the pixels. A network that was
+            # trained on small ones is often right on large ones, too, hardly ever the other way.
+            low, high = key.preprocessing.ends
+            return right, float(high - low < _LARGE)
 
         return max(kept or self.found, key=rank)
 
@@ -244,8 +249,9 @@ def calibrate(network: Network, images: ImageSet, *, count: int = 512) -> Calibr
 
     What networks usually take is tried and, where that falls short, also images with their channels
     reversed, with height and width swapped and with light and dark swapped. What a network that
-    begins with a rescaling or normalisation says of its pixels counts first. Where two answer
-    alike in everything, the pixels stay as they are. The rules are at the top of this module.
+    begins with a rescaling or normalisation says of its pixels counts first: it is taken unless
+    another is right significantly more often. Where several have all images right, pixels 0..1 are
+    taken before 0..255. The rules are at the top of this module.
 
     Args:
         network: The network; a preprocessing that it has is tried first.
@@ -276,7 +282,8 @@ def calibrate(network: Network, images: ImageSet, *, count: int = 512) -> Calibr
         trial.add(others)
     answers = [each.answers for key, each in trial.found.items() if not key.fault]
     check_order(images, next(iter(trial.found.values())).labels, answers, num_classes=classes)
-    return _choose(trial, images)
+    said = first[0] if _says(network) else None
+    return _choose(trial, images, said if said in trial.found else None)
 
 
 def _readings(network: Network, images: ImageSet) -> tuple[list[_Reading], list[_Reading]]:
@@ -285,7 +292,7 @@ def _readings(network: Network, images: ImageSet) -> tuple[list[_Reading], list[
     usual = [scale.preprocessing(images.range) for scale in usual_scales(images.range)]
     wanted = [*usual, *(each for each in PRESETS.values() if _takes(each, channels))]
     if (said := said_by_file(network.spec)) is not None:
-        usual, wanted = [said], [said]
+        usual, wanted = [said], [said, *wanted]
     if network.preprocessing != IDENTITY:
         usual, wanted = ([network.preprocessing, *each] for each in (usual, wanted))
     orders = [*wanted, *(each.reversed for each in wanted if channels == 3)]
@@ -321,13 +328,22 @@ def said_by_file(spec: NetworkSpec) -> Preprocessing | None:
     return IDENTITY if factor >= _OF_UNITS else None
 
 
-def _choose(trial: _Trial, images: ImageSet) -> Calibration:
+def _says(network: Network) -> bool:
+    """Whether something other than the images says what a network wants."""
+    return network.preprocessing != IDENTITY or said_by_file(network.spec) is not None
+
+
+def _choose(trial: _Trial, images: ImageSet, said: _Reading | None) -> Calibration:
+    """What is right most often, or what is said by the file where nothing is better."""
     key, stored = trial.best(faulty=False), images.range
+    if said is not None and not trial.found[key].beats(trial.found[said], _BETTER):
+        key = said
     best, suspect = trial.found[key], trial.best(faulty=True)
     accuracies = {each.name(stored): counts for each, counts in trial.accuracies.items()}
     evidence = _evidence(accuracies, key.name(stored))
     bounds = _Bounds.of(best.labels, _SHARE_OF_GREY if trial.grey else _SHARE)
-    rival = next((x for x in trial.found if not x.fault and _alike(trial, key, x)), None)
+    rivals = (x for x in trial.found if not x.fault and _alike(trial, key, x))
+    rival = None if key == said else next(rivals, None)
     if not bounds.tells:
         problem = (
             "too few images or labels to find the scale of the pixels (tried "
