@@ -272,3 +272,16 @@ def test_a_network_of_28_by_28_takes_grey_pictures(tmp_path: Path) -> None:
     assert gn.load(tmp_path / "grey.keras").spec.input_shape == (28, 28)
     silent = gn.silence_channels(network, "2", [1])
     assert silent.input_shape == gn.GoodNet(network, silent).input_shape == (1, 28, 28)
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        (" X/127.5 - 1", "x/127.5-1"),
+        ("tf", "x/127.5-1"),
+        ("torch", "imagenet"),
+        ("x/255, mean=[0.5, 0.4, 0.3], std=(0.2)", "x/255,mean=0.5,0.4,0.3,std=0.2"),
+    ],
+)
+def test_it_is_read_as_people_write_it(text: str, same: str) -> None:
+    assert Preprocessing.parse(text) == Preprocessing.parse(same)

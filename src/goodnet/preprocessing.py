@@ -98,8 +98,8 @@ class Preprocessing:
             >>> Preprocessing.parse("x/127.5-1").ends
             (-1.0, 1.0)
         """
-        first, *others = text.split(",")
-        made = PRESETS.get(first) or _formula(first)
+        first, *others = re.sub(r"[\s\[\]()]", "", text).split(",")
+        made = PRESETS.get(_ALIASES.get(first, first)) or _formula(first.lower())
         try:
             found = replace(made, **dict(_assigned(others))) if made else None
         except (InvalidInput, ValueError) as error:
@@ -187,6 +187,10 @@ PRESETS: Mapping[str, Preprocessing] = MappingProxyType(
         "caffe": Preprocessing(255, mean=(103.939, 116.779, 123.68), order="BGR"),
     }
 )
+
+
+# What Keras calls them.
+_ALIASES = {"tf": "x/127.5-1", "torch": "imagenet"}
 
 
 def _formula(text: str) -> Preprocessing | None:

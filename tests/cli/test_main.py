@@ -125,8 +125,8 @@ def test_predict_refuses_to_guess_the_scale(
     pixels = np.random.default_rng(0).integers(0, 256, (20, 3, 8, 8)).astype(np.uint8)
     save_images(tmp_path / "x.h5", pixels, np.zeros(20))
     line = fails(capsys, 2, ["predict", lab.model, tmp_path / "x.h5"])
-    assert "the answer depends on the scale of the pixels" in line
-    assert "--scale 1/255" in line
+    assert "the answer depends on what the network takes (--scale raw: " in line
+    assert "pass --scale raw or --scale 1/255, or --clean" in line
 
 
 def test_the_scale_is_that_of_the_clean_images_whatever_others_are_stored_as(

@@ -77,7 +77,12 @@ def test_what_nothing_fits_is_refused_unless_it_is_said_by_hand(
     assert "where one constant answer gets" in message
     assert "or another --preprocess, to go on" in message
     assert run([*command, "--preprocess", "x/127.5-1"]) == 0
-    assert "pixels x from 0 to 255 become x/127.5-1, as asked" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "pixels x from 0 to 255 become x/127.5-1, as asked" in told
+    assert "with --preprocess the network is right on " in told
+    assert "of 150 clean images, on fewer than a trained one should be" in told
+    assert run([*command[:3], str(lab.valid), "--preprocess", "x/127.5-1"]) == 0
+    assert "on fewer than" not in capsys.readouterr().err
 
 
 def test_images_of_another_size_are_refused_and_resized_when_asked(

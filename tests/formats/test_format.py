@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import pickle
+import warnings
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +88,9 @@ OTHERS: dict[str, tuple[bytes, str]] = {
     "pickle": (pickle.dumps({"a": 1}), "a pickle, which is never opened.*goodnet.wrap"),
     "packed": (b"\x1f\x8b\x08\0", "a packed file.*unpack it first"),
     "zeros": (bytes(300), "a file of zeros.*download"),
+    "line ends": (b"\x89HDF\n\x1a\n\0", "an HDF5 file whose line ends were converted.*binary"),
+    "message": (b"Entry not found", "an error message where a file was to be downloaded"),
+    "document": (b"%PDF-1.7", "a PDF"),
     "picture": (b"\x89PNG\r\n\x1a\n", "a picture"),
 }
 
@@ -108,10 +113,20 @@ def test_what_other_programs_write_is_named(tmp_path: Path) -> None:
     torch.save(module.state_dict(), tmp_path / "old.pt", _use_new_zipfile_serialization=False)
     save_file(module.state_dict(), tmp_path / "net.safetensors")
     np.savez(tmp_path / "images.npz", data=np.zeros(3))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        script = torch.jit.script(module)
+        script.save(str(tmp_path / "script.pt"))  # type: ignore[no-untyped-call]
+    for name, inner in (("packed.zip", "net.h5"), ("folder.keras", "net/config.json")):
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            archive.writestr(inner, "{}")
     for path, said in (
         (folder, "a SavedModel of TensorFlow"),
         (folder / "saved_model.pb", "a SavedModel of TensorFlow"),
         (tmp_path / "net.pt", "a PyTorch file, whose weights are pickled"),
+        (tmp_path / "script.pt", "a PyTorch file, whose weights are pickled"),
+        (tmp_path / "packed.zip", "a packed file with a model in it"),
+        (tmp_path / "folder.keras", "a packed file with a model in it"),
         (tmp_path / "old.pt", "a PyTorch file, which is a pickle"),
         (tmp_path / "net.safetensors", "a .safetensors file, which holds weights but no layers"),
         (tmp_path / "images.npz", "arrays of NumPy"),

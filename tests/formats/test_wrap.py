@@ -243,6 +243,10 @@ class Named(nn.Module):
         return {"logits": value.flatten(1)}
 
 
+class Quantised(nn.Linear):
+    __module__ = "torch.ao.nn.quantized.modules.linear"
+
+
 class Pair(nn.Module):
     def forward(self, value: Tensor) -> Any:
         return value.flatten(1), value
@@ -259,6 +263,8 @@ class Pair(nn.Module):
         ("net.pth", SHAPE, "got the file name 'net.pth': build the module"),
         (nn.Identity, SHAPE, "got the class Identity: make one"),
         (None, SHAPE, "expected a PyTorch module, got a NoneType"),
+        (nn.Conv2d(3, 3, 1, device="meta"), SHAPE, "on the device 'meta'.*its state_dict first"),
+        (nn.Sequential(Quantised(3, 2)), SHAPE, "before it was quantised"),
     ],
 )
 def test_what_is_not_a_classifier_is_refused(

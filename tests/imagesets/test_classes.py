@@ -195,6 +195,21 @@ def test_an_order_that_fits_better_is_said(
     check_order(load_images(named, order="natural"), labels, given, num_classes=12)
 
 
+def test_any_order_that_most_images_fit_is_said() -> None:
+    """Two classes exchanged, and two of six; of few images none is looked for."""
+    for count, exchanged, said in (
+        (2, [1, 0], "0 is 1, 1 is 0"),
+        (6, [0, 4, 2, 3, 1, 5], "1 is 4"),
+    ):
+        labels = np.repeat(np.arange(count), 24)
+        answers = np.array(exchanged)[labels]
+        answers[::20] = 0
+        images = numbered(labels.tolist())
+        with pytest.raises(InvalidInput, match=rf"if {said}.*; pass --classes FILE"):
+            check_order(images, labels, [answers], num_classes=count)
+        check_order(images, labels[::3], [answers[::3]], num_classes=count)
+
+
 @pytest.mark.parametrize("classes", [2, 12, 1283])
 @pytest.mark.parametrize("accuracy", [0.0, 0.1, 0.5, 0.95, 1.0])
 def test_answers_that_are_right_or_wrong_by_chance_are_no_other_order(

@@ -108,7 +108,8 @@ def test_an_unclear_range_names_the_flag(values: list[float], dtype: str) -> Non
 @pytest.mark.parametrize(
     ("values", "dtype", "advice"),
     [
-        ([0, 1000], "f4", "16-bit pixels, divide them by 257"),
+        ([0, 1000], "f4", "10-bit pixels, divide them by 4"),
+        ([0, 4080], "u2", "12-bit pixels, divide them by 16"),
         ([0.5, 1000], "f4", r"convert them to 0\.\.255 or 0\.\.1"),
         ([0, 1e6], "f4", "no pixels, convert them"),
         ([-2.1, 2.6], "f4", "leave mean and .* preprocessing"),

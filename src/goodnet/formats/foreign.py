@@ -23,13 +23,22 @@ _STARTS = (
     (b"\x93NUMPY", "an array of NumPy", _SAVE),
     (b"\x89PNG", "a picture", "give the file of the model"),
     (b"\xff\xd8\xff", "a picture", "give the file of the model"),
+    (b"%PDF", "a PDF", "give the file of the model"),
+    (
+        b"\x89HDF\n\x1a",
+        "an HDF5 file whose line ends were converted, as a transfer as text does",
+        "transfer it again as binary",
+    ),
     (b"GGUF", "a language model (GGUF)", "give a classifier of images"),
     *(
         (start, "a packed file", "unpack it first")
         for start in (b"\x1f\x8b", b"\xfd7zXZ", b"BZh", b"7z\xbc\xaf", b"Rar!", b"\x28\xb5\x2f\xfd")
     ),
 )
+_MESSAGES = (b"entry not found", b"404: not found", b"not found", b"access denied")
 _PAGES = ((b"<!doctype", "an HTML page"), (b"<html", "an HTML page"), (b"<?xml", "an XML page"))
+# In an archive that is no model itself; the second kind, of one that was packed with its folder.
+_PACKED = (b".h5", b".keras", b".hdf5", b".onnx", b"/config.json", b"/metadata.json")
 _PICKLES = tuple(b"\x80" + bytes([protocol]) for protocol in range(2, 6))
 _NAME_IN_ZIP = 30
 
@@ -63,13 +72,18 @@ def _by_start(_: Path, head: bytes) -> Iterator[tuple[str, str]]:
         if head.startswith(start):
             yield what, advice
     if head.startswith(_PICKLES):
-        yield "a pickle, which is never opened, since that runs code of the file", _WRAP
+        yield (
+            "a pickle, which is never opened, since that runs code of the file",
+            f"of a PyTorch module, {_WRAP}",
+        )
     if head and not head.strip(b"\0"):
         yield "a file of zeros, as a download leaves that was cut off", _AGAIN
 
 
 def _by_text(_: Path, head: bytes) -> Iterator[tuple[str, str]]:
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text.lower().startswith(_MESSAGES):
+        yield "an error message where a file was to be downloaded", _AGAIN
     for start, what in _PAGES:
         if text[: len(start)].lower() == start:
             advice = f"{_AGAIN} (on GitHub: 'Download raw file')"
@@ -93,8 +107,10 @@ def _by_shape(_: Path, head: bytes) -> Iterator[tuple[str, str]]:
     if head.startswith(b"PK\x03\x04"):
         length = int.from_bytes(head[26:28], "little")
         name = head[_NAME_IN_ZIP : _NAME_IN_ZIP + length]
-        if name.endswith((b"/data.pkl", b"/.format_version", b"/version")):
+        if name.endswith((b"/data.pkl", b"/.format_version", b"/version", b"/data/0")):
             yield "a PyTorch file, whose weights are pickled", _WRAP
+        if name.endswith(_PACKED) and name != b"model.weights.h5":
+            yield "a packed file with a model in it", "unpack it, and give the model"
         if name.endswith(b".npy"):
             yield "arrays of NumPy (.npz)", _SAVE
     if head[257:262] == b"ustar":

@@ -32,6 +32,8 @@ _LISTED = 3
 # The sign test below is made for a few orders on every clean set; so rare a chance is none.
 _SIGNIFICANT = 0.001
 _TELLING = 3
+_EACH, _MOSTLY = 10, 0.75  # images for each class, and how many are right in any other order
+_LIST = "--classes FILE, a list of these names in the order of the network's classes"
 _RIGHT = 0.5  # what does not fit as a whole is not a matter of order
 
 
@@ -285,7 +287,10 @@ def check_count(images: ImageSet, num_classes: int) -> None:
     count = len(known.by_name)
     if not known.by_place or count == num_classes:
         return
-    missing = [f"{name!r} seems to be missing" for name in _gaps(known.by_name)[:_LISTED]]
+    used = set(images.labels.tolist())
+    empty = [f"{name!r} holds no images" for name, x in known.by_name.items() if x not in used]
+    missing = [f"{name!r} seems to be missing" for name in _gaps(known.by_name)]
+    missing = [*empty[:_LISTED], *missing[:_LISTED]]
     what = "folders" if known.folders else "labels"
     raise InvalidInput(
         f"{images.name}: {count} {what} for {num_classes} classes: which is which "
@@ -329,7 +334,8 @@ def check_order(
 
     The other order, text for natural or a shift by one, has to be right on half of the images, on
     more of those on which only one of the two is right than chance would have it (one-sided sign
-    test, p < 0.001), and for three classes or more.
+    test, p < 0.001), and for three classes or more. Where there are ten images for each class, so
+    may any order be that is right on three quarters of them.
 
     Args:
         images: The clean set.
@@ -344,17 +350,32 @@ def check_order(
     if known.stated or not len(labels) or labels.min() < 0 or labels.max() >= num_classes:
         return
     best = max((given == labels for given in answers), key=np.count_nonzero)
-    for other in _others(known, num_classes):
-        for given in answers:
-            fits = given == other.classes[labels]
-            # Of a few classes, and of constant answers, as many fit by chance.
-            several = len(np.unique(given[fits])) >= _TELLING
-            if several and fits.mean() >= _RIGHT and _is_better(fits, best):
-                raise InvalidInput(
-                    f"{images.name}: {int(best.sum())} of {len(labels)} images are right with the "
-                    f"classes as they are ({known.first()}), {int(fits.sum())} {other.how}; pass "
-                    f"{other.option}, or --class-order {known.order} to leave them as they are"
-                )
+    usual = ((x, given, _RIGHT) for x in _others(known, num_classes) for given in answers)
+    most = ((_most_answered(labels, given, num_classes), given, _MOSTLY) for given in answers)
+    for other, given, share in (*usual, *most):
+        fits = np.zeros(len(labels), bool) if other is None else given == other.classes[labels]
+        # Of a few classes, and of constant answers, as many fit by chance.
+        several = len(np.unique(given[fits])) >= min(_TELLING, num_classes)
+        if other and several and fits.mean() >= share and _is_better(fits, best):
+            raise InvalidInput(
+                f"{images.name}: {int(best.sum())} of {len(labels)} images are right with the "
+                f"classes as they are ({known.first()}), {int(fits.sum())} {other.how}; pass "
+                f"{other.option}, or --class-order {known.order} to leave them as they are"
+            )
+
+
+def _most_answered(labels: Integers, answers: Integers, num_classes: int) -> _Other | None:
+    """Each class as what its images are answered most; None where few tell, or it is as it is."""
+    if len(labels) < _EACH * num_classes:
+        return None
+    every = range(num_classes)
+    counts = (np.bincount(answers[labels == x], minlength=num_classes) for x in every)
+    classes = np.array([count.argmax() for count in counts])
+    changed = np.flatnonzero(classes != np.arange(num_classes))
+    if not changed.size or len({*classes.tolist()}) < num_classes:
+        return None
+    shown = ", ".join(f"{x} is {classes[x]}" for x in changed[:_LISTED])
+    return _Other(f"if {shown}{', ...' * (len(changed) > _LISTED)}", classes, _LIST)
 
 
 def _is_better(fits: Rights, best: Rights) -> bool:
@@ -377,7 +398,7 @@ def _others(known: Labelling, num_classes: int) -> Iterator[_Other]:
             how = f"in text order ({Labelling(text).first()})"
             yield _Other(how, classes, "--class-order text")
         return
-    option = "--classes FILE, a list of these names in the order of the network's classes"
+    option = _LIST
     every = np.arange(num_classes)
     if all(name == str(place) for name, place in known.by_name.items()):
         order = np.array(sorted(every, key=str))

@@ -153,7 +153,11 @@ def _conversion(sample: Array, low: float, high: float) -> str:
     """What pixels that are in no range seem to be, and what to convert them to."""
     whole = sample.dtype.kind != "f" or bool((sample == np.floor(sample)).all())
     if whole and low >= 0:
-        bits = "16-bit pixels, divide them by 257" if high <= 65535 else "no pixels, convert them"
+        depths = ((10, 4), (12, 16), (16, 257))
+        bits = next(
+            (f"{bits}-bit pixels, divide them by {by}" for bits, by in depths if high < 2**bits),
+            "no pixels, convert them",
+        )
         return f"; these seem to be {bits} to get 0..255"
     if whole and low >= -128 and high <= 127:
         return "; these seem to be pixels less 128, add 128 to get 0..255"

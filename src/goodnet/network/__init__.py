@@ -1,6 +1,6 @@
 """A classifier as a graph with named layers."""
 
-from goodnet.network.calibration import Calibration, calibrate, said_by_file
+from goodnet.network.calibration import Calibration, calibrate, recognised, said_by_file, takes
 from goodnet.network.cut import Cut, batches, channels_last
 from goodnet.network.fits import check_network, check_pair
 from goodnet.network.module_source import ModuleSource
@@ -23,8 +23,10 @@ __all__ = [
     "check_network",
     "check_pair",
     "map_blocks",
+    "recognised",
     "said_by_file",
     "single_thread",
+    "takes",
     "usual_scales",
     "workers",
 ]

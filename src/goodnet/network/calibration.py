@@ -88,6 +88,12 @@ class Calibration:
         return f"{done} ({_evidence(self.accuracies, name)}){grey}"
 
 
+def recognised(answers: Integers, labels: Integers) -> bool:
+    """Whether a network is right on clean images as a trained one should be, shape (images,)."""
+    tried = _Tried(answers, labels, np.zeros(len(labels)))
+    return _Bounds.of(labels, _SHARE).recognised(tried)
+
+
 def made_of(preprocessing: Preprocessing, stored: PixelRange) -> str:
     """What is done to pixels, for the user: "pixels 0..255 are divided by 255"."""
     scale = Scale.of(preprocessing, stored)
@@ -290,7 +296,7 @@ def _readings(network: Network, images: ImageSet) -> tuple[list[_Reading], list[
     """What is tried first, and all else that may be."""
     channels, height, width = images.shape
     usual = [scale.preprocessing(images.range) for scale in usual_scales(images.range)]
-    wanted = [*usual, *(each for each in PRESETS.values() if _takes(each, channels))]
+    wanted = [*usual, *(each for each in PRESETS.values() if takes(each, channels))]
     if (said := said_by_file(network.spec)) is not None:
         usual, wanted = [said], [said, *wanted]
     if network.preprocessing != IDENTITY:
@@ -306,7 +312,8 @@ def _readings(network: Network, images: ImageSet) -> tuple[list[_Reading], list[
     return first, [each for each in dict.fromkeys(readings) if each not in first]
 
 
-def _takes(preset: Preprocessing, channels: int) -> bool:
+def takes(preset: Preprocessing, channels: int) -> bool:
+    """Whether a usual preprocessing is one of networks for so many channels."""
     if preset == PRESETS["mnist"]:
         return channels == 1
     return channels == 3 or (preset.order == "RGB" and not isinstance(preset.mean, tuple))

@@ -16,8 +16,8 @@ from goodnet.evaluation import agree
 from goodnet.formats import load_network
 from goodnet.guard.form import reject_class_of
 from goodnet.imagesets import Block, ClassNames, ImageSet, PixelRange, fitted, load_images
-from goodnet.network import Network, Scale, calibrate, check_pair, said_by_file, usual_scales
-from goodnet.preprocessing import Preprocessing
+from goodnet.network import Network, Scale, calibrate, check_pair, said_by_file, takes, usual_scales
+from goodnet.preprocessing import PRESETS, Preprocessing
 from goodnet.runs.evaluate import check_belongs
 from goodnet.runs.inputs import (
     classes_of,
@@ -114,30 +114,40 @@ class Predictor:
     def predict(self, block: Block, images: ImageSet) -> PredictedClasses:
         """What each network says of some images.
 
-        Where the scale is not known, only answers that are the same at every usual scale are
-        given.
+        Where it is not known what the network takes, only answers are given that are the same
+        whatever usual thing it is.
 
         Args:
             block: Images of the set.
             images: The set they are from, as `open` returned it.
 
         Raises:
-            UsageError: If an answer depends on a scale that nothing tells.
+            UsageError: If an answer depends on what nothing tells.
         """
-        usual = usual_scales(images.range) if self.wants is None else (self.wants,)
-        found = [self._at(_for(each, images.range), block.images) for each in usual]
-        for other, answers in zip(usual[1:], found[1:], strict=True):
+        usual = self._usual(images)
+        found = [self._at(each, block.images) for each in usual.values()]
+        first, *others = usual
+        for other, answers in zip(others, found[1:], strict=True):
             differs = np.flatnonzero(found[0].final != answers.final)
             if differs.size:
                 at = int(differs[0])
                 where = f"image {block.start + at} of " if len(images) > 1 else ""
                 raise UsageError(
-                    f"{where}{images.name}: the answer depends on the scale of the pixels "
-                    f"({usual[0]}: {found[0].final[at]}, {other}: {answers.final[at]}); pass "
-                    f"--scale {usual[0]} or --scale {other}, or --clean with labelled images "
-                    "to find out"
+                    f"{where}{images.name}: the answer depends on what the network takes "
+                    f"({first}: {found[0].final[at]}, {other}: {answers.final[at]}); pass "
+                    f"{first} or {other}, or --clean with labelled images to find out"
                 )
         return found[0]
+
+    def _usual(self, images: ImageSet) -> dict[str, Preprocessing]:
+        """What the network may take, by the option that says so."""
+        if self.wants is not None:
+            return {"": _for(self.wants, images.range)}
+        scales = usual_scales(images.range)
+        found = {f"--scale {each}": each.preprocessing(images.range) for each in scales}
+        channels = images.shape[0]
+        more = (x for x in PRESETS.items() if takes(x[1], channels) and x[1] not in found.values())
+        return found | {f"--preprocess {name}": each for name, each in more}
 
     @cached_property
     def _ready(self) -> dict[Preprocessing, list[Network]]:

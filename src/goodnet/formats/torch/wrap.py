@@ -24,6 +24,8 @@ from goodnet.preprocessing import IDENTITY, Preprocessing
 # Of the largest output: what two ways of computing the same may differ by in single precision.
 _TOLERANCE = 1e-3
 
+_QUANTISED = ("torch.ao.nn.quantized", "torch.ao.nn.intrinsic.quantized", "torch.nn.quantized")
+
 # What calls name, as the kinds of layers say it in `Op.from_torch`.
 Rules = Mapping[Any, Rule]
 
@@ -58,7 +60,17 @@ def wrap(
 
 
 def _wrapped(module: nn.Module, input_shape: Sequence[int]) -> Network:
-    original, shape = copy.deepcopy(_plain(module)).eval(), tuple(input_shape)
+    given, shape = _plain(module), tuple(input_shape)
+    if any(tensor.is_meta for tensor in (*given.parameters(), *given.buffers())):
+        raise InvalidInput(
+            "expected a module with its numbers, got one on the device 'meta', which has none: "
+            "give it its state_dict first"
+        )
+    if any(type(part).__module__.startswith(_QUANTISED) for part in given.modules()):
+        raise InvalidInput(
+            "quantised modules are not read; pass the module as it was before it was quantised"
+        )
+    original = copy.deepcopy(given).eval()
     device = next((tensor.device for tensor in original.parameters()), torch.device("cpu"))
     deep, whole = trace(original, shape)
     if deep is not None:
