@@ -1,4 +1,4 @@
-"""One module per family of layers: shape, computation, channels, Keras and PyTorch spelling.
+"""One module per family of layers: shape, computation, channels; Keras, PyTorch and ONNX spelling.
 
 Each registers its kinds of layers when it is imported here.
 """

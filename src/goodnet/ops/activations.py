@@ -1,4 +1,4 @@
-"""Activations: what the functions compute, whether zero stays zero, their Keras and PyTorch names.
+"""Activations: what the functions compute, whether zero stays zero, their names elsewhere.
 
 The names are Keras' own. A new function is one entry of `FUNCTIONS`.
 """

@@ -1,8 +1,8 @@
 """What a kind of layer has to say of itself, and the kinds that are known.
 
 A kind is one `Op`: the shape it gives, what it computes, how channels pass through it, and how
-Keras and PyTorch spell it. A new kind is a module of this package that registers it and is imported
-in `goodnet.ops`.
+Keras, PyTorch and ONNX spell it. A new kind is a module of this package that registers it and is
+imported in `goodnet.ops`.
 
 Shapes leave out the batch axis: (channels, height, width) for a picture, (features,) for a vector,
 None for a size that is left open.
