@@ -243,6 +243,18 @@ GEMM = helper.make_node("Gemm", ["flat", "weight"], ["logits"], transB=1)
             {},
             "auto_pad to be NOTSET, VALID or SAME_UPPER",
         ),
+        (
+            [
+                helper.make_node(
+                    *("AveragePool", ["images"], ["logits"]),
+                    kernel_shape=[3, 3],
+                    auto_pad="SAME_UPPER",
+                    count_include_pad=1,
+                )
+            ],
+            {},
+            "a mean that counts the border",
+        ),
         ([helper.make_node("Clip", ["images"], ["logits"], min=0.2)], {"opset": 8}, "cut off at 0"),
     ],
 )

@@ -195,16 +195,17 @@ def _pool_from_onnx(node: Node) -> Found:
     node.must_be(dilations=(1, 1), storage_order=0)
     pool = node.pair("kernel_shape", ())
     attributes = {"pool": pool, "strides": node.pair("strides"), "padding": border}
-    if node.integer("ceil_mode", 0) and border not in ("same",):
+    if node.integer("ceil_mode", 0) and border != "same":
         attributes["padding"] = grown = _grown(node, value, attributes)
         if node.kind != "MaxPool" and grown != border:
             raise node.error("windows that fit whole, or ceil_mode=0")
     if node.kind == "MaxPool":
         return Found("max_pool2d", (value,), attributes)
     inside = {**attributes, "padding": "valid"}
-    if isinstance(border, str):
+    counts = node.integer("count_include_pad", 0)
+    if border == "valid" or (border == "same" and not counts):
         return Found("avg_pool2d", (value,), attributes)
-    if not node.integer("count_include_pad", 0):
+    if border == "same" or not counts:
         raise node.error("a mean that counts the border, or no border")
     return Found(
         "zero_pad2d",
