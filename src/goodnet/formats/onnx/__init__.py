@@ -8,17 +8,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from goodnet.errors import InvalidInput, UsageError
 from goodnet.files import atomic_path
 from goodnet.formats import budgets
 from goodnet.formats.format import Format
-from goodnet.formats.onnx.graph import described
-from goodnet.formats.onnx.model import Tensor, inlined, parse
-from goodnet.formats.onnx.patterns import recognised
 from goodnet.formats.safe_file import open_regular
 from goodnet.formats.spec import Array, NetworkSpec, Origin, SourceFile
 from goodnet.ops.layouts import to_file
+
+if TYPE_CHECKING:
+    from goodnet.formats.onnx.model import Tensor
 
 _QUANTISED = "quantised numbers are read as floats"
 
@@ -29,12 +30,16 @@ def _content(path: Path) -> bytes:
 
 
 def _read(path: Path, architecture: Path | None) -> NetworkSpec:
+    from goodnet.formats.onnx.graph import described
+    from goodnet.formats.onnx.model import parse
+    from goodnet.formats.onnx.patterns import recognised
+
     if architecture is not None:
         raise UsageError("--architecture is for Keras files that hold weights only")
     content = _content(path)
     graph = parse(memoryview(content))
     spec, origins = described(recognised(graph, path.parent), path.parent)
-    quantised = any(node.kind.endswith("quantizeLinear") for node in graph.nodes)
+    quantised = any(node.kind in ("QuantizeLinear", "DequantizeLinear") for node in graph.nodes)
     source = SourceFile(
         path=path,
         format="onnx",
@@ -47,6 +52,8 @@ def _read(path: Path, architecture: Path | None) -> NetworkSpec:
 
 
 def _patch(source: SourceFile, stored: Mapping[str, Array], path: Path, force: bool) -> None:
+    from goodnet.formats.onnx.model import inlined, parse
+
     content = _content(source.path)
     if hashlib.sha256(content).hexdigest() != source.sha256:
         raise InvalidInput(f"the file has changed since it was read: {str(source.path)!r}")
