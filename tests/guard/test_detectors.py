@@ -40,7 +40,7 @@ def auroc(suspicious: Scores, clean: Scores) -> float:
 
 @pytest.fixture(scope="module", params=list(detectors()))
 def fitted(request: pytest.FixtureRequest) -> Fitted:
-    case = planted()
+    case = planted(batch_size=32)
     return detectors()[request.param]().fit(case.network, images_of(case.clean, 120))
 
 
@@ -51,7 +51,7 @@ def test_the_odds_and_the_entropy_of_even_and_certain_answers() -> None:
 
 
 def test_stamped_images_are_more_suspicious_than_clean_ones(fitted: Fitted) -> None:
-    case = planted()
+    case = planted(batch_size=32)
     clean = fitted.score(images_of(case.clean, 100, after=120))
     stamped = fitted.score(images_of(case.stamped, 100))
     assert clean.dtype == np.float32
@@ -60,7 +60,7 @@ def test_stamped_images_are_more_suspicious_than_clean_ones(fitted: Fitted) -> N
 
 
 def test_scores_do_not_depend_on_the_batch(fitted: Fitted) -> None:
-    images = images_of(planted().stamped, 11)
+    images = images_of(planted(batch_size=32).stamped, 11)
     whole = fitted.score(images)
     for size in (1, 3, 8):
         parts = [fitted.score_block(block) for block in images.blocks(size)]
@@ -79,7 +79,7 @@ def test_the_threshold_holds_a_rate_that_the_images_allow(fitted: Fitted) -> Non
 
 
 def test_what_is_kept_is_not_read_again() -> None:
-    case = planted()
+    case = planted(batch_size=32)
     images = images_of(case.clean, 60)
     found = Strip(overlays=4).fit(case.network, images)
     assert (len(found.reference), len(found.readings)) == (30, 30)
@@ -112,7 +112,7 @@ def test_an_image_without_a_number_is_the_most_suspicious(name: str) -> None:
 
 
 def test_too_few_images_are_refused() -> None:
-    case = planted()
+    case = planted(batch_size=32)
     one = images_of(case.clean, 1)
     assert len(Confidence().fit(case.network, one).readings) == 1
     with pytest.raises(InvalidInput, match="strip needs 2 clean images or more, got 1"):
