@@ -55,6 +55,9 @@ class Function:
         torch_options: What the module takes, in order.
         read: From a call of the module, the options, None if it computes something else; if not
             given, the module has them under the same names.
+        onnx: The operation of ONNX; "" where there is none, or it is read in a way of its own.
+        onnx_options: For each option, the attribute of the operation and its default.
+        onnx_fixed: Attributes that have to be as they are by default, but for rounding.
     """
 
     compute: Callable[[Options], Compute]
@@ -64,6 +67,9 @@ class Function:
     torch: tuple[str, ...] = ()
     torch_options: tuple[str, ...] = ()
     read: Callable[[Call], Options | None] | None = None
+    onnx: str = ""
+    onnx_options: Mapping[str, tuple[str, float]] = field(default_factory=dict)
+    onnx_fixed: Options = field(default_factory=dict)
 
 
 def is_zero_preserving(activation: Activation | None) -> bool:
@@ -317,42 +323,19 @@ def _rules(name: str, function: Function) -> dict[str, Rule]:
 
 # ONNX, reading.
 
-# Function, and for each of its options the attribute and its default.
-_ONNX: Mapping[str, tuple[str, Mapping[str, tuple[str, float]]]] = MappingProxyType(
-    {
-        "Relu": ("relu", {}),
-        "LeakyRelu": ("leaky_relu", {"negative_slope": ("alpha", 0.01)}),
-        "Elu": ("elu", {"alpha": ("alpha", 1.0)}),
-        "Celu": ("celu", {"alpha": ("alpha", 1.0)}),
-        "Sigmoid": ("sigmoid", {}),
-        "HardSigmoid": ("hard_sigmoid", {"slope": ("alpha", 0.2)}),
-        "HardSwish": ("hard_silu", {}),
-        "Swish": ("silu", {}),
-        "Tanh": ("tanh", {}),
-        "Softplus": ("softplus", {}),
-        "Softsign": ("softsign", {}),
-        "Mish": ("mish", {}),
-        "Exp": ("exponential", {}),
-    }
-)
-# Attributes that have to be as they are by default, but for rounding.
-_FIXED = {
-    "HardSigmoid": {"beta": 0.5},
-    "Selu": {"alpha": 1.67326319217681884765625, "gamma": 1.05070102214813232421875},
-    "Swish": {"alpha": 1.0},
-}
+_ROUNDING = 1e-6
 _FIRST_SOFTMAX = 13  # from this version on it is along one axis, the last by default
 
 
-def _from_onnx(node: Node) -> Found:
-    for name, wanted in _FIXED.get(node.kind, {}).items():
-        if abs(node.number(name, wanted) - wanted) > 1e-6:
-            raise node.error(f"{name} to be {wanted}")
-    if node.kind == "Selu":
-        return node.found("activation", activation=Activation("selu"))
-    name, options = _ONNX[node.kind]
-    found = {key: node.number(*given) for key, given in options.items()}
-    return node.found("activation", activation=_activation(name, **found))
+def _from_onnx(name: str, function: Function) -> Callable[[Node], Found]:
+    def rule(node: Node) -> Found:
+        for attribute, wanted in function.onnx_fixed.items():
+            if abs(node.number(attribute, wanted) - wanted) > _ROUNDING:
+                raise node.error(f"{attribute} to be {wanted}")
+        options = {key: node.number(*given) for key, given in function.onnx_options.items()}
+        return node.found("activation", activation=_activation(name, **options))
+
+    return rule
 
 
 def _gelu_from_onnx(node: Node) -> Found:
@@ -396,6 +379,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
             {"max_value": _INFINITE, "negative_slope": 0.0, "threshold": 0.0},
             to_keras=_relu_steps,
             torch=("nn.ReLU", "F.relu", "torch.relu", "torch.relu_", ".relu", ".relu_"),
+            onnx="Relu",
         ),
         "relu6": Function(
             _torch("torch.clamp", min=0.0, max=6.0),
@@ -408,6 +392,8 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
             to_keras=lambda o: [_relu_step(slope=o["negative_slope"])],
             torch=("nn.LeakyReLU", "F.leaky_relu"),
             torch_options=("negative_slope",),
+            onnx="LeakyRelu",
+            onnx_options={"negative_slope": ("alpha", 0.01)},
         ),
         "elu": Function(
             _torch("F.elu", "alpha"),
@@ -415,6 +401,8 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
             to_keras=lambda o: [Step("ELU", {"alpha": o["alpha"]})],
             torch=("nn.ELU", "F.elu"),
             torch_options=("alpha",),
+            onnx="Elu",
+            onnx_options={"alpha": ("alpha", 1.0)},
         ),
         "celu": Function(
             _torch("F.celu", "alpha"),
@@ -422,12 +410,20 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
             to_keras=_celu_steps,
             torch=("nn.CELU", "F.celu"),
             torch_options=("alpha",),
+            onnx="Celu",
+            onnx_options={"alpha": ("alpha", 1.0)},
         ),
-        "selu": Function(_torch("torch.selu"), torch=("nn.SELU", "F.selu")),
+        "selu": Function(
+            _torch("torch.selu"),
+            torch=("nn.SELU", "F.selu"),
+            onnx="Selu",
+            onnx_fixed={"alpha": 1.6732632, "gamma": 1.0507010},
+        ),
         "sigmoid": Function(
             _torch("torch.sigmoid"),
             moves_zero=True,
             torch=("nn.Sigmoid", "F.sigmoid", "torch.sigmoid", ".sigmoid", ".sigmoid_"),
+            onnx="Sigmoid",
         ),
         # Keras 3: relu6(x + 3) / 6, a slope of 1/6; Keras 2 and before: a slope of 0.2
         "hard_sigmoid": Function(
@@ -436,12 +432,17 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
             moves_zero=True,
             to_keras=lambda o: [_scaled(o["slope"], 0.5), _relu_step(top=1.0)],
             torch=("nn.Hardsigmoid", "F.hardsigmoid"),
+            onnx="HardSigmoid",
+            onnx_options={"slope": ("alpha", 0.2)},
+            onnx_fixed={"beta": 0.5},
         ),
         "log_sigmoid": Function(
             _torch("F.logsigmoid"), moves_zero=True, torch=("nn.LogSigmoid", "F.logsigmoid")
         ),
         "tanh": Function(
-            _torch("torch.tanh"), torch=("nn.Tanh", "F.tanh", "torch.tanh", ".tanh", ".tanh_")
+            _torch("torch.tanh"),
+            torch=("nn.Tanh", "F.tanh", "torch.tanh", ".tanh", ".tanh_"),
+            onnx="Tanh",
         ),
         "hard_tanh": Function(
             _torch("F.hardtanh"),
@@ -456,11 +457,18 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
             torch=("nn.Softplus", "F.softplus"),
             torch_options=("beta", "threshold"),
             read=_default(beta=1, threshold=20),
+            onnx="Softplus",
         ),
-        "softsign": Function(_torch("F.softsign"), torch=("nn.Softsign", "F.softsign")),
-        "silu": Function(_torch("F.silu"), torch=("nn.SiLU", "F.silu")),
-        "hard_silu": Function(_torch("F.hardswish"), torch=("nn.Hardswish", "F.hardswish")),
-        "mish": Function(_torch("F.mish"), torch=("nn.Mish", "F.mish")),
+        "softsign": Function(
+            _torch("F.softsign"), torch=("nn.Softsign", "F.softsign"), onnx="Softsign"
+        ),
+        "silu": Function(
+            _torch("F.silu"), torch=("nn.SiLU", "F.silu"), onnx="Swish", onnx_fixed={"alpha": 1.0}
+        ),
+        "hard_silu": Function(
+            _torch("F.hardswish"), torch=("nn.Hardswish", "F.hardswish"), onnx="HardSwish"
+        ),
+        "mish": Function(_torch("F.mish"), torch=("nn.Mish", "F.mish"), onnx="Mish"),
         "gelu": Function(
             _gelu,
             {"approximate": 0.0},
@@ -468,7 +476,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
             torch_options=("approximate",),
             read=lambda call: {"approximate": float(call.module.approximate == "tanh")},
         ),
-        "exponential": Function(_torch("torch.exp"), moves_zero=True),
+        "exponential": Function(_torch("torch.exp"), moves_zero=True, onnx="Exp"),
         # axis of the value as laid out in the spec
         **{
             name: Function(
@@ -508,7 +516,7 @@ register(
         to_keras=_to_keras,
         from_torch={key: rule for item in FUNCTIONS.items() for key, rule in _rules(*item).items()},
         from_onnx={
-            **dict.fromkeys((*_ONNX, "Selu"), _from_onnx),
+            **{f.onnx: _from_onnx(name, f) for name, f in FUNCTIONS.items() if f.onnx},
             "Gelu": _gelu_from_onnx,
             "Clip": _clip_from_onnx,
             "Softmax": _softmax_from_onnx,
