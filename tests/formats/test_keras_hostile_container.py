@@ -36,7 +36,7 @@ class TestContent:
         path = tmp_path / f"model{suffix}"
         path.write_bytes(pickle.dumps({"a": 1}))
         refused(
-            path, InvalidInput, "expected a Keras model, HDF5 or .keras, got a file whose first"
+            path, InvalidInput, "expected a model, .h5, .keras or .onnx, got a file whose first"
         )
 
     def test_format_is_told_by_content(self, tmp_path: Path) -> None:

@@ -26,7 +26,9 @@ _HEADER += ["G detection rate", "G false alarms", "s", "MiB"]
 def compare(
     models: Annotated[
         list[Path],
-        typer.Argument(metavar="MODEL...", help="Keras .h5 or .keras files.", show_default=False),
+        typer.Argument(
+            metavar="MODEL...", help="Keras .h5 or .keras files, or ONNX.", show_default=False
+        ),
     ],
     *,
     clean: opt.Clean,

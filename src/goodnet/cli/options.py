@@ -10,7 +10,10 @@ import typer
 from goodnet.errors import UsageError
 
 Model = Annotated[
-    Path, typer.Argument(metavar="MODEL", help="A Keras .h5 or .keras file.", show_default=False)
+    Path,
+    typer.Argument(
+        metavar="MODEL", help="A Keras .h5 or .keras file, or ONNX.", show_default=False
+    ),
 ]
 More = Annotated[list[Path] | None, typer.Argument(metavar="", hidden=True, show_default=False)]
 Clean = Annotated[

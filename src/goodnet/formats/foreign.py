@@ -56,7 +56,7 @@ def named(path: Path, head: bytes) -> str | None:
     if found is None:
         return None
     what, advice = found
-    return f"expected a Keras model, HDF5 or .keras, got {what}: {str(path)!r}; {advice}"
+    return f"expected a model, .h5, .keras or .onnx, got {what}: {str(path)!r}; {advice}"
 
 
 def _folder(path: Path, _: bytes) -> Iterator[tuple[str, str]]:

@@ -57,7 +57,7 @@ def open_container(path: Path | str) -> Iterator[Container]:
         opener = _open_zip if safe_zip.SIGNATURE.startswith(head[:4]) else _open_h5
         if opener is _open_h5 and not safe_hdf5.SIGNATURE.startswith(head):
             raise InvalidInput(
-                f"expected a Keras model, HDF5 or .keras, got a file whose first bytes are "
+                f"expected a model, .h5, .keras or .onnx, got a file whose first bytes are "
                 f"{head.hex(' ')}: {str(path)!r}"
             )
         with opener(file, digest) as container:
