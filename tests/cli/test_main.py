@@ -182,7 +182,7 @@ MODEL_ERRORS = {
     "missing": (6, "there is no model file"),
     "directory": (4, "expected"),
     "empty": (4, "empty"),
-    "text": (4, "HDF5"),
+    "text": (4, "expected a model, .h5"),
 }
 
 
