@@ -188,6 +188,28 @@ def test_all_but_the_changed_numbers_stays(exported: dict[str, Path], tmp_path: 
         other.save(tmp_path / "other.onnx")
 
 
+def test_a_copy_that_cannot_say_what_changed_is_refused(tmp_path: Path) -> None:
+    """Two layers with one array, and an array that is computed."""
+    conv = [
+        helper.make_node("Conv", ["images", "kernel"], ["first"], pads=[1, 1, 1, 1]),
+        helper.make_node("Conv", ["images", "kernel"], ["second"], pads=[1, 1, 1, 1]),
+        helper.make_node("Neg", ["offset"], ["opposite"]),
+        helper.make_node("Conv", ["images", "kernel", "opposite"], ["third"], pads=[1, 1, 1, 1]),
+        helper.make_node("Sum", ["first", "second", "third"], ["sum"]),
+        helper.make_node("GlobalAveragePool", ["sum"], ["pool"]),
+        helper.make_node("Flatten", ["pool"], ["logits"]),
+    ]
+    arrays = {"kernel": random(4, 3, 3, 3), "offset": random(4)}
+    path = write_graph(tmp_path / "net.onnx", conv, arrays, shape=["n", *SMALL])
+    spec, copy = read_spec(path), tmp_path / "copy.onnx"
+    save_spec(spec, copy)
+    assert copy.read_bytes() == path.read_bytes()
+    for key, said in (("first/weight", "several layers share"), ("third/bias", "is computed from")):
+        with pytest.raises(InvalidInput, match=said):
+            save_spec(spec.with_arrays({key: 0 * spec.arrays[key]}), tmp_path / "other.onnx")
+    assert not (tmp_path / "other.onnx").exists()
+
+
 @pytest.mark.parametrize("location", ["../net.onnx.data", "/etc/passwd", "", "a/../../b", "c:x"])
 def test_numbers_outside_the_folder_are_refused(
     exported: dict[str, Path], tmp_path: Path, location: str

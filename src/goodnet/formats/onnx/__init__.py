@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from goodnet.errors import InvalidInput, UsageError
 from goodnet.files import atomic_path
 from goodnet.formats import budgets
@@ -52,7 +54,9 @@ def _read(path: Path, architecture: Path | None) -> NetworkSpec:
 
 
 def _patch(source: SourceFile, stored: Mapping[str, Array], path: Path, force: bool) -> None:
+    from goodnet.formats.onnx.graph import described
     from goodnet.formats.onnx.model import inlined, parse
+    from goodnet.formats.onnx.patterns import recognised
 
     content = _content(source.path)
     if hashlib.sha256(content).hexdigest() != source.sha256:
@@ -61,24 +65,39 @@ def _patch(source: SourceFile, stored: Mapping[str, Array], path: Path, force: b
     if any(tensor.external for tensor in parse(whole).initializers.values()):
         whole = memoryview(inlined(whole, source.path.parent))
     graph, copy = parse(whole), bytearray(whole)
+    before, _ = described(recognised(graph, Path()), Path())
+    written: dict[str, bytes] = {}
     for key, array in stored.items():
-        _put(graph.initializers[source.origins[key].path], source.origins[key], array, copy)
+        origin = source.origins[key]
+        if not origin.path:
+            if not np.array_equal(array, before.arrays[key]):
+                raise InvalidInput(
+                    f"the array {key!r} is computed from others in the file, so that no copy "
+                    "can be made in which it differs"
+                )
+            continue
+        content = _put(graph.initializers[origin.path], origin, array, copy)
+        if written.setdefault(origin.path, content) != content:
+            raise InvalidInput(
+                f"several layers share the array {origin.path!r}, so that no copy can be made in "
+                "which it differs for one of them"
+            )
     with atomic_path(path, force=force) as place:
         place.write_bytes(copy)
 
 
-def _put(tensor: Tensor, origin: Origin, array: Array, copy: bytearray) -> None:
-    """Write an array over the old one, where it differs."""
+def _put(tensor: Tensor, origin: Origin, array: Array, copy: bytearray) -> bytes:
+    """Write an array over the old one, where it differs; its bytes."""
     old = tensor.array(Path())
-    new = to_file(array, origin.layout, old.shape).astype(old.dtype).reshape(old.shape)
-    if old.tobytes() == new.tobytes():
-        return
-    if tensor.place is None:
-        raise InvalidInput(
-            f"the array {origin.path!r} is stored number by number, so that no copy can be made in "
-            "which it differs; save the model with raw data, as exporters do"
-        )
-    copy[tensor.place.start : tensor.place.end] = new.tobytes()
+    new = to_file(array, origin.layout, old.shape).astype(old.dtype).reshape(old.shape).tobytes()
+    if old.tobytes() != new:
+        if tensor.place is None:
+            raise InvalidInput(
+                f"the array {origin.path!r} is stored number by number, so that no copy can be "
+                "made in which it differs; save the model with raw data, as exporters do"
+            )
+        copy[tensor.place.start : tensor.place.end] = new
+    return new
 
 
 FORMAT = Format("onnx", ".onnx", None, b"\x08", _read, _patch)

@@ -96,8 +96,7 @@ class _Reading:
                 and array.size == len(weight) == array.shape[0 if value.rank == PICTURE else -1]
             ):
                 self.arrays[f"{layer.name}/bias"] = array.reshape(-1)
-                if constant.key:
-                    self.origins[f"{layer.name}/bias"] = Origin(constant.key, "as-is")
+                self.origins[f"{layer.name}/bias"] = Origin(constant.key, "as-is")
                 return value
         return None
 
@@ -118,8 +117,7 @@ class _Reading:
         self.shapes[name] = shape
         for key, numbers in found.arrays.items():
             self.arrays[f"{name}/{key}"] = numbers.array
-            if numbers.key:
-                self.origins[f"{name}/{key}"] = Origin(numbers.key, numbers.layout)
+            self.origins[f"{name}/{key}"] = Origin(numbers.key, numbers.layout)
         axes = found.axes
         if axes is None:
             axes = found.inputs[0].axes if found.inputs else Axes("chw")
@@ -152,7 +150,7 @@ class _Reading:
 
 
 def described(graph: Graph, folder: Path) -> tuple[NetworkSpec, dict[str, Origin]]:
-    """The network, and where each of its arrays lies in the file.
+    """The network, and where each of its arrays lies in the file; "" for what is made of others.
 
     Args:
         graph: The model.
