@@ -33,10 +33,8 @@ class Command(TyperCommand):
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Without what is hidden, and without the braces of what is required."""
-        pieces = [
-            piece for piece in super().collect_usage_pieces(ctx) if piece not in ("[]", "[]...")
-        ]
-        return [re.sub("[{}]", "", piece).replace("......", "...") for piece in pieces]
+        pieces = (re.sub("[{}]", "", piece) for piece in super().collect_usage_pieces(ctx))
+        return [piece.replace("......", "...") for piece in pieces if piece not in _HIDDEN]
 
 
 class Commands(TyperGroup):
