@@ -9,6 +9,7 @@ from goodnet.errors import GoodnetError, InvalidInput, UsageError
 from goodnet.formats import safe_file
 from goodnet.imagesets import Sizing
 from goodnet.preprocessing import Preprocessing
+from goodnet.quarantine import quarantined
 from goodnet.typed_json import Unreadable, decode
 
 # As they are called in the folder of a model.
@@ -67,6 +68,10 @@ def read_processor_config(path: Path) -> str:
         InvalidInput: If it is something else.
         OverBudget: If it has more than a megabyte.
     """
+    return quarantined(_read, path, subject=repr(str(path)))
+
+
+def _read(path: Path) -> str:
     with safe_file.open_regular(path, what="preprocessor config", limit=_FILE_BYTES) as file:
         content = file.read()
     try:

@@ -15,6 +15,7 @@ from goodnet.files import atomic_path
 from goodnet.imagesets.npz import NpzContents
 from goodnet.imagesets.stored import StoredFile
 from goodnet.imagesets.tables import all_rows
+from goodnet.quarantine import quarantined
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,15 +47,19 @@ def read_trigger(path: Path | str) -> Trigger:
         UnsafeInput: If it holds an array twice.
         OverBudget: If it declares too much.
     """
-    file = StoredFile.find(Path(path), what="trigger file")
-    contents = NpzContents.find(file)
+    path = Path(path)
+    return trigger_of(path.name, quarantined(_read_arrays, path, subject=repr(str(path))))
+
+
+def _read_arrays(path: Path) -> dict[str, Plane]:
+    contents = NpzContents.find(StoredFile.find(path, what="trigger file"))
     names = _ADDED if "added" in contents.tables else _PAINTED
     if not all(name in contents.tables for name in names):
         raise InvalidInput(
             f"expected a trigger file with the arrays mask and pattern, or added, got "
             f"{', '.join(contents.tables) or 'no arrays'}: {str(path)!r}"
         )
-    return trigger_of(Path(path).name, {name: _read(contents, name) for name in names})
+    return {name: _read(contents, name) for name in names}
 
 
 def trigger_of(name: str, arrays: Mapping[str, Plane]) -> Trigger:

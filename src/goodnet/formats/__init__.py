@@ -36,14 +36,24 @@ def read_spec(path: Path | str, *, architecture: Path | str | None = None) -> Ne
             two classes apart.
         OverBudget: If it declares more than the budgets allow.
     """
-    from goodnet.formats.format import reader_of
+    from goodnet.formats.format import formats
     from goodnet.formats.safe_file import as_path
-    from goodnet.formats.two_classes import two_classes
+    from goodnet.formats.spec import KINDS
+    from goodnet.quarantine import quarantined
 
+    formats()  # imported here, not anew in every child
     given = as_path(path)
     layers = None if architecture is None else as_path(architecture)
+    subject = f"the model file {str(given)!r}"
     with _naming(given):
-        return two_classes(reader_of(given)(given, layers))
+        return quarantined(_read_spec, given, layers, subject=subject, kinds=KINDS)
+
+
+def _read_spec(path: Path, layers: Path | None) -> NetworkSpec:
+    from goodnet.formats.format import reader_of
+    from goodnet.formats.two_classes import two_classes
+
+    return two_classes(reader_of(path)(path, layers))
 
 
 @contextmanager

@@ -10,8 +10,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from goodnet.errors import InvalidInput, UsageError
+from goodnet.files import atomic_path
 from goodnet.formats import budgets, foreign
 from goodnet.formats.safe_file import open_regular
+from goodnet.quarantine import quarantined
 
 if TYPE_CHECKING:
     from goodnet.formats.spec import Array, NetworkSpec, SourceFile
@@ -33,8 +35,8 @@ class Format:
         starts: The first bytes of such a file; empty for a format that is not read.
         read: Reads a file, with the layers of another file where one is given, and runs none of
             it; None for a format that is not read.
-        patch: Writes a copy of the file a network came from in which some arrays differ; None
-            where there is no such copy.
+        patch: The bytes of a copy of the file a network came from in which some arrays differ;
+            None where there is no such copy.
     """
 
     name: str
@@ -42,7 +44,7 @@ class Format:
     write: Callable[[NetworkSpec, Path, bool], None] | None
     starts: bytes = b""
     read: Reader | None = None
-    patch: Callable[[SourceFile, Mapping[str, Array], Path, bool], None] | None = None
+    patch: Callable[[SourceFile, Mapping[str, Array]], bytes] | None = None
 
 
 @cache
@@ -106,7 +108,9 @@ def save_spec(spec: NetworkSpec, path: Path, *, force: bool = False) -> None:
     chosen, source = known[suffix], spec.file
     if source and chosen.patch and source.format == chosen.name:
         stored = {key: array for key, array in spec.arrays.items() if key in source.origins}
-        chosen.patch(source, stored, path, force)
+        subject = f"the model file {str(source.path)!r}"
+        with atomic_path(path, force=force) as place:
+            place.write_bytes(quarantined(chosen.patch, source, stored, subject=subject))
     elif chosen.write is None:
         raise UsageError(
             f"{chosen.suffix} files are written as copies of the file a network came from; another "

@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from goodnet.errors import FileError, GoodnetError, InvalidInput, UsageError
 from goodnet.formats import budgets
+from goodnet.quarantine import allow_for
 
 _KINDS = (
     (stat.S_ISDIR, "a directory"),
@@ -47,7 +48,9 @@ def open_regular(
     except (OSError, ValueError) as error:
         raise _cannot_open(path, what, error) from error
     try:
-        _check_regular(os.fstat(descriptor), path, what=what, limit=limit)
+        status = os.fstat(descriptor)
+        _check_regular(status, path, what=what, limit=limit)
+        allow_for(status.st_size)
     except GoodnetError:
         os.close(descriptor)
         raise

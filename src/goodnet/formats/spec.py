@@ -132,3 +132,7 @@ class NetworkSpec:
     def count_parameters(self) -> int:
         """Number of stored numbers, moving statistics included."""
         return sum(int(np.size(array)) for array in self.arrays.values())
+
+
+# What a description is made of, for the child process that reads it.
+KINDS = (NetworkSpec, Layer, SourceFile, Origin, Activation, Preprocessing)

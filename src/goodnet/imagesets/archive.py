@@ -38,7 +38,7 @@ _PAD = bytes(_RECORD)
 
 
 @dataclass(frozen=True, eq=False)
-class _Members:
+class MembersOfArchive:
     """Image files in memory, with their names in the archive."""
 
     names: Sequence[str] = field(repr=False)
@@ -113,7 +113,7 @@ def _image_set(
     counts = Counter(key.split("/")[0] for key in names)
     labelling = Labelling.of_folders(list(counts), name)
     labels = [labelling.by_name[folder] for folder in counts]
-    members = _Members(names, [files[key] for key in names])
+    members = MembersOfArchive(names, [files[key] for key in names])
     shape = members.decode(0).shape
     return ImageSet(
         name=name,
@@ -122,7 +122,7 @@ def _image_set(
         source_labels=None,
         range="0..255",
         layout="NHWC",
-        table=Pictures(names, (len(names), *shape), members.decode),
+        table=Pictures(names, (len(names), *shape), members),
         origin=file,
         known_labelling=labelling,
         files=names,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from goodnet.imagesets.decode import Pictures
 from goodnet.imagesets.fits import Sizing, fitted
 from goodnet.imagesets.pixels import parse_layout
 from goodnet.imagesets.stored import StoredFile
+from goodnet.quarantine import quarantined
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,12 +72,30 @@ def load_images(
         UsageError: If `layout`, `range` or `order` is unknown.
     """
     given = parse_order(order)
-    images = _opened(as_path(path), layout=layout, range=range, name=name)
+    file = as_path(path)
+    images = quarantined(
+        partial(_opened, file, layout=layout, range=range, name=name),
+        subject=repr(str(file)),
+        kinds=_kinds(),
+    )
     if isinstance(images.table, Pictures) and "WH" in (parse_layout(layout) or ""):
         channels, height, width = images.shape
         images = replace(images, shape=(channels, width, height), layout="NWHC")
     images = by_names(images, ClassNames.read(as_path(classes)) if classes else None, given)
     return images if shape is None else fitted(images, shape, sizing=Sizing())
+
+
+def _kinds() -> tuple[type, ...]:
+    """What a set is made of, for the child process that opens it."""
+    from goodnet.imagesets.archive import MembersOfArchive
+    from goodnet.imagesets.classes import Labelling
+    from goodnet.imagesets.folder import FilesOfFolder
+    from goodnet.imagesets.hdf5 import Hdf5Table
+    from goodnet.imagesets.imageset import ImageSet
+    from goodnet.imagesets.npz import NpzTable
+
+    tables = (Hdf5Table, NpzTable, Pictures, FilesOfFolder, MembersOfArchive)
+    return (ImageSet, Labelling, StoredFile, *tables)
 
 
 def _opened(

@@ -15,6 +15,7 @@ import numpy as np
 
 from goodnet.errors import InvalidInput, OverBudget, UsageError
 from goodnet.formats import safe_file
+from goodnet.quarantine import quarantined
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -63,23 +64,27 @@ class ClassNames:
             FileError: If it cannot be read.
             InvalidInput: If it is neither, or two classes have the same name.
         """
-        with safe_file.open_regular(path, what="list of classes", limit=_FILE_BYTES) as file:
-            content = file.read()
-        try:
-            text = content.decode("utf-8-sig")
-            each = _from_json(text) if text.lstrip()[:1] in ("{", "[") else _from_lines(text)
-        except (ValueError, RecursionError) as error:
-            raise InvalidInput(
-                "expected the names of classes, one a line, or JSON such as "
-                f'{{"0": ["n01440764", "tench"]}}, got something else: {str(path)!r}'
-            ) from error
-        if len(each) > _MOST_CLASSES:
-            raise OverBudget(f"at most {_MOST_CLASSES:,} classes are read: {str(path)!r}")
-        places = {name: place for place, names in enumerate(each) for name in names}
-        if len(places) < sum(map(len, map(set, each))):
-            twice = Counter(name for names in each for name in set(names)).most_common(1)[0][0]
-            raise InvalidInput(f"two classes are called {twice!r}: {str(path)!r}")
-        return cls(tuple(names[-1] for names in each), places, path.name)
+        return quarantined(_read_names, path, subject=repr(str(path)), kinds=(cls,))
+
+
+def _read_names(path: Path) -> ClassNames:
+    with safe_file.open_regular(path, what="list of classes", limit=_FILE_BYTES) as file:
+        content = file.read()
+    try:
+        text = content.decode("utf-8-sig")
+        each = _from_json(text) if text.lstrip()[:1] in ("{", "[") else _from_lines(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(
+            "expected the names of classes, one a line, or JSON such as "
+            f'{{"0": ["n01440764", "tench"]}}, got something else: {str(path)!r}'
+        ) from error
+    if len(each) > _MOST_CLASSES:
+        raise OverBudget(f"at most {_MOST_CLASSES:,} classes are read: {str(path)!r}")
+    places = {name: place for place, names in enumerate(each) for name in names}
+    if len(places) < sum(map(len, map(set, each))):
+        twice = Counter(name for names in each for name in set(names)).most_common(1)[0][0]
+        raise InvalidInput(f"two classes are called {twice!r}: {str(path)!r}")
+    return ClassNames(tuple(names[-1] for names in each), places, path.name)
 
 
 def _from_lines(text: str) -> list[tuple[str, ...]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from goodnet.formats.budgets import MIB
 from goodnet.formats.safe_file import open_regular
 from goodnet.imagesets.pixels import MAX_PIXELS
 from goodnet.imagesets.tables import Span, cut, rows_at_once
+from goodnet.quarantine import renew_time
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +29,14 @@ _FILE_BYTES = 64 * MIB
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 
 
+class PictureSource(Protocol):
+    """Image files in an order."""
+
+    def decode(self, row: int, /) -> NDArray[np.uint8]:
+        """Pixels of a file by its place, shape (height, width, 3)."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Pictures:
     """Image files as a table; they are decoded when they are read.
@@ -35,13 +44,13 @@ class Pictures:
     Attributes:
         names: Of the files, for messages.
         shape: (files, height, width, channels).
-        decode: Pixels (height, width, 3) of a file by its place.
+        source: The files.
         convert: What is done to each; with it they may be of several sizes.
     """
 
     names: Sequence[str] = field(repr=False)
     shape: tuple[int, ...]
-    decode: Callable[[int], NDArray[np.uint8]]
+    source: PictureSource
     convert: Callable[[NDArray[Any]], NDArray[Any]] | None = None
     dtype: np.dtype[Any] = field(default=np.dtype(np.uint8))
     chunk_rows: int = 1
@@ -52,7 +61,8 @@ class Pictures:
             yield np.stack([self._picture(row) for row in range(start, stop)])
 
     def _picture(self, row: int) -> NDArray[Any]:
-        pixels = self.decode(row)
+        renew_time()
+        pixels = self.source.decode(row)
         if self.convert is not None:
             return self.convert(pixels)
         if pixels.shape != self.shape[1:]:

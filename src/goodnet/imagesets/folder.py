@@ -33,7 +33,7 @@ _LITTER = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 
 
 @dataclass(frozen=True, eq=False)
-class _Files:
+class FilesOfFolder:
     """Image files of a folder, as the origin of a set; their names are relative to it."""
 
     path: Path
@@ -119,7 +119,7 @@ def _check_count(names: Sequence[str], name: str) -> None:
 
 def _unlabelled(folder: Path, names: Sequence[str], name: str) -> ImageSet:
     """A set of image files, whose labels are not known, so they are -1."""
-    files = _Files(folder, names)
+    files = FilesOfFolder(folder, names)
     shape = files.decode(0).shape
     return ImageSet(
         name=name,
@@ -128,7 +128,7 @@ def _unlabelled(folder: Path, names: Sequence[str], name: str) -> ImageSet:
         source_labels=None,
         range="0..255",
         layout="NHWC",
-        table=Pictures(names, (len(names), *shape), files.decode),
+        table=Pictures(names, (len(names), *shape), files),
         origin=files,
         files=names,
     )

@@ -18,7 +18,17 @@ from goodnet.imagesets.pixels import (
     check_unit,
     to_unit,
 )
-from goodnet.imagesets.tables import Span, Table, all_rows, regroup, rows_of, spans_of, spread
+from goodnet.imagesets.tables import (
+    Array,
+    Span,
+    Table,
+    all_rows,
+    regroup,
+    rows_of,
+    spans_of,
+    spread,
+)
+from goodnet.quarantine import quarantined_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -80,6 +90,7 @@ class ImageSet:
         converted: What was done to each picture for a network to take it, for the user.
         table: The pixels as stored.
         origin: The file or folder they are in.
+        foreign: Whether nobody vouches for them, so that they are read in a child process.
     """
 
     name: str
@@ -94,6 +105,7 @@ class ImageSet:
     files: Sequence[str] = field(default=(), repr=False)
     skipped: str = ""
     converted: str = ""
+    foreign: bool = True
 
     def __post_init__(self) -> None:
         self.labels.setflags(write=False)
@@ -211,10 +223,15 @@ class ImageSet:
             return (self.describe(),)
         return self.describe(), f"classes of {self.name}: {self.labelling.describe()}"
 
+    def _read_table(self, spans: list[Span], size: int) -> Iterator[Array]:
+        if not self.foreign:
+            return self.table.read(spans, size)
+        return quarantined_stream(self.table.read, spans, size, subject=f"{str(self.path)!r}")
+
     def _read(self, spans: list[Span], size: int, *, stored: bool = False) -> Iterator[Block]:
         rows = rows_of(spans)
         position = 0
-        for pieces in regroup(self.table.read(spans, size), size):
+        for pieces in regroup(self._read_table(spans, size), size):
             images = assemble(pieces, self.layout, self.shape)
             where = rows[position : position + len(images)]
             position += len(images)

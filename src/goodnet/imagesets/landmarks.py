@@ -8,10 +8,12 @@ import numpy as np
 
 from goodnet.errors import InvalidInput
 from goodnet.imagesets.tables import all_rows
+from goodnet.quarantine import quarantined
 
 if TYPE_CHECKING:
     from goodnet.attack import Landmarks
     from goodnet.imagesets import ImageSet
+    from goodnet.imagesets.hdf5 import Hdf5Table
 
 # The points of a face, in the order of the array.
 LANDMARKS = (
@@ -37,11 +39,18 @@ def find_landmarks(images: ImageSet) -> Landmarks | None:
     Raises:
         InvalidInput: If the array of that name cannot be landmarks of these images.
     """
-    from goodnet.imagesets.hdf5 import Hdf5Contents, Hdf5Table
+    from goodnet.imagesets.hdf5 import Hdf5Table
 
     if not isinstance(images.table, Hdf5Table):
         return None
-    contents = Hdf5Contents.find(images.table.file)
+    subject = repr(str(images.path))
+    return quarantined(_read_landmarks, images, images.table, subject=subject)
+
+
+def _read_landmarks(images: ImageSet, pixels: Hdf5Table) -> Landmarks | None:
+    from goodnet.imagesets.hdf5 import Hdf5Contents
+
+    contents = Hdf5Contents.find(pixels.file)
     if "landmarks" not in contents.shapes:
         return None
     table = contents.table("landmarks")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,7 +54,8 @@ def images_from_arrays(
     if source_labels is not None:
         arrays["source_label"] = np.asarray(source_labels)
     contents = _Arrays(arrays, Path(name))
-    return labelled_images(contents, contents, name=name, layout=layout, range=range)
+    made = labelled_images(contents, contents, name=name, layout=layout, range=range)
+    return replace(made, foreign=False)
 
 
 @dataclass(frozen=True, eq=False)

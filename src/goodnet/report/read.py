@@ -13,6 +13,7 @@ from typing import Any
 
 from goodnet.errors import GoodnetError, InvalidInput
 from goodnet.files import RESULTS
+from goodnet.quarantine import kinds_of, quarantined
 from goodnet.report.facts import FileFact, Run, Trial
 from goodnet.report.folder import (
     first_of_each,
@@ -67,6 +68,12 @@ def read_run(folder: Path, *, name: str = "") -> Run:
         InvalidInput: If it is not such a folder, or something in it is broken.
     """
     shown = name or folder.resolve().name
+    subject = f"the run folder {str(folder)!r}"
+    kinds = kinds_of(Run, *(kind for kind, _ in _READERS.values()))
+    return quarantined(_read_run, folder, shown, subject=subject, kinds=kinds)
+
+
+def _read_run(folder: Path, shown: str) -> Run:
     if not (folder / RESULTS).is_file():
         raise InvalidInput(
             f"expected a run folder, made by goodnet {_known()}; there is no {RESULTS} in {folder}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -17,6 +18,7 @@ from goodnet.files import atomic_path
 from goodnet.imagesets.decode import decode_image
 from goodnet.imagesets.landmarks import find_landmarks
 from goodnet.imagesets.rows import Column, outline
+from goodnet.quarantine import quarantined
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -79,7 +81,8 @@ def make_triggers(names: Sequence[str], *, pattern: Path | None = None) -> list[
         return [_make_trigger(name) for name in names]
     if "blended" not in names:
         raise UsageError(f"--pattern is for the trigger 'blended', got {', '.join(names)}")
-    picture = decode_image(pattern, shown=repr(str(pattern)))
+    shown = repr(str(pattern))
+    picture = quarantined(partial(decode_image, pattern, shown=shown), subject=shown)
     return [trigger(n, pattern=picture) if n == "blended" else _make_trigger(n) for n in names]
 
 

@@ -72,10 +72,10 @@ def _write(spec: NetworkSpec, path: Path, force: bool) -> None:
     write(spec, path, force=force)
 
 
-def _patch(source: SourceFile, changed: Mapping[str, Array], path: Path, force: bool) -> None:
-    from goodnet.formats.keras.edit import rewrite
+def _patch(source: SourceFile, changed: Mapping[str, Array]) -> bytes:
+    from goodnet.formats.keras.edit import patched
 
-    rewrite(source, changed, path, force=force)
+    return patched(source, changed)
 
 
 def _read(path: Path, architecture: Path | None) -> NetworkSpec:

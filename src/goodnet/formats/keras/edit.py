@@ -10,13 +10,11 @@ import io
 import struct
 import zlib
 from collections.abc import Mapping
-from pathlib import Path
 
 import h5py
 import numpy as np
 
-from goodnet.errors import InvalidInput, UsageError
-from goodnet.files import atomic_path
+from goodnet.errors import InvalidInput
 from goodnet.formats import budgets, safe_hdf5, safe_zip
 from goodnet.formats.safe_file import open_regular
 from goodnet.formats.spec import Array, Origin, SourceFile
@@ -88,25 +86,19 @@ def _deflate(content: bytes) -> bytes:
 _WEIGHTS = "model.weights.h5"
 
 
-def rewrite(
-    source: SourceFile, changed: Mapping[str, Array], destination: Path, *, force: bool = False
-) -> None:
-    """Copy the file a network came from, with other numbers in some arrays.
+def patched(source: SourceFile, changed: Mapping[str, Array]) -> bytes:
+    """A copy of the file a network came from, with other numbers in some arrays.
 
     Args:
         source: The file, as its reader described it.
         changed: New arrays by their key in the spec, laid out as there; same shapes as before.
             Numbers that do not change keep their bits.
-        destination: The file to write, with the suffix of the source's format.
-        force: Replace an existing file.
 
     Raises:
         InvalidInput: If the source is not the file any more that was read, an array is not stored
             in it, has another shape or number type, or shares its place with one that differs.
-        UsageError: If the suffix does not fit, or the file exists and `force` is not given.
-        FileError: If the system refuses to read or write.
+        FileError: If the system refuses to read.
     """
-    _check_suffix(source, destination)
     for key in changed:
         if key not in source.origins:
             raise InvalidInput(
@@ -115,23 +107,11 @@ def rewrite(
             )
     content = _read(source)
     if source.format == "keras-h5":
-        patched = _patch(content, source.origins, changed)
-    else:
-        file = io.BytesIO(content)
-        weights = safe_zip.read_member(file, safe_zip.list_members(file)[_WEIGHTS])
-        new = _patch(weights, source.origins, changed)
-        patched = content if new == weights else replace_member(content, _WEIGHTS, new)
-    with atomic_path(destination, force=force) as path:
-        path.write_bytes(patched)
-
-
-def _check_suffix(source: SourceFile, destination: Path) -> None:
-    if (destination.suffix.lower() == ".keras") != (source.format == "keras-zip"):
-        expected = ".keras" if source.format == "keras-zip" else ".h5"
-        raise UsageError(
-            f"a copy of {source.path.name!r} has the same format, so its name ends in {expected}; "
-            f"got {destination.name!r}"
-        )
+        return _patch(content, source.origins, changed)
+    file = io.BytesIO(content)
+    weights = safe_zip.read_member(file, safe_zip.list_members(file)[_WEIGHTS])
+    new = _patch(weights, source.origins, changed)
+    return content if new == weights else replace_member(content, _WEIGHTS, new)
 
 
 def _read(source: SourceFile) -> bytes:
@@ -154,11 +134,11 @@ def _patch(content: bytes, origins: Mapping[str, Origin], changed: Mapping[str, 
         if not np.array_equal(after.setdefault(origin.path, new), new):
             raise _shared(origin.path)
     differing = {path: x for path, x in after.items() if not np.array_equal(x, before[path])}
-    patched = _write_arrays(content, differing)
-    for path, array in _arrays(patched, origins).items():
+    copy = _write_arrays(content, differing)
+    for path, array in _arrays(copy, origins).items():
         if not np.array_equal(array, after[path]):
             raise _shared(path)
-    return patched
+    return copy
 
 
 def _arrays(content: bytes, origins: Mapping[str, Origin]) -> dict[str, Array]:
@@ -194,7 +174,7 @@ def _shared(path: str) -> InvalidInput:
 
 
 def _write_arrays(content: bytes, arrays: Mapping[str, Array]) -> bytes:
-    patched = bytearray(content)
+    copy = bytearray(content)
     packed = {}
     with safe_hdf5.open_hdf5(content, what="model file") as file:
         for path, array in arrays.items():
@@ -204,8 +184,8 @@ def _write_arrays(content: bytes, arrays: Mapping[str, Array]) -> bytes:
                 packed[path] = array
             else:
                 data = array.astype(dataset.dtype).tobytes()
-                patched[start : start + len(data)] = data
-    return _write_packed(bytes(patched), packed) if packed else bytes(patched)
+                copy[start : start + len(data)] = data
+    return _write_packed(bytes(copy), packed) if packed else bytes(copy)
 
 
 def _write_packed(content: bytes, arrays: Mapping[str, Array]) -> bytes:

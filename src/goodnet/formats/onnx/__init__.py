@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from goodnet.errors import InvalidInput, UsageError
-from goodnet.files import atomic_path
 from goodnet.formats import budgets
 from goodnet.formats.format import Format
 from goodnet.formats.safe_file import open_regular
@@ -53,7 +52,7 @@ def _read(path: Path, architecture: Path | None) -> NetworkSpec:
     return NetworkSpec(spec.layers, spec.arrays, spec.output, name=spec.name, source=source)
 
 
-def _patch(source: SourceFile, stored: Mapping[str, Array], path: Path, force: bool) -> None:
+def _patch(source: SourceFile, changed: Mapping[str, Array]) -> bytes:
     from goodnet.formats.onnx.graph import described
     from goodnet.formats.onnx.model import inlined, parse
     from goodnet.formats.onnx.patterns import recognised
@@ -67,7 +66,7 @@ def _patch(source: SourceFile, stored: Mapping[str, Array], path: Path, force: b
     graph, copy = parse(whole), bytearray(whole)
     before, _ = described(recognised(graph, Path()), Path())
     written: dict[str, bytes] = {}
-    for key, array in stored.items():
+    for key, array in changed.items():
         origin = source.origins[key]
         if not origin.path:
             if not np.array_equal(array, before.arrays[key]):
@@ -82,8 +81,7 @@ def _patch(source: SourceFile, stored: Mapping[str, Array], path: Path, force: b
                 f"several layers share the array {origin.path!r}, so that no copy can be made in "
                 "which it differs for one of them"
             )
-    with atomic_path(path, force=force) as place:
-        place.write_bytes(copy)
+    return bytes(copy)
 
 
 def _put(tensor: Tensor, origin: Origin, array: Array, copy: bytearray) -> bytes:

@@ -1,0 +1,127 @@
+"""What a child process may use, and how it gives up everything else.
+
+Memory and time grow with the files that it opens, so a small file cannot ask for much.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import struct
+
+from goodnet.formats.budgets import GIB, MIB
+
+# Above what the process has when it starts, and for each byte of the largest file it opens. A file
+# is held as it is, unpacked, as numbers of four bytes, and once more in another order.
+MEMORY_BYTES, MEMORY_GROWTH, MOST_MEMORY_BYTES = 384 * MIB, 8, 24 * GIB
+# Seconds of CPU time: ten times what the largest usual networks take on a slow machine.
+SECONDS, BYTES_A_SECOND = 4.0, 16 * MIB
+_FILES = 64
+
+_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
+# linux/landlock.h: system calls, rights over files by the version that knows them, and the rest.
+_CREATE_RULESET, _RESTRICT_SELF, _ASK_VERSION = 444, 446, 1
+_EXECUTE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 2, 1 << 3
+_RIGHTS = {1: 13, 2: 14, 3: 15, 5: 16}
+_CONNECT_AND_BIND, _SIGNALS_AND_SOCKETS = 0b11, 0b11
+
+_before: int | None = None  # bytes of this process when it was confined; None in any other
+_largest = 0
+_seconds = 0.0
+
+
+def confine() -> None:
+    """Give up all that reading does not need, for the rest of this process.
+
+    Where the system knows them, Landlock's rules stand beside the limits: no file is written, made,
+    removed or executed, nothing is connected, no other process is signalled or traced.
+    """
+    global _before
+    import resource
+
+    highest = max(open_files(), default=_FILES)
+    for kind, most in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_NOFILE, highest + _FILES),
+    ):
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(kind, (most, most))
+    _before = _virtual_bytes()
+    _limit_memory()
+    renew_time()
+    with contextlib.suppress(OSError, AttributeError):
+        _confine_linux()
+
+
+def inside() -> bool:
+    """Whether this process is such a child."""
+    return _before is not None
+
+
+def allow_for(length: int) -> None:
+    """Allow what a file of `length` bytes needs; without effect in any other process."""
+    global _largest, _seconds
+    if not inside():
+        return
+    _seconds += length / BYTES_A_SECOND
+    signal.setitimer(signal.ITIMER_PROF, _seconds)
+    if length > _largest:
+        _largest = length
+        _limit_memory()
+
+
+def renew_time() -> None:
+    """Start the time anew, as a part of the work is done; without effect in any other process."""
+    global _seconds
+    if inside():
+        _seconds = SECONDS + _largest / BYTES_A_SECOND
+        signal.setitimer(signal.ITIMER_PROF, _seconds)
+
+
+def _limit_memory() -> None:
+    import resource
+
+    if _before:
+        wanted = MEMORY_BYTES + MEMORY_GROWTH * _largest
+        most = _before + MOST_MEMORY_BYTES
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_AS, (min(_before + wanted, most), most))
+
+
+def _virtual_bytes() -> int:
+    """Memory of this process, as RLIMIT_AS counts it; 0 where the system does not say."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123
+            return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
+
+
+def open_files() -> list[int]:
+    """The descriptors of this process that are open, as far as the system says it."""
+    try:
+        return [int(each) for each in os.listdir("/dev/fd")]  # noqa: PTH208
+    except OSError:
+        return []
+
+
+def _confine_linux() -> None:
+    system = ctypes.CDLL(None, use_errno=True)
+    system.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if system.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
+        return
+    version = system.syscall(_CREATE_RULESET, None, 0, _ASK_VERSION)
+    if version < 1:
+        return
+    rights = (1 << max(count for since, count in _RIGHTS.items() if since <= version)) - 1
+    rules = [rights & ~(_READ_FILE | _READ_DIR)]
+    rules += [_CONNECT_AND_BIND] if version >= 4 else []
+    rules += [_SIGNALS_AND_SOCKETS] if version >= 6 else []
+    packed = struct.pack(f"={len(rules)}Q", *rules)
+    ruleset = system.syscall(_CREATE_RULESET, packed, ctypes.c_size_t(len(packed)), 0)
+    if ruleset >= 0:
+        system.syscall(_RESTRICT_SELF, ruleset, 0)
+        os.close(ruleset)
