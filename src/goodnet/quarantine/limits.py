@@ -10,6 +10,7 @@ import ctypes
 import os
 import signal
 import struct
+import sys
 
 from goodnet.formats.budgets import GIB, MIB
 
@@ -23,7 +24,7 @@ _FILES = 64
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 # linux/landlock.h: system calls, rights over files by the version that knows them, and the rest.
 _CREATE_RULESET, _RESTRICT_SELF, _ASK_VERSION = 444, 446, 1
-_EXECUTE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 2, 1 << 3
+_READ_FILE, _READ_DIR = 1 << 2, 1 << 3
 _RIGHTS = {1: 13, 2: 14, 3: 15, 5: 16}
 _CONNECT_AND_BIND, _SIGNALS_AND_SOCKETS = 0b11, 0b11
 
@@ -108,13 +109,19 @@ def open_files() -> list[int]:
         return []
 
 
+def landlock_version() -> int:
+    """The version of Landlock that the system has; 0 or less for none."""
+    if sys.platform != "linux":
+        return 0
+    return int(ctypes.CDLL(None).syscall(_CREATE_RULESET, None, 0, _ASK_VERSION))
+
+
 def _confine_linux() -> None:
-    system = ctypes.CDLL(None, use_errno=True)
-    system.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if system.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
+    if sys.platform != "linux":
         return
-    version = system.syscall(_CREATE_RULESET, None, 0, _ASK_VERSION)
-    if version < 1:
+    version, system = landlock_version(), ctypes.CDLL(None)
+    system.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if version < 1 or system.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         return
     rights = (1 << max(count for since, count in _RIGHTS.items() if since <= version)) - 1
     rules = [rights & ~(_READ_FILE | _READ_DIR)]
