@@ -10,11 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from goodnet.errors import GoodnetError, InvalidInput, OverBudget, UnsafeInput
+from goodnet.formats.safe_hdf5 import reader_of_rows
 from goodnet.imagesets import hdf5, load_images, tables
 from goodnet.imagesets.hdf5 import Hdf5Contents
 from goodnet.imagesets.stored import StoredFile
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from goodnet.imagesets import ImageSet
@@ -37,14 +39,18 @@ def save(path: Path, *, chunks: tuple[int, ...] | None = None, **others: Any) ->
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     """First and last row of every read of the pixels, as it happens."""
     found: list[tuple[int, int]] = []
-    original = h5py.Dataset.__getitem__
 
-    def read(data: h5py.Dataset, rows: Any) -> Any:
-        if data.name == "/data":
-            found.append((rows.start, rows.stop))
-        return original(data, rows)
+    def watched(data: h5py.Dataset, dtype: np.dtype[Any], *, name: str) -> Callable[..., Any]:
+        reader = reader_of_rows(data, dtype, name=name)
 
-    monkeypatch.setattr(h5py.Dataset, "__getitem__", read)
+        def read(first: int, stop: int) -> Any:
+            if data.name == "/data":
+                found.append((first, stop))
+            return reader(first, stop)
+
+        return read
+
+    monkeypatch.setattr(hdf5, "reader_of_rows", watched)
     return found
 
 

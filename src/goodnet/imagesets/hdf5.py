@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from goodnet.formats.safe_hdf5 import check_dataset, datasets, open_hdf5
+from goodnet.formats.safe_hdf5 import check_dataset, datasets, open_hdf5, reader_of_rows
 from goodnet.imagesets.tables import cut, rows_at_once
 
 if TYPE_CHECKING:
@@ -73,11 +73,12 @@ class Hdf5Table:
         """Yield the rows of `spans`: `rows` at a time, rounded to whole chunks."""
         packed = self.chunk_rows
         step = max(packed, rows_at_once(self, rows) // packed * packed)
-        with _dataset(self.file, self.path) as (data, _):
+        with _dataset(self.file, self.path) as (data, dtype):
+            read = reader_of_rows(data, dtype, name=self.path)
             for _, group in groupby(cut(spans, step), lambda s: s[0] // step if packed > 1 else s):
                 parts = list(group)
                 first = parts[0][0]
-                run = data[first : parts[-1][1]]
+                run = read(first, parts[-1][1])
                 for start, stop in parts:
                     part = run[start - first : stop - first]
                     # a view of a few rows would keep all others in memory

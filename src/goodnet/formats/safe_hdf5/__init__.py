@@ -1,6 +1,7 @@
 """HDF5 without its doors: no links out of the file, no foreign storage, no plugins, no bombs."""
 
 from goodnet.formats.safe_hdf5.attributes import names, text
+from goodnet.formats.safe_hdf5.chunks import reader_of_rows
 from goodnet.formats.safe_hdf5.dataset import (
     check_dataset,
     datasets,
@@ -17,5 +18,6 @@ __all__ = [
     "names",
     "open_hdf5",
     "read_dataset",
+    "reader_of_rows",
     "text",
 ]

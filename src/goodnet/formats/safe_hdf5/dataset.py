@@ -7,16 +7,16 @@ and its size.
 from __future__ import annotations
 
 import math
-import zlib
-from typing import Any, NamedTuple
+from typing import Any
 
 import h5py
 import numpy as np
-from h5py import h5d, h5z
+from h5py import h5d, h5t, h5z
 from numpy.typing import NDArray
 
 from goodnet.errors import InvalidInput, OverBudget, UnsafeInput
 from goodnet.formats import budgets
+from goodnet.formats.safe_hdf5.chunks import reader_of_rows
 
 _LINKS = {h5py.h5l.TYPE_SOFT: "a soft link", h5py.h5l.TYPE_EXTERNAL: "a link to another file"}
 _MAX_NAME_BYTES = 1024
@@ -24,14 +24,6 @@ _FILTERS = {h5z.FILTER_DEFLATE, h5z.FILTER_SHUFFLE, h5z.FILTER_FLETCHER32, h5z.F
 _PACKERS = {h5z.FILTER_DEFLATE, h5z.FILTER_LZF}
 _TYPES = frozenset({"b1", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8"})
 _CHUNK_BYTES = budgets.GIB
-# Deflate expands at most 1032 times: a smaller stored chunk cannot unpack to much.
-_PROBED_CHUNK_BYTES = budgets.MIB // 2
-
-
-class _Chunk(NamedTuple):
-    offset: tuple[int, ...]
-    stored: int
-    filters_skipped: int
 
 
 def datasets(group: h5py.Group) -> dict[str, h5py.Dataset]:
@@ -153,7 +145,11 @@ def read_dataset(
         GoodnetError: As `check_dataset`.
     """
     dtype = check_dataset(dataset, name=name, limit=limit)
-    return np.asarray(dataset[()], dtype=dtype.newbyteorder("="))
+    if dataset.shape and dataset.chunks:
+        array = reader_of_rows(dataset, dtype, name=name)(0, dataset.shape[0])
+    else:
+        array = dataset[()]
+    return np.asarray(array, dtype=dtype.newbyteorder("="))
 
 
 def _filters(dataset: h5py.Dataset) -> list[int]:
@@ -171,6 +167,10 @@ def _number_type(dataset: h5py.Dataset, name: str) -> np.dtype[Any]:
         kind = "an enumeration" if enumeration else str(dtype)
         raise InvalidInput(
             f"expected plain integers or floats in data set {name!r}, got the type {kind}"
+        )
+    if dataset.id.get_type() != h5t.py_create(dtype):
+        raise InvalidInput(
+            f"the numbers in data set {name!r} are stored in an unusual form of {dtype}"
         )
     return dtype
 
@@ -190,45 +190,6 @@ def _check_chunks(dataset: h5py.Dataset, name: str, *, declared: int, itemsize: 
     chunk = math.prod(dataset.chunks) * itemsize
     limit = min(_CHUNK_BYTES, max(budgets.FLOOR_BYTES, declared))
     budgets.check(chunk, limit, f"one chunk of data set {name!r}")
-    for entry in _large_chunks(dataset):
-        _check_unpacked(dataset, entry, name=name, limit=chunk)
-
-
-def _large_chunks(dataset: h5py.Dataset) -> list[_Chunk]:
-    """Chunks whose stored form is large enough to hide a bomb."""
-    large: list[_Chunk] = []
-
-    def keep(info: Any) -> None:
-        if info.size > _PROBED_CHUNK_BYTES:
-            large.append(_Chunk(info.chunk_offset, info.size, info.filter_mask))
-
-    if dataset.id.get_num_chunks():
-        dataset.id.chunk_iter(keep)
-    return large
-
-
-def _check_unpacked(dataset: h5py.Dataset, chunk: _Chunk, *, name: str, limit: int) -> None:
-    """Unpack a large deflated chunk with a hard stop: HDF5 itself would unpack it to the end."""
-    codes = _filters(dataset)
-    if h5z.FILTER_DEFLATE not in codes:
-        return
-    if chunk.filters_skipped >> codes.index(h5z.FILTER_DEFLATE) & 1:
-        return
-    budgets.check(chunk.stored, 2 * limit + budgets.MIB, f"one stored chunk of {name!r}")
-    packed = dataset.id.read_direct_chunk(chunk.offset)[1]
-    unpacker = zlib.decompressobj()
-    room = limit + 4 * len(codes)  # a checksum applied before packing adds four bytes
-    try:
-        while room >= 0 and packed and not unpacker.eof:
-            room -= len(unpacker.decompress(packed, min(budgets.MIB, room + 1)))
-            packed = unpacker.unconsumed_tail
-    except zlib.error as error:
-        raise InvalidInput(f"data set {name!r} is damaged: {error}") from error
-    if room < 0:
-        raise OverBudget(
-            f"a chunk of data set {name!r} unpacks to more than the {budgets.readable(limit)} "
-            "it declares"
-        )
 
 
 def _checked(name: str | bytes) -> str:
