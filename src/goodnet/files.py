@@ -13,9 +13,10 @@ import os
 import secrets
 import shutil
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from goodnet.errors import FileError, UsageError
+from goodnet.errors import FileError, GoodnetError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +26,14 @@ RESULTS = "results.json"
 
 _FULL = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT})
 _BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What results have that are ours."""
+
+    schema: int | None = None
+    command: str | None = None
 
 
 @contextmanager
@@ -185,11 +194,14 @@ def _is_replaceable(folder: Path) -> bool:
     """Whether the folder is empty or holds results of this package."""
     if not any(folder.iterdir()):
         return True
+    from goodnet.run_folder import read_object
+    from goodnet.typed_json import Unreadable
+
     try:
-        results = json.loads((folder / RESULTS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        made = read_object(folder, RESULTS, _Made)
+    except (Unreadable, GoodnetError):
         return False
-    return isinstance(results, dict) and {"schema", "command"} <= results.keys()
+    return made.schema is not None and made.command is not None
 
 
 def _put_in_place(new: Path, destination: Path) -> None:

@@ -8,16 +8,15 @@ from __future__ import annotations
 import csv
 import io
 import os
-import re
 import stat
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from goodnet import files
 from goodnet.errors import GoodnetError
-from goodnet.formats.safe_file import open_regular
 from goodnet.report.facts import Curve, FileFact
+from goodnet.run_folder import path_within, read_bytes
 from goodnet.stats import proportion
-from goodnet.typed_json import Unreadable, decode
+from goodnet.typed_json import Unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,13 +27,10 @@ if TYPE_CHECKING:
     from goodnet.results import PictureRecord, PruneResults, ScanRecord, TargetRecord
     from goodnet.types import Proportion
 
-T = TypeVar("T")
-
 PICTURED = 8  # targets whose pictures are shown: the most suspicious
 
 _MIB = 1 << 20
-_JSON_BYTES, _CSV_BYTES, _PNG_BYTES = 64 * _MIB, 64 * _MIB, 4 * _MIB
-_PLAIN = re.compile(r"[^/\\\0:]+")
+_CSV_BYTES, _PNG_BYTES = 64 * _MIB, 4 * _MIB
 _MOST_FILES = 1000
 _MOST_PICTURES, _MOST_SAMPLES = 96, 4  # of one run in a page, and clean images of one target
 _SIDE, _LARGEST_SIDE = 96, 4096
@@ -58,46 +54,6 @@ _STEMS = {
     "scores": "picture",
     "label": "trigger and direction",
 }
-
-
-def read_object(folder: Path, name: str, kind: type[T]) -> T:
-    """Decode a JSON file of the folder.
-
-    Raises:
-        Unreadable: If it is not of that kind.
-        GoodnetError: If it cannot be read.
-    """
-    try:
-        return decode(_read_bytes(folder, name, limit=_JSON_BYTES), kind)
-    except Unreadable as error:
-        raise Unreadable(f"in {name}, {error}") from error
-
-
-def _read_bytes(folder: Path, name: str, *, limit: int) -> bytes:
-    """Content of a file of the folder; `name` may name one in a folder within.
-
-    Raises:
-        Unreadable: If the name leads out of the folder, be it by a symbolic link.
-        GoodnetError: If it is not a regular file, longer than `limit`, or cannot be read.
-    """
-    with open_regular(_within(folder, name), what="file of the run", limit=limit) as file:
-        return file.read()
-
-
-def _within(folder: Path, name: str) -> Path:
-    """The path of a file of the folder, whether it is there or not.
-
-    Raises:
-        Unreadable: If the name leads out of the folder, be it by a symbolic link.
-    """
-    path = folder
-    for part in name.split("/"):
-        if not _PLAIN.fullmatch(part) or part in (".", ".."):
-            raise Unreadable(f"the file name {name[:60]!r} leads out of the folder")
-        path = path / part
-        if path.is_symlink():
-            raise Unreadable(f"{name[:60]!r} is a symbolic link")
-    return path
 
 
 def list_outputs(folder: Path) -> tuple[FileFact, ...]:
@@ -166,7 +122,7 @@ def read_scan_pictures(folder: Path, scan: ScanRecord) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for target in scan.targets:
         if target.file:
-            _within(folder, target.file)
+            path_within(folder, target.file)
     for target in scan.targets[:PICTURED]:
         if target.trigger:
             alone = [target.pictures.trigger] if target.pictures.trigger else []
@@ -179,7 +135,7 @@ def _read_png(folder: Path, name: str) -> bytes:
     """The same picture without anything else the file may hold, made smaller if it is large."""
     from PIL import Image
 
-    data = _read_bytes(folder, name, limit=_PNG_BYTES)
+    data = read_bytes(folder, name, limit=_PNG_BYTES)
     # Before the decoder sees it: a few bytes can declare gigabytes of pixels.
     width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
     if not data.startswith(_SIGNATURE) or not 0 < max(width, height) <= _LARGEST_SIDE:
@@ -235,7 +191,7 @@ def read_curve(folder: Path, found: PruneResults) -> Curve | None:
 def _csv_rows(folder: Path, columns: int) -> list[list[float]]:
     """The shares of each row, clean first."""
     try:
-        text = _read_bytes(folder, "curve.csv", limit=_CSV_BYTES).decode("utf-8")
+        text = read_bytes(folder, "curve.csv", limit=_CSV_BYTES).decode("utf-8")
         header, *rows = csv.reader(io.StringIO(text, newline=""))
         shares = [[float(cell) for cell in row[len(_FIXED) - 1 :]] for row in rows]
     except (ValueError, csv.Error) as error:

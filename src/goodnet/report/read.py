@@ -19,7 +19,6 @@ from goodnet.report.folder import (
     first_of_each,
     list_outputs,
     read_curve,
-    read_object,
     read_pictures,
     read_scan_pictures,
 )
@@ -43,6 +42,7 @@ from goodnet.results import (
     ScanRecord,
     ScanResults,
 )
+from goodnet.run_folder import read_object
 from goodnet.typed_json import Unreadable
 from goodnet.types import Proportion
 

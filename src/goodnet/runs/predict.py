@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,11 +12,14 @@ from numpy.typing import NDArray
 
 from goodnet.errors import GoodnetError, UsageError
 from goodnet.evaluation import agree
+from goodnet.files import RESULTS
 from goodnet.formats import load_network
 from goodnet.guard.form import reject_class_of
 from goodnet.imagesets import Block, ClassNames, ImageSet, PixelRange, fitted, load_images
 from goodnet.network import Network, Scale, calibrate, check_pair, said_by_file, takes, usual_scales
 from goodnet.preprocessing import PRESETS, Preprocessing
+from goodnet.results import PreprocessingRecord
+from goodnet.run_folder import read_object
 from goodnet.runs.evaluate import check_belongs
 from goodnet.runs.inputs import (
     classes_of,
@@ -27,6 +29,7 @@ from goodnet.runs.inputs import (
     to_device,
 )
 from goodnet.runs.options import InputOptions
+from goodnet.typed_json import Unreadable
 from goodnet.types import Integers
 
 
@@ -211,15 +214,24 @@ def _for(wants: Preprocessing | Scale, stored: PixelRange) -> Preprocessing:
     return wants.preprocessing(stored) if isinstance(wants, Scale) else wants
 
 
+@dataclass(frozen=True)
+class _Said:
+    """What the results beside a model say of its pixels."""
+
+    scale: str | None = None
+    preprocessing: PreprocessingRecord | None = None
+
+
 def _from_run_folder(model: Path) -> tuple[Preprocessing | Scale | None, str]:
-    path = model.parent / "results.json"
+    shown = model.parent / RESULTS
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if found["scale"] is None:
-            text = found["preprocessing"]["text"]
-            return Preprocessing.parse(text), f"pixels x from 0..255 become {text}, as in {path}"
-        scale = Scale.parse(found["scale"])
-        return scale, f"pixels are multiplied by {found['scale']}, as in {path}"
-    except (OSError, ValueError, TypeError, KeyError, RecursionError, GoodnetError):
+        found = read_object(model.parent, RESULTS, _Said)
+        if found.scale is not None:
+            return Scale.parse(
+                found.scale
+            ), f"pixels are multiplied by {found.scale}, as in {shown}"
+        text = "" if found.preprocessing is None else found.preprocessing.text
+        return Preprocessing.parse(text), f"pixels x from 0..255 become {text}, as in {shown}"
+    except (Unreadable, GoodnetError):
         # No run folder, or another program's results: then nothing is known.
         return None, ""

@@ -13,9 +13,15 @@ import numpy as np
 import torch
 from torch import nn
 
+from goodnet.errors import GoodnetError
 from goodnet.files import atomic_path
+from goodnet.formats import budgets
+from goodnet.formats.safe_file import open_regular
+from goodnet.quarantine import quarantined
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from goodnet.formats.spec import NetworkSpec
     from goodnet.training.config import Frozen, Schedule
     from goodnet.training.examples import Examples
@@ -70,11 +76,29 @@ class Checkpoint:
     def _read(self) -> dict[str, Any] | None:
         if not self.path.is_file():
             return None
-        try:
-            state = torch.load(self.path, weights_only=True, map_location="cpu")
-        except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError):
-            return None
-        return state if isinstance(state, dict) else None
+        state = quarantined(_read, self.path, subject=f"the checkpoint {str(self.path)!r}")
+        return _with(torch.from_numpy, np.ndarray, state) if isinstance(state, dict) else None
+
+
+def _read(path: Path) -> object:
+    """What a checkpoint holds, with arrays for tensors; None where it cannot be read."""
+    try:
+        with open_regular(path, what="checkpoint", limit=budgets.MODEL_BYTES) as file:
+            state = torch.load(file, weights_only=True, map_location="cpu")
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, GoodnetError):
+        return None
+    return _with(lambda tensor: tensor.numpy(), torch.Tensor, state)
+
+
+def _with(change: Callable[[Any], object], kind: type, value: object) -> Any:
+    """A value in which everything of a kind is changed, however deep in dictionaries and lists."""
+    if isinstance(value, kind):
+        return change(value)
+    if isinstance(value, dict):
+        return {key: _with(change, kind, each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with(change, kind, each) for each in value]
+    return value
 
 
 def fingerprint(
