@@ -6,26 +6,29 @@ then renamed: whatever interrupts the writing, the old state stays.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import hashlib
 import json
 import os
 import secrets
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from goodnet.errors import FileError, GoodnetError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
 RESULTS = "results.json"
 
 _FULL = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT})
 _BLOCK = 1 << 20
+_PREFIX, _LITTER = ".goodnet-", ".tmp"
+_AT_WORKING_DIRECTORY, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 
 
 @dataclass(frozen=True)
@@ -55,15 +58,11 @@ def atomic_path(destination: Path, *, force: bool = False) -> Iterator[Path]:
     """
     with _clear_errors(destination):
         _check_file(destination, force)
-        temporary = _hidden(destination)
-        try:
-            temporary.touch(exist_ok=False)
+        with _hidden(destination, Path.touch) as temporary:
             yield temporary
             _sync(temporary)
             _check_file(destination, force)
             temporary.replace(destination)
-        finally:
-            temporary.unlink(missing_ok=True)
         _sync(destination.parent)
 
 
@@ -87,18 +86,15 @@ def run_folder(destination: Path, *, force: bool = False) -> Iterator[Path]:
     """
     with _clear_errors(destination):
         _check_folder(destination, force)
-        temporary = _hidden(destination)
-        try:
-            temporary.mkdir()
-            yield temporary
-            _sync_tree(temporary)
-            _check_folder(destination, force)
-            _put_in_place(temporary, destination)
-        except FileError as error:
-            # What is written inside knows only the hidden name.
-            raise FileError(str(error).replace(str(temporary), str(destination))) from error
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+        with _hidden(destination, Path.mkdir) as temporary:
+            try:
+                yield temporary
+                _sync_tree(temporary)
+                _check_folder(destination, force)
+                _put_in_place(temporary, destination)
+            except FileError as error:
+                # What is written inside knows only the hidden name.
+                raise FileError(str(error).replace(str(temporary), str(destination))) from error
         _sync(destination.parent)
 
 
@@ -138,8 +134,59 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _hidden(destination: Path) -> Path:
-    return destination.with_name(f".goodnet-{secrets.token_hex(8)}.tmp")
+@contextmanager
+def _hidden(destination: Path, make: Callable[[Path], None]) -> Iterator[Path]:
+    """A new file or folder beside `destination`, which is removed in the end.
+
+    It is locked as long as it is at work, so that what a killed process left is told from what is
+    still written; that is removed, too.
+    """
+    _remove_litter(destination.parent)
+    path = destination.with_name(f"{_PREFIX}{secrets.token_hex(8)}")
+    make(path)
+    with _locked(path):
+        temporary = path.rename(f"{path}{_LITTER}")  # seen by others only now that it is locked
+        try:
+            yield temporary
+        finally:
+            _remove(temporary)
+
+
+def _remove_litter(folder: Path) -> None:
+    """Remove what processes that were killed have left in a folder."""
+    with suppress(OSError):
+        for path in folder.glob(f"{_PREFIX}*{_LITTER}"):
+            with suppress(BlockingIOError, FileNotFoundError), _locked(path):
+                _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the lock of a file or folder.
+
+    Raises:
+        BlockingIOError: If another process holds it, or the system knows no such locks.
+    """
+    try:
+        import fcntl
+    except ImportError:  # on Windows: nothing is locked, and nothing of others removed
+        if path.name.endswith(_LITTER):
+            raise BlockingIOError from None
+        yield
+        return
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _check_file(destination: Path, force: bool) -> None:
@@ -205,17 +252,32 @@ def _is_replaceable(folder: Path) -> bool:
 
 
 def _put_in_place(new: Path, destination: Path) -> None:
-    """Rename `new` to `destination`; an old folder there is moved aside first, then removed."""
-    aside = _hidden(destination)
+    """Rename `new` to `destination`; an old folder there is then called `new`, or is gone."""
+    if not destination.exists():
+        new.rename(destination)
+        return
+    if _exchanged(new, destination):
+        return
+    aside = destination.with_name(f"{_PREFIX}{secrets.token_hex(8)}.old")
     try:
-        if destination.exists():
-            destination.rename(aside)
+        destination.rename(aside)
         new.rename(destination)
     except BaseException:
         if aside.exists() and not destination.exists():
             aside.rename(destination)
         raise
     shutil.rmtree(aside, ignore_errors=True)
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Exchange the names of two folders at once; False where the system cannot."""
+    try:
+        rename = ctypes.CDLL(None).renameat2
+    except (AttributeError, OSError, TypeError):
+        return False
+    here = _AT_WORKING_DIRECTORY
+    paths = os.fsencode(one), os.fsencode(other)
+    return bool(rename(here, paths[0], here, paths[1], _RENAME_EXCHANGE) == 0)
 
 
 def _sync_tree(folder: Path) -> None:

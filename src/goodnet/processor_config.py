@@ -95,7 +95,8 @@ def _read(path: Path) -> str:
 def processor_config_beside(model: Path) -> tuple[str, Path] | None:
     """The same of a configuration in the folder of a model; None where there is none."""
     for path in (model.with_name(name) for name in _NAMES):
-        if path.is_file():
+        # A link is followed where the model is one beside it, as in the cache of Hugging Face.
+        if path.is_file() and path.resolve().parent == model.resolve().parent:
             try:
                 return read_processor_config(path), path
             except GoodnetError:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from types import FrameType
 from typing import Any
 
@@ -38,6 +40,12 @@ from goodnet.cli.typed import APPEARANCE, LATER, Command, Commands, alone
 from goodnet.errors import FileError, GoodnetError, OverBudget
 
 INTERRUPTED = 130
+_STOPS = tuple(
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGXCPU")
+    if hasattr(signal, name)
+)
+_PATIENCE = 1.0  # seconds in which another signal says the same
 INTERNAL = 70
 
 app = typer.Typer(
@@ -105,7 +113,7 @@ for function in (
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code."""
-    signal.signal(signal.SIGTERM, _terminate)
+    _listen()
     if sys.stdout is None:  # closed by who started us: nobody wants to read
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
@@ -134,6 +142,7 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         return _unexpected(error)
     if code == INTERRUPTED:
+        _be_deaf()
         return _fail("interrupted; nothing was left half written", INTERRUPTED)
     return code if isinstance(code, int) else 0
 
@@ -171,5 +180,22 @@ def _fail(message: str, code: int) -> int:
     return code
 
 
-def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+def _listen() -> None:
+    """Let a signal end the command by way of its clean-up; ten at once are one."""
+    heard = -math.inf
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal heard
+        before, heard = heard, monotonic()
+        if heard - before > _PATIENCE:
+            raise KeyboardInterrupt
+
+    for each in _STOPS:
+        if signal.getsignal(each) != signal.SIG_IGN:
+            signal.signal(each, stop)
+
+
+def _be_deaf() -> None:
+    """Nothing is to be interrupted any more."""
+    for each in _STOPS:
+        signal.signal(each, signal.SIG_IGN)

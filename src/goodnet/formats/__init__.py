@@ -5,6 +5,7 @@ Opening a file never executes it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from goodnet.network import Network
 
 __all__ = ["load_network", "read_spec"]
+
+# Of HDF5, before it is imported: it loads the driver or connector that the environment names, and
+# ends the process where it does not know one of that name.
+for _variable in ("HDF5_DRIVER", "HDF5_DRIVER_CONFIG", "HDF5_VOL_CONNECTOR"):
+    os.environ.pop(_variable, None)
 
 
 def read_spec(path: Path | str, *, architecture: Path | str | None = None) -> NetworkSpec:

@@ -91,6 +91,8 @@ class _Chunks:
         if length > self._dataset.file.id.get_filesize():
             raise self._damaged("a chunk is longer than the file")
         data = self._dataset.id.read_direct_chunk(place)[1]
+        if len(data) != length:  # without filters HDF5 gives as many as there should be
+            raise self._damaged(f"a chunk of {self._bytes:,} bytes has {length:,}")
         try:
             for index in reversed(range(len(self._filters))):
                 if not skipped >> index & 1:
