@@ -11,7 +11,7 @@ import pytest
 from hdf5_samples import made
 
 from goodnet.errors import InvalidInput, OverBudget
-from goodnet.formats import budgets, safe_hdf5
+from goodnet.formats import safe_hdf5
 
 
 def names_of(data: bytes, name: str, **options: Any) -> list[str] | None:
@@ -134,19 +134,6 @@ class TestAttributes:
         data[free : free + 16] = bytes(16)
         with pytest.raises(InvalidInput, match="list of texts in the HDF5 file is damaged"):
             text_of(bytes(data), "a")
-
-    def test_lists_of_texts_that_overlap(self) -> None:
-        data = bytearray(made(lambda file: file.attrs.create("a", "GCOL" + "x" * 60)))
-        inner = data.index(b"GCOLx")
-        data[inner : inner + 16] = b"GCOL\x01\0\0\0" + (32).to_bytes(8, "little")
-        with pytest.raises(InvalidInput, match="two lists of texts in the HDF5 file overlap"):
-            text_of(bytes(data), "a")
-
-    def test_too_many_texts(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(budgets, "MAX_STRINGS", 5)
-        data = made(lambda file: file.attrs.create("a", [*"abcdefgh"], dtype=h5py.string_dtype()))
-        with pytest.raises(OverBudget, match="an HDF5 file may hold at most 5 texts"):
-            names_of(data, "a")
 
     def test_attributes_stored_apart(self) -> None:
         def fill(file: h5py.File) -> None:

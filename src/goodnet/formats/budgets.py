@@ -24,9 +24,8 @@ JSON_DEPTH = 64
 MAX_LAYERS = 20_000
 # Everything in a configuration that has a class: layers, initializers, references to values.
 MAX_OBJECTS = 10 * MAX_LAYERS
-MAX_LINKS = 100_000
+MAX_LINKS = 30_000
 MAX_MEMBERS = 1024
-MAX_STRINGS = 1_000_000
 MAX_RANK = 8
 MAX_DIMENSION = 2**31 - 1
 # Characters in the name of a layer.

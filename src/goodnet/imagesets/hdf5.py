@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from goodnet.formats.safe_hdf5 import check_dataset, datasets, open_hdf5, reader_of_rows
+from goodnet.formats.safe_hdf5 import (
+    check_dataset,
+    dataset_at,
+    datasets,
+    open_hdf5,
+    reader_of_rows,
+)
 from goodnet.imagesets.tables import cut, rows_at_once
 
 if TYPE_CHECKING:
@@ -88,5 +94,5 @@ class Hdf5Table:
 @contextmanager
 def _dataset(file: StoredFile, path: str) -> Iterator[tuple[h5py.Dataset, np.dtype[Any]]]:
     with file.open() as handle, open_hdf5(handle, what=file.what) as root:
-        data = datasets(root)[path]
+        data = dataset_at(root, path)
         yield data, check_dataset(data, name=path)

@@ -11,14 +11,15 @@ import os
 import signal
 import struct
 import sys
+import time
 
 from goodnet.formats.budgets import GIB, MIB
 
 # Above what the process has when it starts, and for each byte of the largest file it opens. A file
 # is held as it is, unpacked, as numbers of four bytes, and once more in another order.
 MEMORY_BYTES, MEMORY_GROWTH, MOST_MEMORY_BYTES = 384 * MIB, 8, 24 * GIB
-# Seconds of CPU time: ten times what the largest usual networks take on a slow machine.
-SECONDS, BYTES_A_SECOND = 4.0, 16 * MIB
+# Seconds of CPU time, and bytes for another one: several times what networks of many layers take.
+SECONDS, BYTES_A_SECOND = 2.0, 4 * MIB
 _FILES = 64
 
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
@@ -30,7 +31,7 @@ _CONNECT_AND_BIND, _SIGNALS_AND_SOCKETS = 0b11, 0b11
 
 _before: int | None = None  # bytes of this process when it was confined; None in any other
 _largest = 0
-_seconds = 0.0
+_allowed = 0.0  # seconds of CPU time that it may have used
 
 
 def confine() -> None:
@@ -64,11 +65,11 @@ def inside() -> bool:
 
 def allow_for(length: int) -> None:
     """Allow what a file of `length` bytes needs; without effect in any other process."""
-    global _largest, _seconds
+    global _largest, _allowed
     if not inside():
         return
-    _seconds += length / BYTES_A_SECOND
-    signal.setitimer(signal.ITIMER_PROF, _seconds)
+    _allowed += length / BYTES_A_SECOND
+    _limit_time()
     if length > _largest:
         _largest = length
         _limit_memory()
@@ -76,10 +77,16 @@ def allow_for(length: int) -> None:
 
 def renew_time() -> None:
     """Start the time anew, as a part of the work is done; without effect in any other process."""
-    global _seconds
+    global _allowed
     if inside():
-        _seconds = SECONDS + _largest / BYTES_A_SECOND
-        signal.setitimer(signal.ITIMER_PROF, _seconds)
+        _allowed = time.process_time() + SECONDS + _largest / BYTES_A_SECOND
+        _limit_time()
+
+
+def _limit_time() -> None:
+    """The system ends the process when it has used what it is allowed."""
+    left = _allowed - time.process_time()
+    signal.setitimer(signal.ITIMER_PROF, max(left, 0.001))
 
 
 def _limit_memory() -> None:

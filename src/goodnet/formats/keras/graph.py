@@ -201,18 +201,21 @@ def _walk(
     """Depth first: calls in the order they are finished, and layers by when they are first seen."""
     finished: dict[Node, None] = {}
     first_seen = {output[0]: 0}
-    path: dict[Node, Iterator[Node]] = {output: iter(parents[output])}
+    path = [(output, iter(parents[output]))]
+    on_path = {output}
     while path:
-        node = next(reversed(path))
-        parent = next((p for p in path[node] if p not in finished), None)
+        node, unseen = path[-1]
+        parent = next((p for p in unseen if p not in finished), None)
         if parent is None:
             finished[node] = None
-            del path[node]
-        elif parent in path:
+            path.pop()
+            on_path.remove(node)
+        elif parent in on_path:
             raise InvalidInput(f"layer {parent[0]!r} reads its own value in a cycle")
         else:
             first_seen.setdefault(parent[0], len(first_seen))
-            path[parent] = iter(parents[parent])
+            path.append((parent, iter(parents[parent])))
+            on_path.add(parent)
     return list(finished), first_seen
 
 

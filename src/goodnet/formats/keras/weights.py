@@ -243,13 +243,12 @@ def _unlisted_groups(prefix: str, shapes: Mapping[str, tuple[int, ...]]) -> Iter
 
 
 def _read(dataset: h5py.Dataset, path: str, notes: list[str]) -> Array:
-    dtype = safe_hdf5.check_dataset(dataset, name=path)
-    name = _FLOATS.get(dtype.str[1:])
+    raw = safe_hdf5.read_dataset(dataset, name=path)
+    name = _FLOATS.get(raw.dtype.str[1:])
     if name is None:
-        raise InvalidInput(f"expected floating-point weights in {path!r}, got {dtype}")
+        raise InvalidInput(f"expected floating-point weights in {path!r}, got {raw.dtype}")
     if name != "float32":
         notes.append(f"{name} weights converted to float32")
-    raw = safe_hdf5.read_dataset(dataset, name=path)
     _check_finite(raw, path)
     with np.errstate(over="ignore"):
         array = raw.astype(np.float32)

@@ -16,7 +16,7 @@ import numpy as np
 
 from goodnet.errors import InvalidInput, OverBudget
 from goodnet.formats import budgets
-from goodnet.formats.safe_hdf5.heap import REFERENCE, heap_text
+from goodnet.formats.safe_hdf5.heap import REFERENCE, heap_texts
 
 _ATTRIBUTE, _CONTINUATION = 0x0C, 0x10
 _MAX_BLOCKS = 1000
@@ -201,7 +201,7 @@ def _variable(
     references = list(REFERENCE.iter_unpack(raw))
     total = sum(size for size, _, _ in references)
     budgets.check(total, limit, f"the attribute {name!r}")
-    return [heap_text(file, reference).partition(b"\0")[0] for reference in references]
+    return [text.partition(b"\0")[0] for text in heap_texts(file, references)]
 
 
 def _decode(value: bytes, name: str) -> str:

@@ -41,7 +41,7 @@ def datasets(group: h5py.Group) -> dict[str, h5py.Dataset]:
     Raises:
         UnsafeInput: At a soft or external link, or a data set that is virtual, stored in another
             file, or packed with a filter other than deflate, shuffle, fletcher32 or lzf.
-        OverBudget: If there are more than 100,000 links.
+        OverBudget: If there are more than 30,000 links.
         InvalidInput: If a name is too long or not text in UTF-8.
     """
     found: dict[str, h5py.Dataset] = {}
@@ -63,6 +63,23 @@ def datasets(group: h5py.Group) -> dict[str, h5py.Dataset]:
                 seen.add(_address(child))
                 waiting.append((path + "/", child))
     return dict(sorted(found.items()))
+
+
+def dataset_at(group: h5py.Group, path: str) -> h5py.Dataset:
+    """The data set at a path that `datasets` has given; the rest of the file is not looked at.
+
+    Raises:
+        GoodnetError: As `datasets`.
+    """
+    parent: object = group
+    for name in path.split("/"):
+        if not isinstance(parent, h5py.Group) or name not in parent:
+            raise InvalidInput(f"there is no data set {path!r} in the HDF5 file")
+        parent = _open(parent, name, path)
+    if not isinstance(parent, h5py.Dataset):
+        raise InvalidInput(f"{path!r} in the HDF5 file is not a data set")
+    check_storage(parent, name=path)
+    return parent
 
 
 def check_storage(dataset: h5py.Dataset, *, name: str) -> None:

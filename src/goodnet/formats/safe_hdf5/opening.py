@@ -19,7 +19,6 @@ from h5py import h5pl
 from goodnet.errors import GoodnetError, InvalidInput, UnsafeInput
 from goodnet.formats import budgets
 from goodnet.formats.safe_file import open_regular, size
-from goodnet.formats.safe_hdf5.heap import check_heaps
 
 _lock = threading.Lock()
 _users = 0
@@ -93,8 +92,7 @@ def open_hdf5(
             file: BinaryIO = stack.enter_context(open_regular(source, what=what, limit=limit))
         else:
             file = io.BytesIO(source) if isinstance(source, bytes) else source
-        if _check_one_file(file, what) <= budgets.MODEL_BYTES:
-            check_heaps(file)
+        _check_one_file(file, what)
         stack.enter_context(plugins_off())
         try:
             yield stack.enter_context(h5py.File(file, "r"))
@@ -106,8 +104,8 @@ def open_hdf5(
             raise InvalidInput(_damaged(what, error)) from error
 
 
-def _check_one_file(file: BinaryIO, what: str) -> int:
-    """The length of the file, if it is HDF5 and nothing else."""
+def _check_one_file(file: BinaryIO, what: str) -> None:
+    """Make sure that the file is HDF5 and nothing else."""
     length = size(file)
     head = file.read(len(SIGNATURE))
     if head != SIGNATURE[: len(head)] or not head:
@@ -121,7 +119,6 @@ def _check_one_file(file: BinaryIO, what: str) -> int:
             "different things; unpack it first"
         )
     file.seek(0)
-    return length
 
 
 def _ends_as_zip(tail: bytes) -> bool:
