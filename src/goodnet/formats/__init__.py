@@ -20,14 +20,16 @@ __all__ = ["load_network", "read_spec"]
 
 
 def read_spec(path: Path | str, *, architecture: Path | str | None = None) -> NetworkSpec:
-    """Read a model file into plain data, without torch.
+    """Read a model file into plain data.
 
     A network with one output, behind a sigmoid or linear, is read as one with two classes.
 
     Args:
-        path: A Keras `.h5` or `.keras` file; the format is determined by its content.
-        architecture: For a file that holds weights only: a Keras model JSON, or another model
-            file to take the layers from.
+        path: A Keras `.h5` or `.keras` file, an ONNX file, or a `state_dict` of PyTorch, as
+            `.safetensors` or as `torch.save` writes it; the format is determined by its content.
+        architecture: For a file that holds weights only. Of Keras, a model JSON, or another model
+            file to take the layers from. Of PyTorch, the name of a known architecture, such as
+            "resnet18"; if not given, it is recognised by its arrays, for which torch is imported.
 
     Raises:
         FileError: If a file cannot be read.
@@ -68,7 +70,8 @@ def load_network(
     Args:
         path: As in `read_spec`.
         architecture: As in `read_spec`.
-        size: Height and width of the images, for a network that takes any.
+        size: Height and width of the images, for a network that takes any; if not given, what its
+            architecture is usually used for, where that is known.
 
     Raises:
         GoodnetError: As `read_spec`; `InvalidInput` also if the network takes images of any size
@@ -78,4 +81,4 @@ def load_network(
 
     spec = read_spec(path, architecture=architecture)
     with _naming(path):
-        return build(spec if size is None else spec.sized(size))
+        return build(spec.usually_sized if size is None else spec.sized(size))
