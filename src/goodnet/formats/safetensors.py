@@ -76,13 +76,8 @@ def _span(name: str, entry: Any) -> tuple[str, int, int, str, tuple[int, ...]]:
     raise InvalidInput(f"expected type, shape and place of the array {name!r}")
 
 
-def write(arrays: Mapping[str, Stored], path: Path, *, force: bool) -> None:
-    """Write arrays under their names.
-
-    Raises:
-        UsageError: If the file exists and `force` is not set.
-        FileError: If it cannot be written.
-    """
+def packed(arrays: Mapping[str, Stored]) -> bytes:
+    """Arrays under their names, as a file holds them."""
     header: dict[str, Any] = {_METADATA: {"format": "pt"}}
     place = 0
     for name, each in arrays.items():
@@ -91,10 +86,9 @@ def write(arrays: Mapping[str, Stored], path: Path, *, force: bool) -> None:
         place = end
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text = text.ljust(-(-len(text) // _ALIGNED) * _ALIGNED)
-    with atomic_path(path, force=force) as temporary, temporary.open("wb") as file:
-        file.write(len(text).to_bytes(_LENGTH, "little") + text)
-        for each in arrays.values():
-            file.write(each.data)
+    return b"".join(
+        [len(text).to_bytes(_LENGTH, "little"), text, *(x.data for x in arrays.values())]
+    )
 
 
 def write_module(spec: NetworkSpec, path: Path, force: bool) -> None:

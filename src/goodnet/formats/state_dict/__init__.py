@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 import numpy as np
 
 from goodnet.errors import InvalidInput, UsageError
+from goodnet.files import atomic_path
 from goodnet.formats import budgets, foreign, safetensors
 from goodnet.formats.format import Format
 from goodnet.formats.safe_file import open_regular, sha256
@@ -150,7 +151,8 @@ def _patch(source: SourceFile, stored: Mapping[str, Array], path: Path, force: b
                 f"several layers share the array {origin.path!r}, so that no copy can be made in "
                 "which it differs for one of them"
             )
-    safetensors.write(arrays | written, path, force=force)
+    with atomic_path(path, force=force) as place:
+        place.write_bytes(safetensors.packed(arrays | written))
 
 
 FORMATS = tuple(
