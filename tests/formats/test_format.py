@@ -12,11 +12,10 @@ import numpy as np
 import pytest
 import torch
 from keras_samples import functional, layer, write_small
-from safetensors.torch import save_file
 from spec_samples import Draft
 from tiny import plain_spec
 
-from goodnet.errors import FileError, InvalidInput, UsageError
+from goodnet.errors import FileError, InvalidInput, UnsafeInput, UsageError
 from goodnet.formats import format as registry
 from goodnet.formats import load_network, read_spec
 from goodnet.formats.build import build
@@ -49,9 +48,10 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_formats_are_told_apart_by_name_suffix_and_first_bytes() -> None:
     known = formats()
-    assert list(known) == ["keras-h5", "keras-zip", "onnx", "safetensors"]
-    assert len({each.suffix for each in known.values()}) == 4
-    assert [bool(each.read) for each in known.values()] == [True, True, True, False]
+    assert list(known) == ["keras-h5", "keras-zip", "onnx", "pytorch", "safetensors"]
+    assert {each.suffix for each in known.values()} == {".h5", ".keras", ".onnx", ".safetensors"}
+    assert all(each.read for each in known.values())
+    assert all(bool(each.starts) != bool(each.holds) for each in known.values())
 
 
 def test_a_new_format_is_read_and_written_like_any_other(toy: None, tmp_path: Path) -> None:
@@ -74,6 +74,8 @@ def test_what_is_of_no_format_is_told_by_the_first(tmp_path: Path) -> None:
         read_spec(tmp_path / "none.h5")
 
 
+# As torch.export packs it.
+PROGRAM = ("program.pt2", "program/data/weights/weight_0")
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab\nsize 123456\n"
 OTHERS: dict[str, tuple[bytes, str]] = {
     "pointer": (LFS, "a Git LFS pointer, .*run `git lfs pull`"),
@@ -85,7 +87,10 @@ OTHERS: dict[str, tuple[bytes, str]] = {
     ),
     "numbers": (b"[1, 2, 3]", "JSON, which holds no weights"),
     "lite": (b"\x1c\0\0\0TFL3\x14\0", "a TensorFlow Lite model"),
-    "pickle": (pickle.dumps({"a": 1}), "a pickle, which is never opened.*goodnet.wrap"),
+    "pickle": (
+        pickle.dumps({"a": 1}),
+        r"a pickle, which is never opened.*torch\.save\(model\.state_dict",
+    ),
     "packed": (b"\x1f\x8b\x08\0", "a packed file.*unpack it first"),
     "zeros": (bytes(300), "a file of zeros.*download"),
     "line ends": (b"\x89HDF\n\x1a\n\0", "an HDF5 file whose line ends were converted.*binary"),
@@ -109,29 +114,24 @@ def test_what_other_programs_write_is_named(tmp_path: Path) -> None:
     folder, module = tmp_path / "saved", torch.nn.Linear(2, 3)
     folder.mkdir()
     (folder / "saved_model.pb").write_bytes(b"\x08\x01")
-    torch.save(module.state_dict(), tmp_path / "net.pt")
-    torch.save(module.state_dict(), tmp_path / "old.pt", _use_new_zipfile_serialization=False)
-    save_file(module.state_dict(), tmp_path / "net.safetensors")
     np.savez(tmp_path / "images.npz", data=np.zeros(3))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         script = torch.jit.script(module)
         script.save(str(tmp_path / "script.pt"))  # type: ignore[no-untyped-call]
-    for name, inner in (("packed.zip", "net.h5"), ("folder.keras", "net/config.json")):
+    for name, inner in (("packed.zip", "net.h5"), ("folder.keras", "net/config.json"), PROGRAM):
         with zipfile.ZipFile(tmp_path / name, "w") as archive:
             archive.writestr(inner, "{}")
     for path, said in (
         (folder, "a SavedModel of TensorFlow"),
         (folder / "saved_model.pb", "a SavedModel of TensorFlow"),
-        (tmp_path / "net.pt", "a PyTorch file, whose weights are pickled"),
-        (tmp_path / "script.pt", "a PyTorch file, whose weights are pickled"),
+        (tmp_path / "script.pt", "TorchScript, which is a program"),
+        (tmp_path / "program.pt2", r"a program of torch\.export.*torch\.save"),
         (tmp_path / "packed.zip", "a packed file with a model in it"),
         (tmp_path / "folder.keras", "a packed file with a model in it"),
-        (tmp_path / "old.pt", "a PyTorch file, which is a pickle"),
-        (tmp_path / "net.safetensors", "a .safetensors file, which holds weights but no layers"),
         (tmp_path / "images.npz", "arrays of NumPy"),
     ):
-        with pytest.raises(InvalidInput, match=said) as caught:
+        with pytest.raises((InvalidInput, UnsafeInput), match=said) as caught:
             read_spec(path)
         assert str(path) in str(caught.value)
 

@@ -18,6 +18,7 @@ from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats import load_network
 from goodnet.formats.build import build, extract
 from goodnet.formats.silence import default_layer
+from goodnet.formats.torch.described import described
 from goodnet.network import Network
 from goodnet.ops.torch import Operation
 
@@ -344,7 +345,7 @@ def test_a_description_that_fails_leaves_the_module_whole(monkeypatch: pytest.Mo
         raise InvalidInput("a rule that does not fit")
 
     module = made(modules.ResNet)
-    monkeypatch.setattr(sys.modules[wrap.__module__], "_of_function", wrong)
+    monkeypatch.setattr(sys.modules[described.__module__], "_of_function", wrong)
     network = wrap(module, SHAPE)
     assert operations(network) == ["input", "opaque"]
     with torch.inference_mode():

@@ -12,7 +12,9 @@ from goodnet.errors import UsageError
 Model = Annotated[
     Path,
     typer.Argument(
-        metavar="MODEL", help="A Keras .h5 or .keras file, or ONNX.", show_default=False
+        metavar="MODEL",
+        help="A Keras .h5 or .keras file, ONNX, or weights of PyTorch: .safetensors, .pt, .pth.",
+        show_default=False,
     ),
 ]
 More = Annotated[list[Path] | None, typer.Argument(metavar="", hidden=True, show_default=False)]
@@ -43,8 +45,9 @@ Repaired = Annotated[
 Architecture = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE",
-        help="For a file with weights only: a Keras model JSON, or another model file.",
+        metavar="NAME|FILE",
+        help="For a file with weights only. Of PyTorch: resnet18, vit_b_16, ...; default: "
+        "detected. Of Keras: a model JSON, or another model file.",
     ),
 ]
 Scale = Annotated[

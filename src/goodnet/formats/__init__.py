@@ -26,14 +26,16 @@ for _variable in ("HDF5_DRIVER", "HDF5_DRIVER_CONFIG", "HDF5_VOL_CONNECTOR"):
 
 
 def read_spec(path: Path | str, *, architecture: Path | str | None = None) -> NetworkSpec:
-    """Read a model file into plain data, without torch.
+    """Read a model file into plain data.
 
     A network with one output, behind a sigmoid or linear, is read as one with two classes.
 
     Args:
-        path: A Keras `.h5` or `.keras` file; the format is determined by its content.
-        architecture: For a file that holds weights only: a Keras model JSON, or another model
-            file to take the layers from.
+        path: A Keras `.h5` or `.keras` file, an ONNX file, or a `state_dict` of PyTorch, as
+            `.safetensors` or as `torch.save` writes it; the format is determined by its content.
+        architecture: For a file that holds weights only. Of Keras, a model JSON, or another model
+            file to take the layers from. Of PyTorch, the name of a known architecture, such as
+            "resnet18"; if not given, it is recognised by its arrays, for which torch is imported.
 
     Raises:
         FileError: If a file cannot be read.
@@ -42,24 +44,14 @@ def read_spec(path: Path | str, *, architecture: Path | str | None = None) -> Ne
             two classes apart.
         OverBudget: If it declares more than the budgets allow.
     """
-    from goodnet.formats.format import formats
-    from goodnet.formats.safe_file import as_path
-    from goodnet.formats.spec import KINDS
-    from goodnet.quarantine import quarantined
-
-    formats()  # imported here, not anew in every child
-    given = as_path(path)
-    layers = None if architecture is None else as_path(architecture)
-    subject = f"the model file {str(given)!r}"
-    with _naming(given):
-        return quarantined(_read_spec, given, layers, subject=subject, kinds=KINDS)
-
-
-def _read_spec(path: Path, layers: Path | None) -> NetworkSpec:
     from goodnet.formats.format import reader_of
+    from goodnet.formats.safe_file import as_path
     from goodnet.formats.two_classes import two_classes
 
-    return two_classes(reader_of(path)(path, layers))
+    given = as_path(path)
+    layers = None if architecture is None else as_path(architecture)
+    with _naming(given):
+        return two_classes(reader_of(given)(given, layers))
 
 
 @contextmanager
@@ -84,7 +76,8 @@ def load_network(
     Args:
         path: As in `read_spec`.
         architecture: As in `read_spec`.
-        size: Height and width of the images, for a network that takes any.
+        size: Height and width of the images, for a network that takes any; if not given, what its
+            architecture is usually used for, where that is known.
 
     Raises:
         GoodnetError: As `read_spec`; `InvalidInput` also if the network takes images of any size
@@ -94,4 +87,4 @@ def load_network(
 
     spec = read_spec(path, architecture=architecture)
     with _naming(path):
-        return build(spec if size is None else spec.sized(size))
+        return build(spec.usually_sized if size is None else spec.sized(size))

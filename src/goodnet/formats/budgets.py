@@ -26,6 +26,13 @@ MAX_LAYERS = 20_000
 MAX_OBJECTS = 10 * MAX_LAYERS
 MAX_LINKS = 30_000
 MAX_MEMBERS = 1024
+# Of a file of weights. For each array a pickle takes some fifty steps.
+MAX_ARRAYS = 20_000
+PICKLE_BYTES = 32 * MIB
+PICKLE_STEPS = 2_000_000
+PICKLE_LINE = 256
+# Longest whole number: PyTorch's magic number has ten bytes.
+PICKLE_INTEGER_BYTES = 16
 MAX_RANK = 8
 MAX_DIMENSION = 2**31 - 1
 # Characters in the name of a layer.

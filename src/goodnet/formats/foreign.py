@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+MODEL = "a model, .h5, .keras, .onnx or weights of PyTorch"
 # Bytes at the start of a file that tell.
 HEAD = 4096
 
-_WRAP = "build the PyTorch module, load the weights into it, and pass the module to goodnet.wrap"
 _SAVE = "save the model it was made from as .keras or .h5"
+_STATE = 'save its numbers alone: `torch.save(model.state_dict(), "weights.pt")`'
 _AGAIN = "download the file itself again"
 
 # First bytes, what such a file is, and what to do.
@@ -19,7 +20,6 @@ _STARTS = (
         "a Git LFS pointer, which stands for the file",
         "run `git lfs pull` in its repository",
     ),
-    (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19", "a PyTorch file, which is a pickle", _WRAP),
     (b"\x93NUMPY", "an array of NumPy", _SAVE),
     (b"\x89PNG", "a picture", "give the file of the model"),
     (b"\xff\xd8\xff", "a picture", "give the file of the model"),
@@ -56,7 +56,7 @@ def named(path: Path, head: bytes) -> str | None:
     if found is None:
         return None
     what, advice = found
-    return f"expected a model, .h5, .keras or .onnx, got {what}: {str(path)!r}; {advice}"
+    return f"expected {MODEL}, got {what}: {str(path)!r}; {advice}"
 
 
 def _folder(path: Path, _: bytes) -> Iterator[tuple[str, str]]:
@@ -74,7 +74,7 @@ def _by_start(_: Path, head: bytes) -> Iterator[tuple[str, str]]:
     if head.startswith(_PICKLES):
         yield (
             "a pickle, which is never opened, since that runs code of the file",
-            f"of a PyTorch module, {_WRAP}",
+            f"of a PyTorch module, {_STATE}",
         )
     if head and not head.strip(b"\0"):
         yield "a file of zeros, as a download leaves that was cut off", _AGAIN
@@ -102,13 +102,11 @@ def _by_text(_: Path, head: bytes) -> Iterator[tuple[str, str]]:
 def _by_shape(_: Path, head: bytes) -> Iterator[tuple[str, str]]:
     if head[4:8] == b"TFL3":
         yield "a TensorFlow Lite model, which is not read", _SAVE
-    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 28:
-        yield "a .safetensors file, which holds weights but no layers", _WRAP
     if head.startswith(b"PK\x03\x04"):
         length = int.from_bytes(head[26:28], "little")
         name = head[_NAME_IN_ZIP : _NAME_IN_ZIP + length]
-        if name.endswith((b"/data.pkl", b"/.format_version", b"/version", b"/data/0")):
-            yield "a PyTorch file, whose weights are pickled", _WRAP
+        if b"/data/weights/" in name or name.endswith(b"/archive_format"):
+            yield "a program of torch.export", _STATE
         if name.endswith(_PACKED) and name != b"model.weights.h5":
             yield "a packed file with a model in it", "unpack it, and give the model"
         if name.endswith(b".npy"):

@@ -34,9 +34,13 @@ class Format:
             for a format of which only copies are written.
         starts: The first bytes of such a file; empty for a format that is not read.
         read: Reads a file, with the layers of another file where one is given, and runs none of
-            it; None for a format that is not read.
+            it; what it parses it parses in a child process. None for a format that is not read.
         patch: The bytes of a copy of the file a network came from in which some arrays differ;
             None where there is no such copy.
+        holds: Whether a file is of the format, by its first bytes, where not all have the same; it
+            is asked before `starts`.
+        only_copies: Whether networks with other layers than their file are written in another
+            format.
     """
 
     name: str
@@ -45,16 +49,17 @@ class Format:
     starts: bytes = b""
     read: Reader | None = None
     patch: Callable[[SourceFile, Mapping[str, Array]], bytes] | None = None
+    holds: Callable[[bytes], bool] | None = None
+    only_copies: bool = False
 
 
 @cache
 def formats() -> Mapping[str, Format]:
     """The formats by name. A new one is a module that makes a `Format`, and its line here."""
-    from goodnet.formats import keras, onnx, safetensors
+    from goodnet.formats import keras, onnx, state_dict
 
-    return MappingProxyType(
-        {each.name: each for each in (*keras.FORMATS, onnx.FORMAT, safetensors.FORMAT)}
-    )
+    every = (*keras.FORMATS, onnx.FORMAT, *state_dict.FORMATS)
+    return MappingProxyType({each.name: each for each in every})
 
 
 def reader_of(path: Path) -> Reader:
@@ -66,22 +71,38 @@ def reader_of(path: Path) -> Reader:
         InvalidInput: If it is known to be something else.
         GoodnetError: As `safe_file.open_regular`.
     """
-    readers = {each.starts: each.read for each in formats().values() if each.read is not None}
     head = b""
     if not path.is_dir():
         with open_regular(path, what="model file", limit=budgets.MODEL_BYTES) as file:
             head = file.read(foreign.HEAD)
+    readers = [(each, each.read) for each in formats().values() if each.read is not None]
+    told = [read for each, read in readers if each.holds is not None and each.holds(head)]
+    if told:
+        return told[0]
     other = foreign.named(path, head)
     if other is not None:
         raise InvalidInput(other)
-    first = next(iter(readers.values()))
-    return next((read for starts, read in readers.items() if head.startswith(starts)), first)
+    starting = (read for each, read in readers if each.starts and head.startswith(each.starts))
+    return next(starting, readers[0][1])
+
+
+def in_child(read: Reader) -> Reader:
+    """A reader that parses its file in a child process, see `goodnet.quarantine`."""
+
+    def reader(path: Path, architecture: Path | None) -> NetworkSpec:
+        from goodnet.formats.spec import KINDS
+
+        subject = f"the model file {str(path)!r}"
+        return quarantined(read, path, architecture, subject=subject, kinds=KINDS)
+
+    return reader
 
 
 def file_suffix(spec: NetworkSpec, source: SourceFile) -> str:
     """The suffix of a network that is written beside, or as a copy of, the file of another."""
     chosen = formats()[source.format]
-    return ".keras" if chosen.write is None and spec.file is None else chosen.suffix
+    only_copies = chosen.only_copies or chosen.write is None
+    return ".keras" if only_copies and spec.file is None else chosen.suffix
 
 
 def save_network(network: Network, path: Path, *, force: bool = False) -> None:
@@ -106,11 +127,12 @@ def save_spec(spec: NetworkSpec, path: Path, *, force: bool = False) -> None:
             f"a model is written as {' or '.join(known)}, got the file name {path.name!r}"
         )
     chosen, source = known[suffix], spec.file
-    if source and chosen.patch and source.format == chosen.name:
+    own = formats()[source.format] if source else None
+    if source and own and own.patch and own.suffix == suffix:
         stored = {key: array for key, array in spec.arrays.items() if key in source.origins}
         subject = f"the model file {str(source.path)!r}"
         with atomic_path(path, force=force) as place:
-            place.write_bytes(quarantined(chosen.patch, source, stored, subject=subject))
+            place.write_bytes(quarantined(own.patch, source, stored, subject=subject))
     elif chosen.write is None:
         raise UsageError(
             f"{chosen.suffix} files are written as copies of the file a network came from; another "

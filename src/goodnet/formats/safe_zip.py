@@ -2,6 +2,8 @@
 
 Only the plainest archives pass: one directory, at the very end; members one after another without
 gap or overlap; every local header equal to its directory entry. Nothing is extracted to disk.
+PyTorch writes its members as streams, with their sizes behind them, and the end record twice: where
+that is said to be so, both must agree.
 """
 
 from __future__ import annotations
@@ -31,6 +33,12 @@ _ENTRY_SIGNATURE, _END_SIGNATURE = b"PK\x01\x02", b"PK\x05\x06"
 _LOCAL = struct.Struct("<4s5H3I2H")
 _ENTRY = struct.Struct("<4s6H3I5H2I")
 _END = struct.Struct("<4s4H2IH")
+# Sections 4.3.9, 4.3.14 and 4.3.15: behind a member written as a stream, and before the end record.
+_BEHIND = struct.Struct("<4s3I")
+_END64 = struct.Struct("<4sQ2H2I4Q")
+_LOCATOR = struct.Struct("<4sIQI")
+_BEHIND_SIGNATURE, _END64_SIGNATURE = b"PK\x07\x08", b"PK\x06\x06"
+_LOCATOR_SIGNATURE = b"PK\x06\x07"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -55,22 +63,26 @@ class Member:
     deflated: bool
 
 
-def list_members(file: BinaryIO) -> dict[str, Member]:
+def list_members(
+    file: BinaryIO, *, streams: bool = False, most: int = budgets.MAX_MEMBERS
+) -> dict[str, Member]:
     """Check the archive's whole structure and list its members by name.
 
     Args:
         file: The open archive.
+        streams: Whether members may be written as streams, as PyTorch does.
+        most: Members it may hold.
 
     Raises:
         InvalidInput: If it is truncated, encrypted, packed in an unusual way, or not a zip.
         UnsafeInput: If two programs could read two different things from it, or a name leads
             out of the archive.
-        OverBudget: If it holds more than 1,024 members.
+        OverBudget: If it holds more than `most` members.
     """
     length = size(file)
-    count, start, end = _read_end(file, length)
+    count, start, end = _read_end(file, length, most=most, streams=streams)
     file.seek(start)
-    entries = list(_entries(file.read(end - start), count))
+    entries = list(_entries(file.read(end - start), count, streams=streams))
     members = {member.name: member for member, _ in entries}
     _check_unique([member.name for member, _ in entries])
     position = 0
@@ -78,7 +90,7 @@ def list_members(file: BinaryIO) -> dict[str, Member]:
         if member.offset != position:
             raise UnsafeInput(
                 f"the zip archive has a gap or overlap before {member.name!r}, so two programs "
-                "could read two different things; save it again with Keras"
+                "could read two different things; save it again"
             )
         position = _check_local(file, member, fields)
     if position != start:
@@ -114,7 +126,7 @@ def read_member(file: BinaryIO, member: Member, *, limit: int = budgets.MODEL_BY
     return data
 
 
-def _read_end(file: BinaryIO, length: int) -> tuple[int, int, int]:
+def _read_end(file: BinaryIO, length: int, *, most: int, streams: bool) -> tuple[int, int, int]:
     """Number of entries, start and end of the directory."""
     file.seek(0)
     if file.read(len(SIGNATURE)) != SIGNATURE:
@@ -127,19 +139,42 @@ def _read_end(file: BinaryIO, length: int) -> tuple[int, int, int]:
         )
     _, disk, first_disk, on_disk, count, size_, start, comment = _END.unpack(tail)
     if (disk, first_disk, comment) != (0, 0, 0) or on_disk != count or start == _ZIP64:
-        raise UnsafeInput("the zip archive's end record is unusual; save it again with Keras")
-    if count > budgets.MAX_MEMBERS:
-        raise OverBudget(f"a zip archive may hold at most {budgets.MAX_MEMBERS} members: {count}")
+        raise UnsafeInput("the zip archive's end record is unusual; save it again")
+    if count > most:
+        raise OverBudget(f"a zip archive may hold at most {most} members: {count}")
     end = length - _END.size
+    if streams:
+        end = _before_second_end(file, end, (count, size_, start))
     if start + size_ != end:
         raise UnsafeInput(
             "the zip archive's directory does not end where the file does, so two programs could "
-            "read two different things; save it again with Keras"
+            "read two different things; save it again"
         )
     return count, start, end
 
 
-def _entries(directory: bytes, count: int) -> Iterator[tuple[Member, tuple[int, ...]]]:
+def _before_second_end(file: BinaryIO, end: int, told: tuple[int, int, int]) -> int:
+    """Where the end record begins, or the ZIP64 one before it, which must tell the same."""
+    size_ = _END64.size + _LOCATOR.size
+    file.seek(max(0, end - size_))
+    raw = file.read(size_)
+    if len(raw) < size_ or not raw.startswith(_END64_SIGNATURE):
+        return end
+    record = _END64.unpack(raw[: _END64.size])
+    locator = _LOCATOR.unpack(raw[_END64.size :])
+    count, size_of_directory, start = told
+    same = record[1] == _END64.size - 12 and record[4:] == (0, 0, count, *told)
+    if not same or locator != (_LOCATOR_SIGNATURE, 0, start + size_of_directory, 1):
+        raise UnsafeInput(
+            "the zip archive has two ends that differ, so two programs could read two different "
+            "things; save it again"
+        )
+    return end - size_
+
+
+def _entries(
+    directory: bytes, count: int, *, streams: bool
+) -> Iterator[tuple[Member, tuple[int, ...]]]:
     """Each member with the fields its local header must repeat."""
     position = 0
     for _ in range(count):
@@ -155,7 +190,7 @@ def _entries(directory: bytes, count: int) -> Iterator[tuple[Member, tuple[int, 
         position += _ENTRY.size
         name = _decode(directory[position : position + name_length], flags)
         position += name_length + extra + comment
-        _check_entry(name, flags=flags, method=method, mode=external >> 16)
+        _check_entry(name, flags=flags, method=method, mode=external >> 16, streams=streams)
         if fields[2] > _NEWEST:
             raise InvalidInput(f"{name!r} needs a newer kind of zip than is read; save it again")
         if _ZIP64 in (packed, unpacked, offset):
@@ -182,15 +217,15 @@ def _is_safe_name(name: str) -> bool:
     return inside and "\\" not in name and not _CONTROL.search(name)
 
 
-def _check_entry(name: str, *, flags: int, method: int, mode: int) -> None:
+def _check_entry(name: str, *, flags: int, method: int, mode: int, streams: bool) -> None:
     if stat.S_ISLNK(mode):
         raise UnsafeInput(f"{name!r} in the zip archive is a symbolic link; links are not followed")
     if flags & _ENCRYPTED:
         raise InvalidInput(f"{name!r} in the zip archive is encrypted; save it without a password")
-    if flags & _STREAMED:
+    if flags & _STREAMED and not streams:
         raise InvalidInput(
             f"{name!r} in the zip archive was written as a stream, without its size in front; "
-            "save it again with Keras"
+            "save it again"
         )
     if method not in (_STORED, _DEFLATED):
         raise InvalidInput(
@@ -219,12 +254,21 @@ def _check_local(file: BinaryIO, member: Member, expected: tuple[int, ...]) -> i
         raise InvalidInput(f"{member.name!r} in the zip archive is damaged; copy the file again")
     fields = _LOCAL.unpack(raw)
     name = _decode(file.read(fields[9]), fields[2])
-    if (*fields[2:4], *fields[6:10]) != expected or name != member.name:
+    end = _data_start(file, member) + member.packed
+    told = (*fields[2:4], *fields[6:10])
+    if fields[2] & _STREAMED:
+        file.seek(end)
+        raw = file.read(_BEHIND.size)
+        signature, *behind = _BEHIND.unpack(raw.ljust(_BEHIND.size, b"\0"))
+        if signature == _BEHIND_SIGNATURE and told[2:5] in ((0, 0, 0), tuple(behind)):
+            told = (*told[:2], *behind, told[5])
+        end += _BEHIND.size
+    if told != expected or name != member.name:
         raise UnsafeInput(
             f"the zip archive describes {member.name!r} in two different ways, so two programs "
-            "could read two different things; save it again with Keras"
+            "could read two different things; save it again"
         )
-    return _data_start(file, member) + member.packed
+    return end
 
 
 def _data_start(file: BinaryIO, member: Member) -> int:

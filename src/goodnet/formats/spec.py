@@ -42,19 +42,22 @@ class SourceFile:
 
     Attributes:
         path: The file as given.
-        format: "keras-h5", "keras-zip" or "onnx".
+        format: "keras-h5", "keras-zip", "onnx", "pytorch" or "safetensors".
         sha256: Of the bytes that were read.
         version: Version of the program that wrote the file, as the file says.
         notes: What was left unread or is worth a look ("training configuration ignored", ...).
         origins: For each array, where it lies in the file.
+        size: Height and width of the images it is for, where it takes others, too, and this is
+            known of its architecture.
     """
 
     path: Path
-    format: Literal["keras-h5", "keras-zip", "onnx"]
+    format: Literal["keras-h5", "keras-zip", "onnx", "pytorch", "safetensors"]
     sha256: str
     version: str = ""
     notes: tuple[str, ...] = ()
     origins: Mapping[str, Origin] = field(default_factory=dict)
+    size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,15 @@ class NetworkSpec:
             )
         given = replace(image, attributes={"shape": (channels, *size)})
         return replace(self, layers=(given, *others))
+
+    @property
+    def usually_sized(self) -> NetworkSpec:
+        """The same network for images of the size it is made for, where it takes others, too.
+
+        As it is where that is not known.
+        """
+        size = self.file.size if self.file else None
+        return self.sized(size) if size and None in self.input_shape[1:] else self
 
     def parameters(self, layer: str) -> dict[str, Array]:
         """The arrays of one layer by parameter name: {"weight": ..., "bias": ...}."""

@@ -291,7 +291,7 @@ class Network:
                 written into a copy of that file, bit-equal except for the changed numbers, if the
                 suffix is the same; other networks are written as `.keras` or `.h5` with built-in
                 layers of Keras only. `.safetensors` takes the state dict of a network made of a
-                module, with the module's own keys.
+                module, or read from one, with the module's own keys.
             force: Replace an existing file.
 
         Raises:

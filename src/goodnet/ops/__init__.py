@@ -16,6 +16,7 @@ from goodnet.ops import (
     resizing,
     scaling,
     slicing,
+    tokens,
 )
 from goodnet.ops.op import OPS, Layer, Op, register
 
@@ -23,5 +24,5 @@ __all__ = ["FAMILIES", "OPS", "Layer", "Op", "register"]
 
 FAMILIES = (
     *(activations, attention, convolutions, ends, merging, normalization, padding, pooling),
-    *(reshaping, resizing, scaling, slicing),
+    *(reshaping, resizing, scaling, slicing, tokens),
 )

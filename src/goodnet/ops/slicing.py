@@ -13,6 +13,7 @@ from goodnet.ops.keras import Applied, Option, Part, Reading, Step, reading, wri
 from goodnet.ops.layouts import to_file
 from goodnet.ops.onnx import Found, Node
 from goodnet.ops.op import PICTURE, Attributes, Given, Layer, Op, Shape, register
+from goodnet.ops.torch import Call, Operation
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -207,6 +208,22 @@ def _read_stack(applied: Applied) -> Reading:
     return Reading((*parts, Layer(applied.name, "concatenate", tuple(names), {"axis": 1})))
 
 
+def _of_item(call: Call) -> Operation | None:
+    """Steps of a sequence one behind another: `value[:, 1:]`."""
+    index = call.args[1] if len(call.args) > 1 and call.is_value(0) else None
+    if not isinstance(index, tuple) or len(index) != _STEPS or len(call.reads) != _STEPS:
+        return None
+    batch, kept = index
+    if batch != slice(None) or not isinstance(kept, slice) or kept.step not in (None, 1):
+        return None
+    ends = (kept.start, kept.stop)
+    if any(end is not None and type(end) is not int for end in ends):
+        return None
+    found = range(call.reads[0])[kept]
+    cropping = (found.start, call.reads[0] - found.stop)
+    return call.operation("crop1d", cropping=cropping) if found else None
+
+
 def _slice_from_onnx(node: Node) -> Found:
     """Channels or a rectangle of a picture, or steps of a sequence."""
     value = node.value()
@@ -278,5 +295,6 @@ register(
         compute=_crop_steps,
         from_keras={"Cropping1D": reading("crop1d", _CROPPING)},
         to_keras=writing("Cropping1D", _CROPPING),
+        from_torch={"operator.getitem": _of_item},
     ),
 )

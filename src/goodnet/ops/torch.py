@@ -59,6 +59,9 @@ class Values(Protocol):
     def buffer(self, node: Any) -> Tensor | None:
         """The constant tensor of the module that this is, if it is one."""
 
+    def parameter(self, node: Any) -> Parameter | None:
+        """The parameter of the module that this is, if it is one."""
+
 
 @dataclass(frozen=True, eq=False)
 class Call:

@@ -115,6 +115,7 @@ class _Packer:
             int: lambda x: x if x in _INT64 else ["int", str(x)],
             str: lambda x: x if x.isascii() else ["str", x.encode("utf-8", "surrogatepass")],
             bytes: self._bytes,
+            memoryview: self._bytes,
             np.ndarray: self._array,
             PosixPath: lambda x: ["path", os.fsencode(x)],
             tuple: lambda x: ["tuple", *map(self.packed, x)],
@@ -138,9 +139,9 @@ class _Packer:
             raise TypeError(f"a {name}, which is not expected")
         return ["of", name, {field: self.packed(getattr(value, field)) for field in _fields(kind)}]
 
-    def _bytes(self, value: bytes) -> object:
+    def _bytes(self, value: bytes | memoryview) -> object:
         if len(value) < _LONG:
-            return value
+            return bytes(value)
         self.arrays.append(np.frombuffer(value, dtype=np.uint8))
         return ["bytes", len(value)]
 

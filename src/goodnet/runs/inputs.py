@@ -244,10 +244,14 @@ def said_beside_model(model: Path, options: InputOptions) -> tuple[InputOptions,
 def open_network(model: Path, options: InputOptions, clean: Path) -> Network:
     """Open a network; one that takes images of any size takes that of the clean set.
 
+    Where images are brought to the size of the network, it is what it is usually used for.
+
     Raises:
         GoodnetError: If a file cannot be opened or is refused.
     """
     spec = read_spec(model, architecture=options.architecture)
+    if options.sizing is not None:
+        spec = spec.usually_sized
     if None in spec.input_shape[1:]:
         images = load_images(clean, layout=options.layout, range=options.range)
         spec = spec.sized(images.shape[1:])

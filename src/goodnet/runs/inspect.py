@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from goodnet.errors import InvalidInput
 from goodnet.formats import read_spec, silence
 from goodnet.formats.shapes import layer_shapes
 from goodnet.formats.spec import NetworkSpec
+from goodnet.formats.state_dict import Weights, weights_in
 from goodnet.guard.form import reject_class_of
 
 # Axes of an image, which may have no channels of its own.
@@ -48,7 +50,7 @@ class Inspection:
 
     Attributes:
         path: The file.
-        format: "keras-h5" or "keras-zip".
+        format: As `SourceFile.format` has it.
         version: Of the program that wrote it.
         sha256: Of the file.
         name: The model's own.
@@ -56,7 +58,7 @@ class Inspection:
         goodnet: Whether it is a GoodNet.
         parameters: Stored numbers in all.
         default_layer: What `goodnet prune` takes by itself; None if there is no such layer.
-        layers: In running order.
+        layers: In running order; of weights whose architecture is not known, the arrays.
         notes: What was passed over in the file, and that the network takes no images.
         red_flags: What is worth a second look.
     """
@@ -85,7 +87,13 @@ def inspect_file(path: Path, *, architecture: Path | None = None) -> Inspection:
     Raises:
         GoodnetError: If the file cannot be read or is refused.
     """
-    spec = read_spec(path, architecture=architecture)
+    try:
+        spec = read_spec(path, architecture=architecture)
+    except InvalidInput as error:
+        weights = weights_in(path) if architecture is None else None
+        if weights is None:
+            raise
+        return _of_arrays(path, weights, str(error))
     shapes = layer_shapes(spec)
     prunable = set(silence.prunable_layers(spec))
     rows = tuple(
@@ -111,18 +119,43 @@ def inspect_file(path: Path, *, architecture: Path | None = None) -> Inspection:
         parameters=spec.count_parameters(),
         default_layer=_default_layer(spec),
         layers=rows,
-        notes=(*(source.notes if source else ()), *_input_notes(spec.input_shape)),
+        notes=(*(source.notes if source else ()), *_input_notes(spec)),
         red_flags=tuple(_red_flags(spec, rows)),
     )
 
 
-def _input_notes(shape: tuple[int | None, ...]) -> Iterator[str]:
+def _of_arrays(path: Path, weights: Weights, problem: str) -> Inspection:
+    """The arrays of a file whose architecture is not known."""
+    sizes = {key: math.prod(shape) for key, shape in weights.shapes.items()}
+    rows = (
+        LayerRow(key, "array", shape, sizes[key], prunable=False, silent_channels=None)
+        for key, shape in weights.shapes.items()
+    )
+    return Inspection(
+        path=str(path),
+        format=weights.format,
+        version="",
+        sha256=weights.sha256,
+        name="unknown",
+        classes=None,
+        goodnet=False,
+        parameters=sum(sizes.values()),
+        default_layer=None,
+        layers=tuple(rows),
+        notes=(*weights.notes, problem),
+        red_flags=(),
+    )
+
+
+def _input_notes(spec: NetworkSpec) -> Iterator[str]:
     """What keeps a network from being run on images, or what they have to tell it."""
+    shape, usual = spec.input_shape, spec.usually_sized.input_shape[1:]
     if len(shape) not in _PICTURES:
         shown = " x ".join("any" if size is None else str(size) for size in shape)
         yield f"takes values of shape {shown}, no images: only inspect and guard work on it"
     elif None in shape:
-        yield "takes images of any size: the clean images that are given tell it which"
+        without = "" if None in usual else f", without them {usual[0]} x {usual[1]}"
+        yield f"takes images of any size: the clean images that are given tell it which{without}"
 
 
 def _silent(spec: NetworkSpec, layer: str) -> list[int] | None:

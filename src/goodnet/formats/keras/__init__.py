@@ -12,7 +12,7 @@ from typing import Any
 
 from goodnet.errors import InvalidInput
 from goodnet.formats import safe_hdf5, safe_zip
-from goodnet.formats.format import Format
+from goodnet.formats.format import Format, in_child
 from goodnet.formats.keras.architecture import read_architecture
 from goodnet.formats.keras.container import Container, open_container, read_configuration
 from goodnet.formats.keras.weights import read_weights
@@ -83,8 +83,8 @@ def _read(path: Path, architecture: Path | None) -> NetworkSpec:
 
 
 FORMATS = (
-    Format("keras-h5", ".h5", _write, safe_hdf5.SIGNATURE, _read, _patch),
-    Format("keras-zip", ".keras", _write, safe_zip.SIGNATURE, _read, _patch),
+    Format("keras-h5", ".h5", _write, safe_hdf5.SIGNATURE, in_child(_read), _patch),
+    Format("keras-zip", ".keras", _write, safe_zip.SIGNATURE, in_child(_read), _patch),
 )
 
 

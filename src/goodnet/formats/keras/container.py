@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Literal
 import h5py
 
 from goodnet.errors import InvalidInput
-from goodnet.formats import budgets, safe_hdf5, safe_zip
+from goodnet.formats import budgets, foreign, safe_hdf5, safe_zip
 from goodnet.formats.keras.configuration import parse_json
 from goodnet.formats.safe_file import open_regular, sha256
 
@@ -57,7 +57,7 @@ def open_container(path: Path | str) -> Iterator[Container]:
         opener = _open_zip if safe_zip.SIGNATURE.startswith(head[:4]) else _open_h5
         if opener is _open_h5 and not safe_hdf5.SIGNATURE.startswith(head):
             raise InvalidInput(
-                f"expected a model, .h5, .keras or .onnx, got a file whose first bytes are "
+                f"expected {foreign.MODEL}, got a file whose first bytes are "
                 f"{head.hex(' ')}: {str(path)!r}"
             )
         with opener(file, digest) as container:

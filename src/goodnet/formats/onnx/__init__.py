@@ -14,7 +14,7 @@ import numpy as np
 
 from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats import budgets
-from goodnet.formats.format import Format
+from goodnet.formats.format import Format, in_child
 from goodnet.formats.safe_file import open_regular
 from goodnet.formats.spec import Array, NetworkSpec, Origin, SourceFile
 from goodnet.ops.layouts import to_file
@@ -98,4 +98,4 @@ def _put(tensor: Tensor, origin: Origin, array: Array, copy: bytearray) -> bytes
     return new
 
 
-FORMAT = Format("onnx", ".onnx", None, b"\x08", _read, _patch)
+FORMAT = Format("onnx", ".onnx", None, b"\x08", in_child(_read), _patch)

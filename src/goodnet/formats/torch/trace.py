@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, fx, nn
 
 from goodnet.errors import InvalidInput
+from goodnet.ops.torch import Parameter
 
 # Sizes of two batches: what differs between them depends on the batch.
-_BATCHES = (2, 3)
+BATCHES = (2, 3)
 
 
 class Region(fx.GraphModule):
@@ -81,7 +82,7 @@ class Trace:
             and value.is_floating_point()
             and value.ndim > 1
             and len(value) == batch
-            for value, batch in zip(found, _BATCHES, strict=True)
+            for value, batch in zip(found, BATCHES, strict=True)
         )
 
     def shape(self, node: fx.Node) -> tuple[int, ...]:
@@ -101,6 +102,13 @@ class Trace:
             return None
         found = self.results[0].get(node)
         return found if isinstance(found, Tensor) and not isinstance(found, nn.Parameter) else None
+
+    def parameter(self, node: Any) -> Parameter | None:
+        """The parameter of the module that this is, if it is one."""
+        if not isinstance(node, fx.Node) or node.op != "get_attr":
+            return None
+        found = self.results[0].get(node)
+        return Parameter(found, str(node.target)) if isinstance(found, nn.Parameter) else None
 
     def region(self, node: fx.Node) -> tuple[Region, tuple[fx.Node, ...]]:
         """A call with all that leads to it from values, and those values."""
@@ -140,7 +148,7 @@ def trace(module: nn.Module, input_shape: Sequence[int]) -> tuple[Trace | None, 
     Raises:
         InvalidInput: If the module does not run on such images.
     """
-    images = tuple(_images(batch, input_shape, module) for batch in _BATCHES)
+    images = tuple(_images(batch, input_shape, module) for batch in BATCHES)
     try:
         with torch.inference_mode():
             module(images[0])
@@ -155,7 +163,7 @@ def trace(module: nn.Module, input_shape: Sequence[int]) -> tuple[Trace | None, 
     whole = _recorded(root.eval(), graph, images, prefix="module.")
     try:
         # Anything may be raised by the user's code where it meets what stands for images.
-        return _recorded(module, _Tracer().trace(module), images), whole
+        return _recorded(module, Tracer().trace(module), images), whole
     except Exception:
         return None, whole
 
@@ -185,7 +193,7 @@ def _shown(answer: object) -> str:
     return f"a {type(answer).__name__}"
 
 
-class _Tracer(fx.Tracer):
+class Tracer(fx.Tracer):
     """Traces what can be traced: a submodule that cannot is one call."""
 
     def create_args_for_root(
@@ -202,6 +210,7 @@ class _Tracer(fx.Tracer):
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> Any:
+        """The submodule call by call, or as one call."""
         last = next(iter(reversed(self.graph.nodes)))
         stack = self.module_stack.copy()
         try:

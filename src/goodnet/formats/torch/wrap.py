@@ -4,30 +4,25 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
 from goodnet.errors import InvalidInput
 from goodnet.formats.build import build
-from goodnet.formats.spec import Array, Layer, NetworkSpec
+from goodnet.formats.spec import Array, NetworkSpec
+from goodnet.formats.torch.described import described
 from goodnet.formats.torch.trace import Trace, trace
 from goodnet.formats.two_classes import two_classes
 from goodnet.network import ModuleSource, Network
-from goodnet.ops import OPS
-from goodnet.ops.torch import Call, Operation, Parameter, Rule, resolved
+from goodnet.ops.torch import Parameter
 from goodnet.preprocessing import IDENTITY, Preprocessing
 
 # Of the largest output: what two ways of computing the same may differ by in single precision.
 _TOLERANCE = 1e-3
 
 _QUANTISED = ("torch.ao.nn.quantized", "torch.ao.nn.intrinsic.quantized", "torch.nn.quantized")
-
-# What calls name, as the kinds of layers say it in `Op.from_torch`.
-Rules = Mapping[Any, Rule]
 
 
 def wrap(
@@ -118,75 +113,14 @@ def _plain(module: object) -> nn.Module:
 
 
 def _described(traced: Trace, original: nn.Module, input_shape: tuple[int, ...]) -> NetworkSpec:
-    operations = _operations(traced)
-    names = {traced.images: "images"}
-    layers = [Layer("images", "input", (), {"shape": input_shape})]
-    parameters: dict[str, Parameter] = {}
-    for node, made in operations.items():
-        name = names[node] = _free(_wish(node), set(names.values()))
-        layers.append(
-            Layer(name, made.op, tuple(names[x] for x in made.inputs), dict(made.attributes))
-        )
-        parameters |= {f"{name}/{key}": found for key, found in made.parameters.items()}
-    origins = {key: found.key.removeprefix(traced.prefix) for key, found in parameters.items()}
+    found = described(traced, input_shape)
     return NetworkSpec(
-        tuple(layers),
-        {key: _array(found) for key, found in parameters.items()},
-        names[traced.output],
+        found.layers,
+        {key: _array(each) for key, each in found.parameters.items()},
+        found.output,
         name=type(original).__name__,
-        source=ModuleSource(original, origins),
+        source=ModuleSource(original, found.origins),
     )
-
-
-def _operations(traced: Trace) -> dict[fx.Node, Operation]:
-    """The calls whose values lead to the answer as operations, in running order."""
-    rules = {resolved(name): rule for op in OPS.values() for name, rule in op.from_torch.items()}
-    found: dict[fx.Node, Operation] = {}
-    waiting = [traced.output]
-    while waiting:
-        node = waiting.pop()
-        if node not in found and node.op != "placeholder":
-            known = _of_module if node.op == "call_module" else _of_function
-            found[node] = known(traced, node, rules) or _opaque(traced, node)
-            waiting += found[node].inputs
-    return {node: found[node] for node in traced.graph.nodes if node in found}
-
-
-def _of_module(traced: Trace, node: fx.Node, rules: Rules) -> Operation | None:
-    """A call of a module as an operation of a known kind; None where there is none."""
-    call, module = Call(traced, node, node.args), traced.module(node)
-    rule = rules.get(type(module))
-    if rule is None or node.kwargs or len(node.args) != 1 or not call.is_value(0):
-        return None
-    return rule(replace(call, module=module, path=str(node.target)))
-
-
-def _of_function(traced: Trace, node: fx.Node, rules: Rules) -> Operation | None:
-    """A call of a function or method, likewise."""
-    rule = rules.get(node.target if node.op == "call_function" else f".{node.target}")
-    return rule(Call(traced, node, node.args, node.kwargs)) if rule else None
-
-
-def _opaque(traced: Trace, node: fx.Node) -> Operation:
-    """A call as an opaque operation, with all it needs."""
-    region, inputs = traced.region(node)
-    parameters = {
-        key: Parameter(tensor, key)
-        for key, tensor in region.state_dict(keep_vars=True).items()
-        if tensor.is_floating_point()
-    }
-    return Operation("opaque", inputs, {"module": region, "shape": traced.shape(node)}, parameters)
-
-
-def _wish(node: fx.Node) -> str:
-    return str(node.target) if node.op == "call_module" else node.name
-
-
-def _free(wish: str, taken: set[str]) -> str:
-    name, count = wish, 1
-    while name in taken:
-        name, count = f"{wish}_{count}", count + 1
-    return name
 
 
 def _array(parameter: Parameter) -> Array:

@@ -1,0 +1,104 @@
+"""What is learned beside the image in a sequence: steps in front of it, and numbers for each place.
+
+References:
+    Dosovitskiy et al., "An Image is Worth 16x16 Words", 2020: the class token and the position
+    embeddings of a vision transformer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from goodnet.errors import InvalidInput
+from goodnet.ops.keras import Part, Step
+from goodnet.ops.op import Array, Attributes, Given, Op, Shape, register
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def _sequence(given: Given, name: str) -> tuple[int | None, int | None]:
+    """Steps and features of the value that is read, whose features an array has, too."""
+    shape, array = given.value, given.parameters[name]
+    if len(shape) != 2 or len(array) != 2 or shape[1] not in (None, array[1]):
+        raise InvalidInput(f"expected a value (steps, {array[-1:]}), got the shape {shape}")
+    return shape[0], shape[1]
+
+
+def _longer(given: Given) -> Shape:
+    steps, features = _sequence(given, "tokens")
+    more = given.parameters["tokens"][0]
+    return (None if steps is None or more is None else steps + more, features)
+
+
+def _as_long(given: Given) -> Shape:
+    steps, features = _sequence(given, "offset")
+    if steps not in (None, given.parameters["offset"][0]):
+        raise InvalidInput(f"expected {given.parameters['offset'][0]} steps, got {steps}")
+    return (steps, features)
+
+
+def _prepend(_: Attributes) -> Callable[..., Tensor]:
+    import torch
+
+    def function(own: Any, value: Tensor) -> Tensor:
+        return torch.cat([own.tokens.expand(len(value), -1, -1), value], 1)
+
+    return function
+
+
+def _shift(_: Attributes) -> Callable[..., Tensor]:
+    def function(own: Any, value: Tensor) -> Tensor:
+        found: Tensor = value + own.offset
+        return found
+
+    return function
+
+
+def _prepend_to_keras(part: Part) -> list[Step]:
+    """A border of zeros on one side of the sequence as a picture, and the tokens added there."""
+    tokens, (steps, features) = part.arrays["tokens"], part.shape
+    before = (part.inputs[0][0] or 0, features or 0)
+    offset = np.zeros((steps or 0, features or 0), np.float32)
+    offset[: len(tokens)] = tokens
+    return [
+        Step("Reshape", {"target_shape": [*before, 1]}),
+        Step("ZeroPadding2D", {"padding": [[len(tokens), 0], [0, 0]]}),
+        *_shifted(offset),
+    ]
+
+
+def _shift_to_keras(part: Part) -> list[Step]:
+    return _shifted(part.arrays["offset"])
+
+
+def _shifted(offset: Array) -> list[Step]:
+    """A normalization of the flattened value by minus the numbers and a variance of one."""
+    size = math.prod(offset.shape)
+    numbers = {"mean": (-offset).ravel().tolist(), "variance": [1.0] * size}
+    back = Step("Reshape", {"target_shape": list(offset.shape)})
+    return [Step("Flatten"), Step("Normalization", {"axis": -1, **numbers}), back]
+
+
+register(
+    # tokens, (steps, features), in front of a sequence
+    Op(
+        name="prepend",
+        parameters=("tokens",),
+        shape=_longer,
+        compute=_prepend,
+        to_keras=_prepend_to_keras,
+    ),
+    # offset, (steps, features), added to a sequence
+    Op(
+        name="shift",
+        parameters=("offset",),
+        shape=_as_long,
+        compute=_shift,
+        to_keras=_shift_to_keras,
+    ),
+)
