@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from goodnet.errors import FileError, GoodnetError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 RESULTS = "results.json"
 
@@ -58,7 +58,9 @@ def atomic_path(destination: Path, *, force: bool = False) -> Iterator[Path]:
     """
     with _clear_errors(destination):
         _check_file(destination, force)
-        with _hidden(destination, Path.touch) as temporary:
+        with _hidden(destination) as folder:
+            temporary = folder / destination.name
+            temporary.touch()
             yield temporary
             _sync(temporary)
             _check_file(destination, force)
@@ -86,7 +88,7 @@ def run_folder(destination: Path, *, force: bool = False) -> Iterator[Path]:
     """
     with _clear_errors(destination):
         _check_folder(destination, force)
-        with _hidden(destination, Path.mkdir) as temporary:
+        with _hidden(destination) as temporary:
             try:
                 yield temporary
                 _sync_tree(temporary)
@@ -135,21 +137,21 @@ def sha256(path: Path) -> str:
 
 
 @contextmanager
-def _hidden(destination: Path, make: Callable[[Path], None]) -> Iterator[Path]:
-    """A new file or folder beside `destination`, which is removed in the end.
+def _hidden(destination: Path) -> Iterator[Path]:
+    """A new folder beside `destination`, which is removed in the end.
 
     It is locked as long as it is at work, so that what a killed process left is told from what is
     still written; that is removed, too.
     """
     _remove_litter(destination.parent)
     path = destination.with_name(f"{_PREFIX}{secrets.token_hex(8)}")
-    make(path)
-    with _locked(path):
-        temporary = path.rename(f"{path}{_LITTER}")  # seen by others only now that it is locked
-        try:
-            yield temporary
-        finally:
-            _remove(temporary)
+    path.mkdir()
+    try:
+        with _locked(path):
+            path = path.rename(f"{path}{_LITTER}")  # seen by others only now that it is locked
+            yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _remove_litter(folder: Path) -> None:
@@ -157,19 +159,12 @@ def _remove_litter(folder: Path) -> None:
     with suppress(OSError):
         for path in folder.glob(f"{_PREFIX}*{_LITTER}"):
             with suppress(BlockingIOError, FileNotFoundError), _locked(path):
-                _remove(path)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+                shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock of a file or folder.
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder.
 
     Raises:
         BlockingIOError: If another process holds it, or the system knows no such locks.
@@ -177,11 +172,11 @@ def _locked(path: Path) -> Iterator[None]:
     try:
         import fcntl
     except ImportError:  # on Windows: nothing is locked, and nothing of others removed
-        if path.name.endswith(_LITTER):
+        if folder.name.endswith(_LITTER):
             raise BlockingIOError from None
         yield
         return
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield

@@ -71,6 +71,7 @@ class Checkpoint:
             return 0, {}
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
+        _lay_out(optimizer)
         return int(state["epochs"]), dict(state["watch"])
 
     def _read(self) -> dict[str, Any] | None:
@@ -78,6 +79,14 @@ class Checkpoint:
             return None
         state = quarantined(_read, self.path, subject=f"the checkpoint {str(self.path)!r}")
         return _with(torch.from_numpy, np.ndarray, state) if isinstance(state, dict) else None
+
+
+def _lay_out(optimizer: torch.optim.Optimizer) -> None:
+    """Store what the optimizer remembers as its parameters are; fused ones rely on it."""
+    for parameter, remembered in optimizer.state.items():
+        for name, value in remembered.items():
+            if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
+                remembered[name] = torch.empty_like(parameter).copy_(value)
 
 
 def _read(path: Path) -> object:
