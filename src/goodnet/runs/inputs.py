@@ -311,8 +311,9 @@ def to_device(network: Network, device: str) -> Network:
     try:
         if device == "cpu":
             return network
+        moved = network.to(torch.device(device))
         torch.zeros(1, device=device).cpu()  # a device may be known, and yet give nothing back
-        return network.to(torch.device(device))
+        return moved
     except (RuntimeError, AssertionError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(
