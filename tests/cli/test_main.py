@@ -213,9 +213,11 @@ def test_usage_errors_are_one_line(lab: Lab, out: Path, capsys: pytest.CaptureFi
         assert words in fails(capsys, 2, [*base, "--drop", drop])
     assert "nan" in fails(capsys, 2, [*base, "--drop", "nan"])
     assert "ascending or descending" in fails(capsys, 2, [*base, "--order", "up"])
-    assert "--channels" in fails(capsys, 2, [*base, "--channels", "one,two"])
     assert "--scale" in fails(capsys, 2, [*base, "--scale", "much"])
-    assert "device" in fails(capsys, 2, [*base, "--device", "abacus"])
+    for device in ("abacus", "meta", "x" * 5000):
+        line = fails(capsys, 2, [*base, "--device", device])
+        assert "cannot compute on the device" in line
+        assert len(line) < 1000
     assert "No such option" in fails(capsys, 2, [*base, "--frobnicate"])
     assert "--clean" in fails(capsys, 2, ["prune", lab.model, "--out", out])
     assert "expected one model" in fails(capsys, 2, [*base, "another.h5"])
@@ -233,6 +235,78 @@ def test_a_layer_that_is_not_there_lists_those_that_are(
     assert "conv_1, pool_1, conv_2" in line
     assert "has the channels 0..5, got 17" in fails(capsys, 4, [*base, "--channels", "0,17"])
     assert "listed twice" in fails(capsys, 4, [*base, "--channels", "0,1,0"])
+
+
+CHANNELS = {
+    "words": "one,two",
+    "a word in a list": '["one"]',
+    "nothing in a list": "[null]",
+    "a fraction": "[1.5]",
+    "a truth": "[true]",
+    "below 0": "-1",
+    "too large": "9" * 60,
+    "far too large": "9" * 5000,
+    "far too large in a list": f"[{'9' * 5000}]",
+    "deep": "[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("in_file", [False, True], ids=["given", "in a file"])
+@pytest.mark.parametrize("case", CHANNELS)
+def test_channels_that_are_none_are_one_line(
+    case: str, in_file: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = CHANNELS[case]
+    if in_file:
+        (tmp_path / "channels").write_text(given)
+        given = str(tmp_path / "channels")
+    line = fails(capsys, 2, ["prune", "m", "--clean", "c", "--out", "o", "--channels", given])
+    assert "expected --channels as numbers with commas between, or a file of them, got " in line
+    assert len(line) < 200
+
+
+def test_a_file_that_holds_no_text_holds_no_channels(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bytes").write_bytes(bytes(range(256)))
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "bytes", tmp_path / "pipe", tmp_path):
+        command = ["prune", "m", "--clean", "c", "--out", "o", "--channels", path]
+        assert "expected --channels as numbers" in fails(capsys, 2, command)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["inspect", "LONG"],
+        ["inspect", "MODEL", "--architecture", "LONG"],
+        ["evaluate", "MODEL", "--clean", "LONG"],
+        ["evaluate", "MODEL", "--clean", "IMAGES", "--classes", "LONG"],
+        ["evaluate", "MODEL", "--clean", "IMAGES", "--backdoor", "LONG"],
+        ["evaluate", "MODEL", "--clean", "IMAGES", "--preprocess", "LONG.json"],
+        ["predict", "MODEL", "LONG", "--scale", "raw"],
+        ["prune", "MODEL", "--clean", "IMAGES", "--out", "LONG"],
+        ["compare", "MODEL", "--clean", "IMAGES", "--test", "IMAGES", "x=IMAGES", "--out", "LONG"],
+        ["report", "LONG"],
+    ],
+    ids=" ".join,
+)
+def test_a_path_that_is_too_long_is_one_short_sentence(
+    lab: Lab, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    known: dict[str, object] = {"MODEL": lab.model, "IMAGES": lab.valid, "LONG": "a" * 5000}
+    known |= {"LONG.json": f"{known['LONG']}.json", "x=IMAGES": f"x={lab.poisoned}"}
+    line = fails(capsys, 6, [known.get(word, word) for word in command])
+    assert "too long" in line
+    assert len(line) < 1000
+
+
+def test_an_empty_argument_is_no_folder(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "after 'inspect', got an empty text" in fails(capsys, 2, ["inspect", ""])
+    line = fails(capsys, 2, ["evaluate", lab.model, "--clean", ""])
+    assert "expected a value after '--clean', got an empty text" in line
+    line = fails(capsys, 2, ["evaluate", lab.model, "--clean="])
+    assert "expected a value after '--clean=', got an empty text" in line
 
 
 def test_data_errors_are_one_line(
@@ -359,6 +433,21 @@ def test_control_characters_of_a_file_reach_no_terminal(
 ) -> None:
     line = fails(capsys, 6, ["inspect", tmp_path / "a\x1b[31m\nb.h5"])
     assert "\x1b" not in line
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_what_the_terminal_cannot_show_is_spelled_out(
+    lab: Lab, encoding: str, tmp_path: Path
+) -> None:
+    (tmp_path / "\u65e5\u672c.h5").symlink_to(lab.model)
+    found = subprocess.run(
+        [sys.executable, "-m", "goodnet", "inspect", str(tmp_path / "\u65e5\u672c.h5")],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr
+    assert b"\\u65e5\\u672c.h5" in found.stdout
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -73,6 +73,7 @@ WRONG_LAYERS: list[tuple[Config, str]] = [
         "expected mean to be numbers of shape",
     ),
     (layer("Normalization", "it", mean="x", variance=1.0), "expected mean to be numbers of shape"),
+    (layer("Normalization", "it", mean=1e308, variance=1.0), "expected mean to be finite numbers"),
     (layer("Rescaling", "it", scale=[1, 2]), "one number, or one for each channel"),
     (layer("GlobalMaxPooling1D", "it"), "expected a value of shape \\(steps, features\\)"),
     (layer("Add", "it"), "layer 'it': expected two or more inputs, got 1"),

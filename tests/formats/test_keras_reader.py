@@ -190,3 +190,11 @@ def test_real_networks(shared: Path) -> None:
         assert spec.input_shape == (3, 55, 47)
         assert [x.name for x in spec.layers if x.op == "conv2d"] == [f"conv_{i}" for i in "1234"]
     assert read(shared / "cifar_badnet" / "bd_net.h5").arrays["output/bias"].shape == (10,)
+
+
+def test_a_version_may_be_any_text(tmp_path: Path) -> None:
+    path = write_small(tmp_path / "model.h5", version="9" * 5000)
+    spec = read(path)
+    check_small(spec)
+    assert spec.file is not None
+    assert spec.file.version == "9" * 40

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from goodnet.errors import FileError, InvalidInput, OverBudget, UsageError
-from goodnet.formats.safe_file import open_regular, sha256, size
+from goodnet.formats.safe_file import as_path, open_regular, sha256, size
 
 
 def test_hash_and_bytes_come_from_one_descriptor(tmp_path: Path) -> None:
@@ -101,3 +101,18 @@ def test_file_with_holes_over_the_limit(tmp_path: Path) -> None:
         file.truncate(2**31 + 1)
     with pytest.raises(OverBudget, match=r"may take at most 1.0 KiB, got 2.0 GiB"):
         open_regular(path, limit=1024)
+
+
+@pytest.mark.parametrize("given", ["a" * 5000, "a/" * 3000, "a\0b"])
+def test_a_path_that_the_system_does_not_take(given: str) -> None:
+    with pytest.raises(FileError, match=r"the model file '.*' cannot be opened: "):
+        as_path(given, what="model file")
+
+
+def test_a_path_at_which_there_is_nothing_may_still_be_one(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"x")
+    (tmp_path / "loop").symlink_to("loop")
+    for name in ("nothing", "a/b", "loop"):
+        assert as_path(str(tmp_path / name)) == tmp_path / name
+    with pytest.raises(UsageError, match="expected the path of a file or folder, got int"):
+        as_path(1)

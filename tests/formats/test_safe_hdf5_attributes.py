@@ -50,8 +50,15 @@ class TestAttributes:
     @pytest.mark.parametrize("value", [1, np.zeros(3), ["a", "b"], np.zeros(3, "V4"), []], ids=str)
     def test_not_text(self, value: Any) -> None:
         data = made(lambda file: file.attrs.create("a", value))
-        with pytest.raises((InvalidInput, OverBudget), match="the attribute 'a'"):
+        with pytest.raises(InvalidInput, match="the attribute 'a'"):
             text_of(data, "a")
+
+    @pytest.mark.parametrize("kind", ["S10", h5py.string_dtype()], ids=["fixed", "variable"])
+    def test_a_null_data_space_holds_no_text(self, kind: Any) -> None:
+        data = made(lambda file: file.attrs.create("a", h5py.Empty(kind)))
+        with pytest.raises(InvalidInput, match="expected one text in the attribute 'a', got none"):
+            text_of(data, "a")
+        assert names_of(data, "a") == []
 
     @pytest.mark.parametrize("value", [b"\xff\xfe", np.bytes_(b"\xff")])
     def test_not_utf8(self, value: Any) -> None:

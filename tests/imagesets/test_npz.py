@@ -96,6 +96,7 @@ def test_a_pickle_is_never_run(tmp_path: Path) -> None:
         (header("(50,)", "'<M8[s]'") + bytes(400), InvalidInput, "got the type datetime64"),
         (header("(50, 3, 6, 5)", "'<c8'"), InvalidInput, "got the type complex64"),
         (header("(1,1,1,1,1,1,1,1,1)") + b"0", InvalidInput, "has an impossible shape"),
+        (header(f"(0x{'f' * 5000},)"), InvalidInput, "no readable header"),
         (
             header("(50, 3, 6, 5)", fortran=True) + bytes(4500),
             InvalidInput,
@@ -194,3 +195,17 @@ def test_contents_are_listed_unchecked(tmp_path: Path) -> None:
     path = archive(tmp_path / "x.npz", a=header("(2, 3)"), b=array(LABELS))
     with pytest.raises(InvalidInput, match=r"the file holds 'a' \(2, 3\), 'b' \(50,\)$"):
         load_images(path)
+
+
+def test_a_message_quotes_little_of_the_file(tmp_path: Path) -> None:
+    fields = ",".join(f"('field {i}','u1')" for i in range(200))
+    content = header("(1,)", f"[{fields}]") + bytes(200)
+    archive(tmp_path / "type.npz", data=content, label=array(LABELS))
+    np.savez(tmp_path / "name.npz", data=PIXELS, label=LABELS)
+    data = bytearray((tmp_path / "name.npz").read_bytes())
+    struct.pack_into("<H", data, 26, 4000)  # the length of a name that is repeated in a message
+    (tmp_path / "name.npz").write_bytes(data)
+    for name, message in (("type.npz", "got the type"), ("name.npz", "ends early or is damaged")):
+        with pytest.raises(InvalidInput, match=message) as caught:
+            load_images(tmp_path / name)
+        assert len(str(caught.value)) < 300 + len(str(tmp_path))

@@ -8,14 +8,26 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import os
 import re
+import unicodedata
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from made_runs import LAYERS, changed, compare_run, network, prune_run, repair_run, scan_run, target
+from made_runs import (
+    LAYERS,
+    changed,
+    compare_run,
+    network,
+    prune_run,
+    repair_run,
+    scan_run,
+    target,
+    write,
+)
 
 from goodnet.report.facts import Run
 from goodnet.report.page import render
@@ -246,3 +258,22 @@ def test_branches_and_the_pruned_layer_are_in_the_page(pages: dict[str, str]) ->
     for name in LAYERS:
         assert f'<th scope="row">{name}' in pages["prune"]
     assert '<tr class="pruned">' in pages["prune"]
+
+
+def test_nothing_hidden_is_in_the_page(tmp_path: Path) -> None:
+    hidden = "x\x1b[31m\u202ey\u2068"
+    folder = prune_run(tmp_path / "run", sets=(hidden,), layer=hidden)
+    changed(folder, notes=[hidden], options={hidden: hidden})
+    record = json.loads((folder / "run.json").read_text())
+    write(folder / "run.json", record | {"finished": hidden, "command_line": hidden})
+    page = render([read_run(folder, name=hidden)])
+    assert r'datetime="x\x1b[31m\u202ey\u2068"' in page
+    assert not {char for char in page if unicodedata.category(char) in ("Cc", "Cf")} - {"\n"}
+
+
+def test_a_file_whose_name_is_no_text_has_a_link(tmp_path: Path) -> None:
+    folder = prune_run(tmp_path / "run")
+    (folder / "bad\udcff.h5").write_bytes(b"x")
+    page = render([read_run(folder)])
+    assert '<a href="./bad%FF.h5">bad\\udcff.h5</a>' in page
+    page.encode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -246,6 +247,27 @@ def _bomb(folder: Path) -> None:
     path.write_bytes(data)
 
 
+def _profile(folder: Path) -> None:
+    """A colour profile without anything in it, where Pillow looks only when it decodes."""
+    path = folder / "pictures" / "0_0.png"
+    data = path.read_bytes()
+    end = data.rindex(b"IEND") - 4
+    chunk = bytes(4) + b"iCCP" + zlib.crc32(b"iCCP").to_bytes(4, "big")
+    path.write_bytes(data[:end] + chunk + data[end:])
+
+
+def _replaced(name: str, make: Callable[[Path], object]) -> Callable[[Path], object]:
+    def replace(folder: Path) -> None:
+        (folder / name).unlink()
+        make(folder / name)
+
+    return replace
+
+
+def _linked(path: Path) -> None:
+    path.symlink_to("nowhere")
+
+
 def _cut(folder: Path) -> None:
     path = folder / "pictures" / "0_0.png"
     path.write_bytes(path.read_bytes()[:60])
@@ -263,6 +285,16 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
     "not a picture": (_file("results.json"), "is not a small PNG"),
     "bomb": (_bomb, "is not a small PNG"),
     "cut short": (_cut, "is broken"),
+    "empty profile": (_profile, "is broken"),
+    **{
+        f"{name}, {what}": (_replaced(name, make), f"{what}.*{name}|{name}.*{what}")
+        for name in ("results.json", "run.json", "curve.csv")
+        for what, make in (
+            ("symbolic link", _linked),
+            ("named pipe", os.mkfifo),
+            ("directory", Path.mkdir),
+        )
+    },
     "schema": (lambda folder: changed(folder, schema=2), "schema 2, this version reads 1"),
     "command": (lambda folder: changed(folder, command="attack"), "of the command 'attack'"),
     "no curve": (lambda folder: changed(folder, channels=[1]), "asks for more channels"),

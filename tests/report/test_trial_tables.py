@@ -60,12 +60,20 @@ def test_what_failed_says_why() -> None:
     assert r"\multicolumn{2}{l}{accuracy never falls by 90 points}" in trials_latex(run(FAILED))
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@"])
 def test_no_cell_is_a_formula(start: str) -> None:
     trial = Trial(f"{start}cmd", model=f"{start}model", reason=f"{start}B")
     row = rows(trial, baseline=None)[0]
     cells = (row["trial"], row["model"], row["reason"])
     assert cells == (f"'{start}cmd", f"'{start}model", f"'{start}B")
+
+
+def test_nothing_hidden_stands_in_the_table() -> None:
+    hidden = "x\x1b[31m\u202ey\udcff"
+    rates = Rates(None, {hidden: proportion(1, 2)})
+    text = trials_csv(run(Trial(hidden, reason=hidden, repaired=rates), baseline=None))
+    assert text.replace("\n", "").isprintable()
+    assert r"attack_success x\x1b[31m\u202ey\udcff" in text.splitlines()[0]
 
 
 def test_latex_is_percent_with_intervals() -> None:
@@ -99,9 +107,14 @@ def test_latex_is_ascii_and_names_cannot_be_commands() -> None:
     ) in text
 
 
-@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM", "\tx", "\rx"])
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM"])
 def test_a_cell_is_no_formula(name: str) -> None:
     assert text_cell(name) == "'" + name
+
+
+@pytest.mark.parametrize("name", ["\t=1", "\r=1", "\u200e=1"])
+def test_a_cell_that_begins_with_something_hidden_is_no_formula(name: str) -> None:
+    assert text_cell(name).lstrip("'").startswith("\\")
 
 
 @pytest.mark.parametrize("name", ["", "sunglasses", "a=b", "1-2"])

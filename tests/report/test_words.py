@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goodnet.report.words import ASCII, printable
+from goodnet.report.words import ASCII, name, printable, visible
 
 
 @pytest.mark.parametrize(
@@ -47,3 +49,17 @@ def test_is_one_short_line_of_the_glyphs_at_hand(text: str, limit: int) -> None:
 def test_a_long_name_keeps_its_ends(text: str) -> None:
     drawn = printable(text, limit=11)
     assert (drawn[:4], drawn[4:7], drawn[7:]) == (text[:4], "...", text[-4:])
+
+
+@given(st.text())
+def test_what_is_hidden_is_spelled_out(text: str) -> None:
+    shown = visible(text)
+    assert not {unicodedata.category(char) for char in shown} & {"Cc", "Cs", "Zl", "Zp"}
+    assert shown == text or not text.isprintable()
+
+
+def test_what_turns_the_writing_is_spelled_out_but_where_a_name_is_wrapped() -> None:
+    assert visible("\u202etxt\u200b\u2066") == "\\u202etxt\\u200b\\u2066"
+    wrapped = name("\u05d0.png")
+    assert visible(f"of\u00a0{wrapped}") == f"of\u00a0{wrapped}"
+    assert visible("a\u2068b") == "a\\u2068b"

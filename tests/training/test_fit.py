@@ -172,6 +172,7 @@ def test_labels_and_images_belong_together() -> None:
     ("wrong", "message"),
     [
         ({"epochs": 0}, "at least 1 epoch, got 0"),
+        ({"epochs": 10**20}, "at most 1,000,000 epochs, got 100,"),
         ({"batch_size": 0}, "at least 1 image per batch, got 0"),
         ({"learning_rate": 0.0}, r"learning rate above 0, got 0\.0"),
         ({"learning_rate": float("nan")}, "learning rate above 0, got nan"),

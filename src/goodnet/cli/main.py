@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import signal
@@ -35,7 +36,7 @@ from goodnet.cli import (
     show,
 )
 from goodnet.cli.method_options import expanded
-from goodnet.cli.text import plain
+from goodnet.cli.text import brief, plain
 from goodnet.cli.typed import APPEARANCE, LATER, Command, Commands, alone
 from goodnet.errors import FileError, GoodnetError, OverBudget
 
@@ -116,7 +117,15 @@ def main(arguments: list[str] | None = None) -> None:
     _listen()
     if sys.stdout is None:  # closed by who started us: nobody wants to read
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    _spell_out_what_the_encoding_lacks()
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def _spell_out_what_the_encoding_lacks() -> None:
+    """A name of a layer or file is no reason to fail where the terminal knows only ASCII."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def run(arguments: list[str]) -> int:
@@ -148,9 +157,13 @@ def run(arguments: list[str]) -> int:
 
 
 def _unwritten(error: OSError) -> int:
-    """What was printed did not arrive; whatever is done to a file raises `FileError` instead."""
+    """The system refuses a path before it is opened, or what was printed did not arrive."""
     if error.filename is not None:
-        return _unexpected(error)
+        if os.environ.get("GOODNET_DEBUG"):
+            raise error
+        return _fail(
+            f"cannot use the path {error.filename!r}: {error.strerror}", FileError.exit_code
+        )
     # What is left is dropped, or Python would try once more at its end.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if isinstance(error, BrokenPipeError):
@@ -176,7 +189,7 @@ def _unexpected(error: Exception) -> int:
 
 def _fail(message: str, code: int) -> int:
     # Names in a message come from files: no control character reaches the terminal.
-    print(f"goodnet: {plain(' '.join(message.split()))}", file=sys.stderr)
+    print(f"goodnet: {brief(plain(' '.join(message.split())))}", file=sys.stderr)
     return code
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,11 +12,15 @@ import typer
 from goodnet.cli import options as opt
 from goodnet.cli.text import note, percent, progress_bar, table
 from goodnet.errors import UsageError
+from goodnet.formats.budgets import MIB
+from goodnet.formats.safe_file import open_regular
 from goodnet.runs.options import InputFiles, InputOptions, Place
 
 if TYPE_CHECKING:
     from goodnet.repair.prune import Order
     from goodnet.results import PruneResults
+
+_MOST_CHANNELS = 2**31
 
 
 def prune(
@@ -87,19 +92,34 @@ def _order(text: str) -> Order:
 def _channels(text: str | None) -> list[int] | None:
     if text is None:
         return None
-    path = Path(text)
-    if path.is_file():
-        text = path.read_text(encoding="utf-8-sig")
+    given = text
     try:
-        parts = (
-            json.loads(text) if text.lstrip().startswith("[") else text.replace(",", " ").split()
-        )
-        return [int(part) for part in parts]
-    except ValueError as error:
+        if _is_file(text):
+            with open_regular(text, what="file of channels", limit=MIB) as file:
+                given = file.read().decode("utf-8-sig")
+        listed = given.lstrip().startswith("[")
+        parts = json.loads(given) if listed else given.replace(",", " ").split()
+        return [_channel(part) for part in parts]
+    except (ValueError, RecursionError) as error:
         raise UsageError(
             "expected --channels as numbers with commas between, or a file of them, "
-            f"got {text[:60]!r}"
+            f"got {given[:60]!r}"
         ) from error
+
+
+def _channel(part: object) -> int:
+    """A channel from a list in JSON or from a word; whether the layer has it is seen later."""
+    number = int(part) if type(part) is int or isinstance(part, str) else -1
+    if not 0 <= number < _MOST_CHANNELS:
+        raise ValueError(part)
+    return number
+
+
+def _is_file(text: str) -> bool:
+    """Whether it is the path of a file; numbers may be too long for one."""
+    with suppress(OSError, ValueError):
+        return Path(text).is_file()
+    return False
 
 
 def _summary(found: PruneResults) -> str:

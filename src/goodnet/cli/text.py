@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,11 +11,26 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from goodnet.types import Proportion
 
+_LONGEST_NAME, _LONGEST = 300, 2000  # letters of a message
+# What was given: quoted with all its spaces, or a word. No apostrophe begins it.
+_NAME = re.compile(r"(?<!\w)'[^']*'|\S+")
+
 
 def note(*sentences: str) -> None:
     """Say something beside the result."""
     for sentence in sentences:
-        print(plain(sentence), file=sys.stderr)
+        print(brief(plain(sentence)), file=sys.stderr)
+
+
+def brief(message: str) -> str:
+    """A message in which nothing that was given is so long that it hides what is said of it."""
+    shorter = _NAME.sub(lambda name: _without_middle(name[0], _LONGEST_NAME), message)
+    return _without_middle(shorter, _LONGEST)
+
+
+def _without_middle(text: str, most: int) -> str:
+    kept = (most - 3) // 2
+    return text if len(text) <= most else f"{text[:kept]}...{text[-kept:]}"
 
 
 def plain(text: str) -> str:

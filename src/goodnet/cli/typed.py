@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from goodnet.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _WORDS = "goodnet.words"
 # What typer makes of an argument that is hidden.
 _HIDDEN = ("[]", "[]...")
+_NOTHING_GIVEN = re.compile("--[a-z-]+=")
 # Of all groups of commands.
 APPEARANCE: dict[str, Any] = {
     "no_args_is_help": True,
@@ -42,8 +45,16 @@ class Commands(TyperGroup):
 
     # Typer keeps the class of contexts it is called with to itself.
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        """Note the words before they are taken apart."""
+        """Note the words before they are taken apart.
+
+        Raises:
+            UsageError: If one is empty, as a variable of a shell is that is not set: as a path it
+                would be the current folder.
+        """
         ctx.meta[_WORDS] = list(args)
+        for before, word in zip(["goodnet", *args], args, strict=False):
+            if not word or _NOTHING_GIVEN.fullmatch(word):
+                raise UsageError(f"expected a value after {word or before!r}, got an empty text")
         return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:

@@ -48,8 +48,8 @@ def read_spec(path: Path | str, *, architecture: Path | str | None = None) -> Ne
     from goodnet.formats.safe_file import as_path
     from goodnet.formats.two_classes import two_classes
 
-    given = as_path(path)
-    layers = None if architecture is None else as_path(architecture)
+    given = as_path(path, what="model file")
+    layers = None if architecture is None else as_path(architecture, what="architecture file")
     with _naming(given):
         return two_classes(reader_of(given)(given, layers))
 

@@ -23,6 +23,9 @@ _KINDS = (
 # Without O_NONBLOCK, opening a named pipe waits for a writer for ever.
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
+# Whoever opens it says so, with more words.
+_MISSING = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ELOOP))
+
 
 def open_regular(
     path: Path | str, *, what: str = "file", limit: int = budgets.DATA_BYTES
@@ -57,15 +60,22 @@ def open_regular(
     return os.fdopen(descriptor, "rb")
 
 
-def as_path(given: object) -> Path:
-    """What a user gives as a path.
+def as_path(given: object, *, what: str = "file or folder") -> Path:
+    """What a user gives as a path, whether something is there or not.
 
     Raises:
+        FileError: If the system refuses to look: a name that is too long, no permission.
         UsageError: If it is none.
     """
-    if isinstance(given, str | os.PathLike):
-        return Path(given)
-    raise UsageError(f"expected the path of a file or folder, got {type(given).__name__}")
+    if not isinstance(given, str | os.PathLike):
+        raise UsageError(f"expected the path of a file or folder, got {type(given).__name__}")
+    path = Path(given)
+    try:
+        path.stat()
+    except (OSError, ValueError) as error:
+        if getattr(error, "errno", None) not in _MISSING:
+            raise _cannot_open(path, what, error) from error
+    return path
 
 
 def sha256(file: BinaryIO) -> str:

@@ -81,7 +81,8 @@ def load_images(
     if isinstance(images.table, Pictures) and "WH" in (parse_layout(layout) or ""):
         channels, height, width = images.shape
         images = replace(images, shape=(channels, width, height), layout="NWHC")
-    images = by_names(images, ClassNames.read(as_path(classes)) if classes else None, given)
+    names = ClassNames.read(as_path(classes, what="list of classes")) if classes else None
+    images = by_names(images, names, given)
     return images if shape is None else fitted(images, shape, sizing=Sizing())
 
 

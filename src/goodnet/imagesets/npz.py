@@ -32,6 +32,7 @@ _SUFFIX = ".npy"
 _TYPES = frozenset({"b1", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8"})
 _HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 _ENCRYPTED = 1
+_SHOWN = 80  # letters of what the file says of itself
 _BROKEN = (
     zipfile.BadZipFile,
     zlib.error,
@@ -125,11 +126,12 @@ class NpzContents:
         table = self.tables[name]
         what = f"array {name!r} in the npz file"
         if table.dtype.str[1:] not in _TYPES:
-            raise InvalidInput(f"{what}: expected integers or floats, got the type {table.dtype}")
+            shown = str(table.dtype)[:_SHOWN]
+            raise InvalidInput(f"{what}: expected integers or floats, got the type {shown}")
         if len(table.shape) > budgets.MAX_RANK or not all(
             0 <= length <= budgets.MAX_DIMENSION for length in table.shape
         ):
-            raise InvalidInput(f"{what} has an impossible shape: {table.shape}")
+            raise InvalidInput(f"{what} has an impossible shape: {str(table.shape)[:_SHOWN]}")
         if table.fortran and len(table.shape) > 1:
             raise InvalidInput(
                 f"{what} is stored column by column and cannot be streamed; "
@@ -149,8 +151,10 @@ def _archive(file: StoredFile) -> Iterator[zipfile.ZipFile]:
         except GoodnetError:
             raise
         except _BROKEN as error:
+            # It may quote the file at any length.
+            reason = str(error)[:_SHOWN]
             raise InvalidInput(
-                f"the npz file ends early or is damaged ({error}): {str(file.path)!r}"
+                f"the npz file ends early or is damaged ({reason}): {str(file.path)!r}"
             ) from error
 
 
@@ -182,6 +186,7 @@ def _read_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo, file: Stored
         try:
             version = npy.read_magic(stream)
             shape, fortran, dtype = _HEADERS[version](stream)
+            np.array(shape, np.int64)
         except Exception as error:  # the header is Python text, which may be wrong in any way
             raise InvalidInput(
                 f"{member.filename!r} in the npz file has no readable header; save it again"

@@ -178,7 +178,8 @@ def _kept(applied: Applied) -> tuple[tuple[int, ...], str]:
 def _constant(applied: Applied, name: str, shape: tuple[int, ...]) -> Array:
     value = applied.fields.get(name)
     try:
-        numbers = np.asarray(value, dtype=np.float32)
+        with np.errstate(over="ignore"):  # what is too large is infinite then, and refused
+            numbers = np.asarray(value, dtype=np.float32)
         if not np.isfinite(numbers).all():
             raise applied.fields.error(name, "finite numbers")
         if numbers.size == math.prod(shape):

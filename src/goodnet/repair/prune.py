@@ -153,7 +153,12 @@ def prune_curve(
     activity = measure_activity(network, images, layer, progress=progress)
     chosen = pruning_order(activity, order)
     if channels is not None:
-        chosen = np.asarray(list(channels), dtype=np.int64)
+        try:
+            chosen = np.asarray(list(channels), dtype=np.int64)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise UsageError(
+                "expected the channels to prune as numbers that count from 0"
+            ) from error
         if not chosen.size:
             raise UsageError("expected at least one channel to prune, got an empty list")
     trace = trace_predictions(

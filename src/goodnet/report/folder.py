@@ -143,7 +143,9 @@ def _read_png(folder: Path, name: str) -> bytes:
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             return _encoded(image.convert("L" if image.mode in ("1", "L") else "RGB"))
-    except (OSError, SyntaxError, ValueError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # on hostile bytes a decoder may raise anything
         raise Unreadable(f"the picture {name[:60]!r} is broken") from error
 
 
@@ -164,7 +166,7 @@ def read_curve(folder: Path, found: PruneResults) -> Curve | None:
         Unreadable: If the two files do not fit each other.
         GoodnetError: If the table cannot be read.
     """
-    if not (folder / "curve.csv").exists():
+    if not os.path.lexists(folder / "curve.csv"):
         return None
     before, poisoned = found.baseline.validation, found.baseline.backdoor
     rows = _csv_rows(folder, 1 + len(poisoned))
@@ -190,9 +192,9 @@ def read_curve(folder: Path, found: PruneResults) -> Curve | None:
 
 def _csv_rows(folder: Path, columns: int) -> list[list[float]]:
     """The shares of each row, clean first."""
+    data = read_bytes(folder, "curve.csv", limit=_CSV_BYTES)
     try:
-        text = read_bytes(folder, "curve.csv", limit=_CSV_BYTES).decode("utf-8")
-        header, *rows = csv.reader(io.StringIO(text, newline=""))
+        header, *rows = csv.reader(io.StringIO(data.decode("utf-8"), newline=""))
         shares = [[float(cell) for cell in row[len(_FIXED) - 1 :]] for row in rows]
     except (ValueError, csv.Error) as error:
         raise Unreadable("curve.csv is not a table as this program writes it") from error

@@ -113,6 +113,7 @@ def _environment() -> Environment:
         loader=PackageLoader("goodnet.report"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
@@ -129,6 +130,11 @@ def _environment() -> Environment:
     ):
         environment.filters[function.__name__] = function
     return environment
+
+
+def _shown(value: object) -> object:
+    """What stands between braces; markup of ours as it is."""
+    return words.visible(value) if type(value) is str else value
 
 
 @cache

@@ -6,6 +6,7 @@ checked by the decoder and every picture is encoded anew.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -74,7 +75,7 @@ def read_run(folder: Path, *, name: str = "") -> Run:
 
 
 def _read_run(folder: Path, shown: str) -> Run:
-    if not (folder / RESULTS).is_file():
+    if not os.path.lexists(folder / RESULTS):
         raise InvalidInput(
             f"expected a run folder, made by goodnet {_known()}; there is no {RESULTS} in {folder}"
         )
@@ -127,7 +128,7 @@ def _of_network(found: NetworkResults | None) -> dict[str, Any]:
 
 
 def _record(folder: Path) -> RunRecord:
-    exists = (folder / _RECORD).exists()
+    exists = os.path.lexists(folder / _RECORD)
     return read_object(folder, _RECORD, RunRecord) if exists else RunRecord()
 
 

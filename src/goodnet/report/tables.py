@@ -6,7 +6,7 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from goodnet.report.words import printable
+from goodnet.report.words import printable, visible
 from goodnet.results import Cost, DirectionRecord, Rates
 from goodnet.types import Proportion
 
@@ -83,14 +83,15 @@ def trials_latex(run: Run) -> str:
 
 
 def text_cell(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    """A cell with nothing hidden in it that no spreadsheet takes for a formula."""
+    shown = visible(text)
+    return f"'{shown}" if text.startswith(_FORMULA) else shown
 
 
 def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
+    writer.writerow([text_cell(name) for name in header])
     writer.writerows([text_cell(x) if isinstance(x, str) else x for x in row] for row in rows)
     return text.getvalue()
 

@@ -16,6 +16,8 @@ ASCII = range(0x20, 0x7F)
 _EVERYTHING = range(0x110000)
 _TURNS_WRITING = frozenset({"R", "AL", "AN"})
 _ISOLATE, _END = "\u2068", "\u2069"
+_WRAPPED = re.compile(f"{_ISOLATE}[^{_ISOLATE}{_END}]*{_END}")
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _LEAST_P = 0.0001
 _PRIME = "\u2032"
 _REPAIRED = re.compile(r"\bB'")
@@ -31,6 +33,26 @@ def name(text: str, limit: int = 80) -> str:
     shown = printable(text, _EVERYTHING, limit=limit)
     turns = any(unicodedata.bidirectional(char) in _TURNS_WRITING for char in shown)
     return f"{_ISOLATE}{shown}{_END}" if turns else shown
+
+
+def visible(text: str) -> str:
+    r"""A text from anywhere in which nothing is hidden; a name that `name` wrapped stays so.
+
+    Control characters, marks that turn the writing around, and halves of characters appear as
+    Python would escape them.
+
+    Example:
+        >>> visible("2026\x1b[31m\u202e")
+        '2026\\x1b[31m\\u202e'
+    """
+    if text.isprintable():
+        return text
+    marks = _WRAPPED.sub("", text)
+    kept = "" if _ISOLATE in marks or _END in marks else _ISOLATE + _END
+    return "".join(
+        _escape(char) if unicodedata.category(char) in _HIDDEN and char not in kept else char
+        for char in text
+    )
 
 
 def printable(text: str, glyphs: Container[int] = ASCII, *, limit: int = 40) -> str:

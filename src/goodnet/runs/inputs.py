@@ -309,11 +309,15 @@ def to_device(network: Network, device: str) -> Network:
         UsageError: If PyTorch does not know or does not have the device.
     """
     try:
-        return network if device == "cpu" else network.to(torch.device(device))
+        if device == "cpu":
+            return network
+        moved = network.to(torch.device(device))
+        torch.zeros(1, device=device).cpu()  # a device may be known, and yet give nothing back
+        return moved
     except (RuntimeError, AssertionError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(
-            f"cannot compute on the device {device!r} ({reason}); use --device cpu"
+            f"cannot compute on the device {device[:60]!r} ({reason[:200]}); use --device cpu"
         ) from error
 
 

@@ -39,11 +39,13 @@ def write_report(
         UsageError: If several folders come without a destination, one comes twice, or the file
             exists already.
         InvalidInput: If a folder does not hold a run.
-        FileError: If the file cannot be written.
+        FileError: If a folder cannot be looked at, or the file cannot be written.
     """
+    from goodnet.formats.safe_file import as_path
     from goodnet.report.page import render
     from goodnet.report.read import read_run
 
+    folders = [as_path(folder, what="run folder") for folder in folders]
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise UsageError("the same run folder is given twice")
     if destination is None:
@@ -73,11 +75,12 @@ def export(folder: Path, destination: Path, *, force: bool = False) -> list[Path
         InvalidInput: If the folder does not hold a run.
         FileError: If something cannot be written.
     """
+    from goodnet.formats.safe_file import as_path
     from goodnet.report.exports import export_charts
     from goodnet.report.read import read_run
     from goodnet.report.tables import trials_csv, trials_latex
 
-    run = read_run(folder)
+    run = read_run(as_path(folder, what="run folder"))
     files.make_folder(destination)
     with tempfile.TemporaryDirectory(prefix=".goodnet-", dir=destination) as temporary:
         made = Path(temporary)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 _WARM_UP = 0.2
+_MOST_EPOCHS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,8 @@ class Schedule:
         for number, what in ((self.epochs, "epoch"), (self.batch_size, "image per batch")):
             if number < 1:
                 raise UsageError(f"expected at least 1 {what}, got {number}")
+        if self.epochs > _MOST_EPOCHS:
+            raise UsageError(f"expected at most {_MOST_EPOCHS:,} epochs, got {self.epochs:,}")
         if not 0 < self.learning_rate < math.inf:
             raise UsageError(f"expected a learning rate above 0, got {self.learning_rate}")
         if self.seed < 0:

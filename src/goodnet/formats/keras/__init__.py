@@ -90,7 +90,7 @@ FORMATS = (
 
 def _major(version: str, config: Mapping[str, Any]) -> int:
     """Major version of Keras; files that do not say are told apart by how they are written."""
-    found = re.match(r"\d+", version)
+    found = re.match(r"\d{1,4}(?!\d)", version)
     if found:
         return int(found[0])
     return 3 if "module" in config else 2

@@ -18,6 +18,7 @@ from goodnet.formats.safe_file import open_regular, sha256
 
 _WHAT = "model file"
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+_VERSION = 40  # letters that are shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def read_configuration(path: Path | str) -> tuple[Mapping[str, Any], str]:
             file.seek(0)
             text = file.read(budgets.JSON_BYTES + 1)
             config = parse_json(text, what=f"architecture file {str(path)!r}")
-            return config, str(config.get("keras_version") or "")
+            return config, _version(config.get("keras_version"))
     with open_container(path) as container:
         if container.config is None:
             raise InvalidInput(f"the architecture file holds only weights: {str(path)!r}")
@@ -101,7 +102,7 @@ def _open_h5(file: BinaryIO, digest: str) -> Iterator[Container]:
             "keras-h5",
             digest,
             config,
-            next(filter(None, versions), ""),
+            _version(*versions),
             tuple(notes),
             file=h5,
             arrays=arrays,
@@ -132,12 +133,17 @@ def _open_zip(file: BinaryIO, digest: str) -> Iterator[Container]:
             "keras-zip",
             digest,
             config,
-            str(metadata.get("keras_version") or ""),
+            _version(metadata.get("keras_version")),
             tuple(notes),
             file=h5,
             arrays=arrays,
             raw=memory,
         )
+
+
+def _version(*said: object) -> str:
+    """The first version that is said, as far as it may be one."""
+    return str(next(filter(None, said), ""))[:_VERSION]
 
 
 def _read_json(file: BinaryIO, member: safe_zip.Member) -> dict[str, Any]:

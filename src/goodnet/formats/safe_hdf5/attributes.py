@@ -138,10 +138,12 @@ def text(
     """
     if name not in item.attrs:
         return None
-    found = _strings(item, name, file=file, count=1, limit=limit)
-    if len(found) != 1:
-        raise InvalidInput(f"expected one text in the attribute {name!r}, got none")
-    return found[0]
+    if (length := _length(h5py.h5a.open(item.id, name.encode()))) != 1:
+        raise InvalidInput(
+            f"expected one text in the attribute {name!r}, got {length or 'none'}; save the file "
+            "again with Keras"
+        )
+    return _strings(item, name, file=file, count=1, limit=limit)[0]
 
 
 def names(
@@ -178,7 +180,7 @@ def _strings(
     item: h5py.Group, name: str, *, file: BinaryIO, count: int, limit: int = budgets.JSON_BYTES
 ) -> list[str]:
     attribute = h5py.h5a.open(item.id, name.encode())
-    kind, length = attribute.get_type(), math.prod(attribute.shape or ())
+    kind, length = attribute.get_type(), _length(attribute)
     if length > count:
         raise OverBudget(f"the attribute {name!r} may hold at most {count} texts, got {length}")
     if not length:
@@ -191,6 +193,14 @@ def _strings(
         budgets.check(length * kind.get_size(), limit, f"the attribute {name!r}")
         found = [bytes(value) for value in np.asarray(item.attrs[name]).reshape(-1)]
     return [_decode(value, name) for value in found]
+
+
+def _length(attribute: h5py.h5a.AttrID) -> int:
+    """How many values an attribute has: none in a null data space, which has no shape."""
+    space = attribute.get_space()
+    if space.get_simple_extent_type() == h5py.h5s.NULL:
+        return 0
+    return math.prod(space.get_simple_extent_dims())
 
 
 def _variable(

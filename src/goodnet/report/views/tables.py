@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -296,9 +297,14 @@ def files_table(
     turn = -1 if role_first else 1
     rows = []
     for fact in facts:
-        link = "" if folder is None else f"./{quote(folder)}{quote(fact.name)}"
+        link = "" if folder is None else f"./{_quoted(folder)}{_quoted(fact.name)}"
         named = Cell(words.name(fact.name, 120), link=link)
         pair = [named, Cell(words.network(words.name(fact.role)))][::turn]
         rows.append((*pair, _amount(fact.images), Cell(words.name(fact.sha256, 64))))
     columns = [*_texts("File", "What")[::turn], *_numbers("Images"), *_texts("sha256")]
     return _table(caption, columns, rows)
+
+
+def _quoted(path: str) -> str:
+    """A path in a link; a name need not be text."""
+    return quote(os.fsencode(path))
