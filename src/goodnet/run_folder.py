@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, TypeVar
 
-from goodnet.formats.budgets import MIB
+from goodnet.formats import budgets
 from goodnet.formats.safe_file import open_regular
 from goodnet.typed_json import Unreadable, decode
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_JSON_BYTES = 64 * MIB
 _PLAIN = re.compile(r"[^/\\\0:]+")
 
 
@@ -26,7 +25,9 @@ def read_object(folder: Path, name: str, kind: type[T]) -> T:
         GoodnetError: If it cannot be read.
     """
     try:
-        return decode(read_bytes(folder, name, limit=_JSON_BYTES), kind)
+        text = read_bytes(folder, name, limit=budgets.JSON_BYTES)
+        budgets.check_json(text, f"the file {name}")
+        return decode(text, kind)
     except Unreadable as error:
         raise Unreadable(f"in {name}, {error}") from error
 

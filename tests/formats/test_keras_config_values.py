@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from goodnet.errors import InvalidInput, OverBudget
+from goodnet.formats import budgets
 from goodnet.formats.keras.configuration import parse_json
 from goodnet.ops.keras import Fields
 
@@ -61,8 +62,13 @@ class TestJson:
             parse('{"a": ' + "[" * depth + "]" * depth + "}")
 
     def test_length(self) -> None:
-        with pytest.raises(OverBudget, match=r"may take at most 16\.0 MiB, got 16\.0 MiB"):
-            parse_json(b" " * (2**24 + 1), what="configuration")
+        with pytest.raises(OverBudget, match=r"may take at most 8\.0 MiB, got 8\.0 MiB"):
+            parse_json(b" " * (2**23 + 1), what="configuration")
+
+    def test_values(self) -> None:
+        text = b'{"a": [' + b"[]," * budgets.JSON_VALUES + b"[], []]}"
+        with pytest.raises(OverBudget, match="configuration may hold at most 500,000 values"):
+            parse_json(text, what="configuration")
 
 
 class TestFields:

@@ -51,10 +51,10 @@ class TestConfiguration:
 
     def test_100_megabytes(self, tmp_path: Path) -> None:
         path = write_small(tmp_path / "model.h5", " " * (100 * 2**20))
-        refused(path, OverBudget, r"attribute 'model_config' may take at most 16\.0 MiB")
+        refused(path, OverBudget, r"attribute 'model_config' may take at most 8\.0 MiB")
         data = b" " * (17 * 2**20)
         path = write_keras(tmp_path / "model.keras", data, {}, compression=zipfile.ZIP_DEFLATED)
-        refused(path, OverBudget, "'config.json' in the zip archive may take at most 16.0 MiB")
+        refused(path, OverBudget, "'config.json' in the zip archive may take at most 8.0 MiB")
 
     def test_huge_sizes_allocate_nothing(self, tmp_path: Path) -> None:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -384,7 +384,7 @@ HOSTILE_SCANS: dict[str, tuple[Callable[[Path], object], str]] = {
         "classes: expected `int` >= 2",
     ),
     "too many classes": (
-        lambda folder: changed(folder, classes=10**6, scores=[0] * 10**6),
+        lambda folder: changed(folder, classes=100_001, scores=[0] * 100_001),
         "classes: expected `int` <= 100000",
     ),
     "too many scores": (
@@ -431,3 +431,17 @@ def test_options_that_are_nested_deeply_are_one_sentence(tmp_path: Path) -> None
 def test_a_folder_without_results_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"there is no results\.json in"):
         read_run(tmp_path)
+
+
+def test_more_values_than_any_run_has_are_one_sentence(tmp_path: Path) -> None:
+    text = '{"schema": 1, "command": "prune", "notes": [' + '"",' * 500_001 + '""]}'
+    (tmp_path / "results.json").write_text(text)
+    with pytest.raises(InvalidInput, match=r"results.json may hold at most 500,000 values"):
+        read_run(tmp_path)
+
+
+def test_a_file_larger_than_any_model_has_no_hash(pruned: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(pruned, tmp_path / "sparse")
+    with (run / "model_sparse.h5").open("wb") as file:
+        file.truncate(3 * 2**30)
+    assert {fact.name: fact.sha256 for fact in read_run(run).outputs}["model_sparse.h5"] == ""

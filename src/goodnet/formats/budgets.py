@@ -19,7 +19,9 @@ ZIP_EXPANSION = 100
 # Numbers one layer may give for one image.
 VALUE_NUMBERS = 2**28
 
-JSON_BYTES = 16 * MIB
+JSON_BYTES = 8 * MIB
+# Values in a text; the configuration of a network has some thirty a layer.
+JSON_VALUES = 500_000
 JSON_DEPTH = 64
 MAX_LAYERS = 20_000
 # Everything in a configuration that has a class: layers, initializers, references to values.
@@ -50,6 +52,17 @@ def readable(count: int) -> str:
         if count >= size:
             return f"{count / size:,.1f} {unit}"
     return f"{count} bytes"
+
+
+def check_json(text: bytes, what: str) -> None:
+    """Refuse JSON that is too long, or has too many values, before it is parsed.
+
+    Raises:
+        OverBudget: Naming `what`.
+    """
+    check(len(text), JSON_BYTES, what)
+    if text.count(b",") > JSON_VALUES:
+        raise OverBudget(f"{what} may hold at most {JSON_VALUES:,} values, got more")
 
 
 def check(count: int, limit: int, what: str) -> None:

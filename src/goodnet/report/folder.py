@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import os
 import stat
 from typing import TYPE_CHECKING
 
-from goodnet import files
 from goodnet.errors import GoodnetError
+from goodnet.formats import budgets, safe_file
 from goodnet.report.facts import Curve, FileFact
 from goodnet.run_folder import path_within, read_bytes
 from goodnet.stats import proportion
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
 
 PICTURED = 8  # targets whose pictures are shown: the most suspicious
 
-_MIB = 1 << 20
-_CSV_BYTES, _PNG_BYTES = 64 * _MIB, 4 * _MIB
+_CSV_BYTES, _PNG_BYTES = 8 * budgets.MIB, 4 * budgets.MIB
 _MOST_FILES = 1000
 _MOST_PICTURES, _MOST_SAMPLES = 96, 4  # of one run in a page, and clean images of one target
 _SIDE, _LARGEST_SIDE = 96, 4096
@@ -58,7 +58,7 @@ _STEMS = {
 
 def list_outputs(folder: Path) -> tuple[FileFact, ...]:
     """The regular files of the folder and of those in it, with their hashes; no report, no link."""
-    return tuple(_facts(folder, folder))[:_MOST_FILES]
+    return tuple(itertools.islice(_facts(folder, folder), _MOST_FILES))
 
 
 def _facts(folder: Path, root: Path) -> Iterator[FileFact]:
@@ -83,7 +83,8 @@ def _role(path: Path) -> str:
 
 def _hash(path: Path) -> str:
     try:
-        return files.sha256(path)
+        with safe_file.open_regular(path, limit=budgets.MODEL_BYTES) as file:
+            return safe_file.sha256(file)
     except GoodnetError:
         return ""
 

@@ -31,9 +31,10 @@ def parse_json(data: bytes, *, what: str) -> dict[str, Any]:
 
     Raises:
         InvalidInput: If it is not JSON, not an object, repeats a key, or holds NaN or Infinity.
-        OverBudget: If it is longer than 16 MiB or nested deeper than 64 levels.
+        OverBudget: If it is longer than 8 MiB, has more than 500,000 values, or is nested deeper
+            than 64 levels.
     """
-    budgets.check(len(data), budgets.JSON_BYTES, f"the {what}")
+    budgets.check_json(data, f"the {what}")
     try:
         value = json.loads(
             data.decode(),

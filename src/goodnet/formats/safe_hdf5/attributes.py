@@ -162,7 +162,7 @@ def names(
 
     Raises:
         InvalidInput: If an attribute does not hold strings in UTF-8.
-        OverBudget: If there are more than `count`, or they are longer than 16 MiB together.
+        OverBudget: If there are more than `count`, or they are longer than 8 MiB together.
     """
     if name in item.attrs:
         return _strings(item, name, file=file, count=count)
