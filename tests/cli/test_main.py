@@ -367,9 +367,16 @@ def test_a_full_disk_leaves_nothing_behind(
     assert list(out.parent.iterdir()) == []
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+STOPS = [
+    *([stop] for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU)),
+    [signal.SIGINT] * 3,
+    [signal.SIGINT, signal.SIGTERM],
+]
+
+
+@pytest.mark.parametrize("stops", STOPS, ids=lambda stops: " ".join(x.name for x in stops))
 def test_an_interruption_leaves_nothing_behind(
-    lab: Lab, tmp_path: Path, out: Path, stop: signal.Signals
+    lab: Lab, tmp_path: Path, out: Path, stops: list[signal.Signals]
 ) -> None:
     many = tmp_path / "many.h5"
     images = np.random.default_rng(0).uniform(-1, 1, (200_000, 3, 8, 8)).astype(np.float16)
@@ -384,7 +391,8 @@ def test_an_interruption_leaves_nothing_behind(
     assert process.stderr is not None
     process.stderr.readline()
     started = [path for path in tmp_path.iterdir() if path.name.startswith(".goodnet")]
-    process.send_signal(stop)
+    for stop in stops:
+        process.send_signal(stop)
     printed, notes = process.communicate()
     assert process.returncode == 130
     assert printed == ""
@@ -392,6 +400,28 @@ def test_an_interruption_leaves_nothing_behind(
     assert "Traceback" not in notes
     assert len(started) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["many.h5"]
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_before_anything_has_begun_the_end_is_one_sentence(stop: signal.Signals) -> None:
+    code = f"import goodnet.__main__, os; os.kill(os.getpid(), {int(stop)})"
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 130
+    assert found.stderr == "goodnet: interrupted; nothing was left half written\n"
+
+
+@pytest.mark.parametrize("variable", ["HDF5_DRIVER", "HDF5_VOL_CONNECTOR"])
+def test_the_environment_brings_no_code_into_the_library_of_hdf5(lab: Lab, variable: str) -> None:
+    found = subprocess.run(
+        [sys.executable, "-m", "goodnet", "inspect", str(lab.model)],
+        env={**os.environ, variable: "nonesuch"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr
 
 
 def test_a_reader_that_leaves_early_is_no_error(lab: Lab) -> None:
