@@ -40,8 +40,8 @@ def read_spec(path: Path | str, *, architecture: Path | str | None = None) -> Ne
     Raises:
         FileError: If a file cannot be read.
         UnsafeInput: If it would execute code or read another file.
-        InvalidInput: If it is broken, holds an unknown layer, or has one output that does not tell
-            two classes apart.
+        InvalidInput: If it is broken, holds an unknown layer or numbers that cannot be computed
+            with, or has one output that does not tell two classes apart.
         OverBudget: If it declares more than the budgets allow.
     """
     from goodnet.formats.format import reader_of
@@ -51,7 +51,9 @@ def read_spec(path: Path | str, *, architecture: Path | str | None = None) -> Ne
     given = as_path(path, what="model file")
     layers = None if architecture is None else as_path(architecture, what="architecture file")
     with _naming(given):
-        return two_classes(reader_of(given)(given, layers))
+        spec = reader_of(given)(given, layers)
+        spec.check_numbers()
+        return two_classes(spec)
 
 
 @contextmanager

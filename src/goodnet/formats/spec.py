@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from goodnet.errors import InvalidInput
-from goodnet.ops import Layer
+from goodnet.ops import OPS, Layer
 from goodnet.ops.activations import Activation
 from goodnet.ops.op import Array
 from goodnet.preprocessing import IDENTITY, Preprocessing
@@ -147,4 +147,19 @@ class NetworkSpec:
 
 
 # What a description is made of, for the child process that reads it.
+    def check_numbers(self) -> None:
+        """See whether the layers can compute with their arrays.
+
+        Raises:
+            InvalidInput: If one would answer NaN or infinity with its own, whatever it reads.
+        """
+        for layer in self.layers:
+            op = OPS[layer.op]
+            keys = {name: f"{layer.name}/{name}" for name in (*op.parameters, *op.buffers)}
+            own = {name: self.arrays[key] for name, key in keys.items() if key in self.arrays}
+            try:
+                op.check(layer.attributes, own)
+            except InvalidInput as error:
+                raise InvalidInput(f"layer {layer.name!r}: {error}") from error
+
 KINDS = (NetworkSpec, Layer, SourceFile, Origin, Activation, Preprocessing)

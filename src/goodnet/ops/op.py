@@ -252,6 +252,7 @@ def register(*ops: Op) -> None:
     """Make kinds of layers known to all that reads, changes, builds and writes networks."""
     OPS.update({op.name: op for op in ops})
 
+        check: Refuses attributes and arrays with which it would answer NaN or infinity.
 
 def identity(value: Tensor) -> Tensor:
     """The value as it is."""
@@ -268,6 +269,7 @@ def same_shape(given: Given) -> Shape:
 
 
 def broadcast(left: Shape, right: Shape) -> Shape:
+    check: Callable[[Attributes, Arrays], None] = lambda *_: None
     """NumPy's rule on shapes; an open size fits any other.
 
     Raises:
