@@ -320,6 +320,14 @@ def test_numbers_that_make_every_answer_nan_are_refused(
         read_spec(path)
 
 
+def test_windows_far_wider_than_the_picture_are_refused(tmp_path: Path) -> None:
+    sizes = {"kernel_shape": [99, 99], "pads": [49, 49, 49, 49]}
+    pool = helper.make_node("MaxPool", ["images"], ["pooled"], **sizes)
+    flat = helper.make_node("Flatten", ["pooled"], ["flat"])
+    with pytest.raises(InvalidInput, match="over 99 pixels is far wider than the 16"):
+        read_spec(graph(tmp_path, pool, flat, GEMM))
+
+
 def test_two_inputs_are_refused(tmp_path: Path) -> None:
     path = graph(tmp_path, FLAT, GEMM)
     model = onnx.load(path)

@@ -104,6 +104,7 @@ class NetworkSpec:
 
         Raises:
             InvalidInput: If it takes images of another size.
+            OverBudget: If it would take more for such images than the budgets allow.
         """
         image, *others = self.layers
         channels, *own = self.input_shape
@@ -112,8 +113,13 @@ class NetworkSpec:
             raise InvalidInput(
                 f"the network takes images of {self.input_shape}, got the size {tuple(size)}"
             )
+        from goodnet.formats.shapes import layer_shapes  # which needs this module
+
         given = replace(image, attributes={"shape": (channels, *size)})
-        return replace(self, layers=(given, *others))
+        found = replace(self, layers=(given, *others))
+        if None in own:
+            layer_shapes(found)  # what a value takes is known only now
+        return found
 
     @property
     def usually_sized(self) -> NetworkSpec:
@@ -141,12 +147,6 @@ class NetworkSpec:
         """The same network with some arrays replaced."""
         return replace(self, arrays={**self.arrays, **changed})
 
-    def count_parameters(self) -> int:
-        """Number of stored numbers, moving statistics included."""
-        return sum(int(np.size(array)) for array in self.arrays.values())
-
-
-# What a description is made of, for the child process that reads it.
     def check_numbers(self) -> None:
         """See whether the layers can compute with their arrays.
 
@@ -162,4 +162,10 @@ class NetworkSpec:
             except InvalidInput as error:
                 raise InvalidInput(f"layer {layer.name!r}: {error}") from error
 
+    def count_parameters(self) -> int:
+        """Number of stored numbers, moving statistics included."""
+        return sum(int(np.size(array)) for array in self.arrays.values())
+
+
+# What a description is made of, for the child process that reads it.
 KINDS = (NetworkSpec, Layer, SourceFile, Origin, Activation, Preprocessing)

@@ -38,6 +38,9 @@ Parameters = Mapping[str, Shape]
 
 PICTURE, VECTOR = 3, 1
 
+# A window that reaches over the border may be as wide as this, or twice as wide as the picture.
+_WIDE = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Layer:
@@ -103,17 +106,39 @@ class Given:
         """How often windows fit along height and width, by their strides, dilation and padding.
 
         Raises:
-            InvalidInput: If not even one does.
+            InvalidInput: If not even one does, or one is far wider than the picture.
         """
+        return tuple(count for count, _ in self._axes(size, kernel))
+
+    def bordered(self, kernel: Shape) -> Shape:
+        """The shape of the only picture that is read with the border its windows reach over."""
+        channels, size = self.picture
+        return (channels, *(length for _, length in self._axes(size, kernel)))
+
+    def _axes(self, size: Shape, kernel: Shape) -> list[tuple[int | None, int | None]]:
+        """How often windows fit, and pixels with the border, along height and width."""
         padding, dilation = self["padding"], self.attributes.get("dilation", (1, 1))
-        if not isinstance(padding, str):
-            added = (padding[0] + padding[1], padding[2] + padding[3])
-            size = tuple(x if x is None else x + more for x, more in zip(size, added, strict=True))
-        steps = zip(size, kernel, self["strides"], dilation, strict=True)
-        return tuple(
-            length if length is None else _fitting(length, *step, same=padding == "same")
-            for length, *step in steps
-        )
+        sides = (0, 0, 0, 0) if isinstance(padding, str) else padding
+        found: list[tuple[int | None, int | None]] = []
+        for axis, length in enumerate(size):
+            if length is None:
+                found.append((None, None))
+                continue
+            reach, stride = ((kernel[axis] or 1) - 1) * dilation[axis] + 1, self["strides"][axis]
+            if padding != "valid" and reach > max(_WIDE, 2 * length):
+                raise InvalidInput(
+                    f"a window that reaches over {reach} pixels is far wider than the {length} of "
+                    f"the picture; expected at most {max(_WIDE, 2 * length)}"
+                )
+            whole = length + sum(sides[2 * axis : 2 * axis + 2])
+            if padding == "same":
+                count = -(-length // stride)
+                whole = max(whole, (count - 1) * stride + reach)
+            count = (whole - reach) // stride + 1
+            if count < 1:
+                raise InvalidInput(f"a window of {kernel[axis]} does not fit into {whole} pixels")
+            found.append((count, whole))
+        return found
 
     def check_vectors(self, names: tuple[str, ...], length: int | None) -> None:
         """Make sure that arrays have one number for each channel.
@@ -128,13 +153,17 @@ class Given:
                 )
 
 
-def _fitting(size: int, window: int, stride: int, dilation: int, *, same: bool) -> int:
-    if same:
-        return -(-size // stride)
-    count = (size - (window - 1) * dilation - 1) // stride + 1
-    if count < 1:
-        raise InvalidInput(f"a window of {window} does not fit into {size} pixels")
-    return count
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a layer takes for one image, beside its value.
+
+    Attributes:
+        numbers: Of the largest value that is made on the way.
+        steps: Multiplications, or what takes as long.
+    """
+
+    numbers: int = 0
+    steps: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,8 +249,10 @@ class Op:
         parameters: The arrays that training changes; a layer may lack some.
         buffers: Those that it does not.
         shape: The shape of its value.
+        cost: From what decides the shape, and the shape, what it takes beside its value.
         compute: From the attributes, the torch function of the values; of a layer with arrays, of
             the layer's module and the values.
+        check: Refuses attributes and arrays with which it would answer NaN or infinity.
         constants: From the attributes, arrays that the module has, too.
         channels: How channels pass through.
         from_keras: For each class of Keras that becomes such a layer, how it is read.
@@ -234,9 +265,11 @@ class Op:
     name: str
     shape: Callable[[Given], Shape]
     compute: Callable[[Attributes], Callable[..., Tensor]]
+    cost: Callable[[Given, Shape], Cost] = lambda *_: Cost()
     attributes: tuple[str, ...] = ()
     parameters: tuple[str, ...] = ()
     buffers: tuple[str, ...] = ()
+    check: Callable[[Attributes, Arrays], None] = lambda *_: None
     constants: Callable[[Attributes], Arrays] = lambda _: {}
     channels: Passing = field(default_factory=Mixed)
     from_keras: Mapping[str, Callable[[Applied], Reading]] = field(default_factory=dict)
@@ -252,7 +285,6 @@ def register(*ops: Op) -> None:
     """Make kinds of layers known to all that reads, changes, builds and writes networks."""
     OPS.update({op.name: op for op in ops})
 
-        check: Refuses attributes and arrays with which it would answer NaN or infinity.
 
 def identity(value: Tensor) -> Tensor:
     """The value as it is."""
@@ -269,7 +301,6 @@ def same_shape(given: Given) -> Shape:
 
 
 def broadcast(left: Shape, right: Shape) -> Shape:
-    check: Callable[[Attributes, Arrays], None] = lambda *_: None
     """NumPy's rule on shapes; an open size fits any other.
 
     Raises:
