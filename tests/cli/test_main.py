@@ -507,3 +507,13 @@ def test_an_output_that_cannot_be_written_is_one_sentence(lab: Lab, stdout: str,
     assert found.returncode == code, found.stderr
     told = "goodnet: cannot write to the standard output: No space left on device\n"
     assert found.stderr == (told if code else "")
+
+
+def test_memory_that_runs_out_within_pytorch_is_one_sentence(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise RuntimeError("alloc_cpu.cpp:127: DefaultCPUAllocator: can't allocate memory\n#0")
+
+    monkeypatch.setattr("goodnet.runs.inspect.layer_shapes", full)
+    assert "goodnet: out of memory; close" in fails(capsys, 5, ["inspect", lab.model])

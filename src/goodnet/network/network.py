@@ -22,6 +22,7 @@ from goodnet.network.calibration import calibrate
 from goodnet.network.cut import Cut, batches, channels_last
 from goodnet.network.fits import as_images, check_pair
 from goodnet.network.module_source import ModuleSource
+from goodnet.network.memory import batch_of, block_of, computing, refusal
 from goodnet.network.workers import map_blocks
 from goodnet.preprocessing import IDENTITY, Preprocessing
 
@@ -33,12 +34,6 @@ if TYPE_CHECKING:
 
     Pictures = Tensor | NDArray[np.float32] | NDArray[np.uint8]
 
-# Bytes of the largest value of one batch, about what stays in the caches; fewest and most images.
-_CACHE = 6 << 20
-_BATCHES = (16, 2048)
-# Bytes of the images of one block; fewest and most images.
-_BLOCK = 16 << 20
-_BLOCKS = (16, 512)
 # No pixel of images 0..1 is as large, whatever was added to it; of images 0..255 nearly all are.
 _LARGEST = 16
 # Where the preprocessing is in a graph: no layer is called so, see `surgery.identifier`.
@@ -191,8 +186,9 @@ class Network:
         Raises:
             InvalidInput: If these are not images that it takes: see `as_images`.
         """
+            OverBudget: If there is not enough memory.
         given = as_images(images, self.input_shape)
-        with torch.inference_mode():
+        with torch.inference_mode(), computing(self.input_shape):
             result: Tensor = self.graph(channels_last(given.to(self.device)))
         return result
 
@@ -278,7 +274,10 @@ class Network:
             tail=halves.tail,
             head_batch=self.batch_size,
             tail_batch=self._batch([*halves.behind, *halves.crossing]),
-            block=self.block_size,
+            block=block_of(
+                math.prod(self.input_shape), kept=sum(map(self._numbers, halves.crossing))
+            ),
+            shape=self.input_shape,
             values=len(halves.crossing),
             device=self.device,
         )
@@ -314,13 +313,13 @@ class Network:
     @property
     def block_size(self) -> int:
         """Images to hold at a time: many batches, little memory."""
-        fitting = _BLOCK // (4 * math.prod(self.input_shape))
-        return max(_BLOCKS[0], min(_BLOCKS[1], fitting))
+        return block_of(math.prod(self.input_shape))
 
     def _batch(self, nodes: Iterable[fx.Node]) -> int:
-        sizes = [math.prod(self._shapes.get(node.name, ())) for node in nodes]
-        fitting = _CACHE // (4 * max([*sizes, 1]))
-        return max(_BATCHES[0], min(_BATCHES[1], fitting))
+        return batch_of(max((self._numbers(node) for node in nodes), default=1))
+
+    def _numbers(self, node: fx.Node) -> int:
+        return math.prod(self._shapes.get(node.name, ()))
 
     def _node(self, layer: str) -> fx.Node:
         if layer not in self._names:
@@ -337,9 +336,7 @@ class Network:
         try:
             self._shapes = surgery.record_shapes(self.graph, probe)
         except Exception as error:
-            raise InvalidInput(
-                f"the network does not run on images of shape {self.input_shape}: {error}"
-            ) from error
+            raise refusal(error, self.input_shape) from error
         self._output_shape = self._shapes.get(surgery.output_node(self.graph).name, ())
         if len(self._output_shape) != 1:
             shown = ", ".join(map(str, ("batch", *self._output_shape)))
