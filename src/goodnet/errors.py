@@ -30,6 +30,10 @@ class InvalidInput(GoodnetError):
     exit_code = 4
 
 
+class NoNumbers(InvalidInput):
+    """A network computes NaN or infinity, so that its answers say nothing."""
+
+
 class OverBudget(GoodnetError):
     """The input declares more bytes, layers or pixels than the budget allows."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from lab import Lab
 from typer.main import get_command
 
 from goodnet.cli.main import app, run
+from goodnet.formats import read_spec
 from goodnet.formats.format import save_spec
 from goodnet.formats.spec import Activation, Layer, NetworkSpec
 from goodnet.imagesets import load_images, save_images
@@ -507,6 +509,31 @@ def test_an_output_that_cannot_be_written_is_one_sentence(lab: Lab, stdout: str,
     assert found.returncode == code, found.stderr
     told = "goodnet: cannot write to the standard output: No space left on device\n"
     assert found.stderr == (told if code else "")
+
+
+@pytest.fixture
+def overflowing(lab: Lab, tmp_path: Path) -> Path:
+    """The network of the lab with weights that are finite and answers that are not."""
+    spec, path = read_spec(lab.model), tmp_path / "overflowing.h5"
+    huge = {key: np.full_like(array, 3e38) for key, array in spec.arrays.items()}
+    save_spec(spec.with_arrays(huge), path)
+    return path
+
+
+@pytest.mark.parametrize("scale", [[], ["--scale", "1/255"]])
+def test_a_network_that_answers_nan_is_not_judged(
+    lab: Lab, overflowing: Path, out: Path, scale: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    given: list[object] = [overflowing, "--clean", lab.valid, *scale]
+    said_so = r"NaN or infinity on \d+ of \d+ images"
+    for command in (["evaluate", *given], ["prune", *given, "--out", out]):
+        assert re.search(said_so, fails(capsys, 4, command))
+    assert not out.exists()
+    if scale:
+        assert re.search(said_so, fails(capsys, 4, ["predict", overflowing, lab.test, *scale]))
+    scan = ["scan", *given, "--out", out]
+    assert run([str(part) for part in scan]) == 8
+    assert "not finite numbers" in "".join(said(capsys))
 
 
 def test_memory_that_runs_out_within_pytorch_is_one_sentence(

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from goodnet.network.answers import answers
 from goodnet.network.memory import computing
 
 
@@ -46,10 +47,10 @@ class Cut:
             yield found
 
     def predict(self, crossing: Sequence[Tensor]) -> Tensor:
-        """The class of each image from the values that cross, shape (images,)."""
+        """The class of each image from the values that cross, shape (images,), or `NO_ANSWER`."""
         parts = [batches(value, self.tail_batch) for value in crossing]
         with torch.inference_mode(), computing(self.shape):
-            found = [self.tail(*values).argmax(1) for values in zip(*parts, strict=True)]
+            found = [answers(self.tail(*values)) for values in zip(*parts, strict=True)]
         return torch.cat(found)
 
 

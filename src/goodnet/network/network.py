@@ -18,11 +18,12 @@ from torch import Tensor, fx, nn
 
 from goodnet.errors import InvalidInput
 from goodnet.network import surgery
+from goodnet.network.answers import answers, check_answered
 from goodnet.network.calibration import calibrate
 from goodnet.network.cut import Cut, batches, channels_last
 from goodnet.network.fits import as_images, check_pair
-from goodnet.network.module_source import ModuleSource
 from goodnet.network.memory import batch_of, block_of, computing, refusal
+from goodnet.network.module_source import ModuleSource
 from goodnet.network.workers import map_blocks
 from goodnet.preprocessing import IDENTITY, Preprocessing
 
@@ -185,8 +186,8 @@ class Network:
 
         Raises:
             InvalidInput: If these are not images that it takes: see `as_images`.
-        """
             OverBudget: If there is not enough memory.
+        """
         given = as_images(images, self.input_shape)
         with torch.inference_mode(), computing(self.input_shape):
             result: Tensor = self.graph(channels_last(given.to(self.device)))
@@ -206,16 +207,21 @@ class Network:
         parts = list(map_blocks(run, batches(given, self.batch_size), self.device))
         return torch.cat(parts) if parts else torch.empty(0, self.num_classes)
 
+    def answers(self, images: Pictures) -> NDArray[np.int64]:
+        """As `predict`, but `NO_ANSWER` for images on which the outputs are NaN or infinite."""
+        given = as_images(images, self.input_shape)
+        _check_unit(given)
+        found: NDArray[np.int64] = answers(self.outputs(given)).numpy()
+        return found
+
     def predict(self, images: Pictures) -> NDArray[np.int64]:
         """The class of each image 0..1, shape (batch,).
 
         Raises:
-            InvalidInput: As when it is called, or if floats are not 0..1.
+            InvalidInput: As when it is called, if floats are not 0..1, or if outputs are NaN or
+                infinite.
         """
-        given = as_images(images, self.input_shape)
-        _check_unit(given)
-        found: NDArray[np.int64] = self.outputs(given).argmax(1).numpy()
-        return found
+        return check_answered(self.answers(images))
 
     # -- change it ---------------------------------------------------------------------------
 
