@@ -531,9 +531,18 @@ def test_a_network_that_answers_nan_is_not_judged(
     assert not out.exists()
     if scale:
         assert re.search(said_so, fails(capsys, 4, ["predict", overflowing, lab.test, *scale]))
-    scan = ["scan", *given, "--out", out]
-    assert run([str(part) for part in scan]) == 8
-    assert "not finite numbers" in "".join(said(capsys))
+    for name in ("cure", "scan"):
+        assert run([str(part) for part in (name, *given, "--out", out)]) == 8
+        printed = "".join(said(capsys))
+        assert "inconclusive" in printed
+        assert re.search(f"{said_so}|not finite numbers", printed)
+
+
+def test_weights_with_which_answers_overflow_are_a_red_flag(
+    overflowing: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["inspect", str(overflowing)]) == 0
+    assert "as large as 3e+38, with which answers may be infinite or NaN" in said(capsys)[0]
 
 
 def test_memory_that_runs_out_within_pytorch_is_one_sentence(

@@ -57,10 +57,9 @@ class Overflowing(nn.Module):
     def __init__(self, limit: float) -> None:
         super().__init__()
         self.limit = limit
-        self.channels, self.last = nn.Conv2d(1, 2, 1), nn.Linear(2, 2)
+        self.channels, self.last = nn.Conv2d(1, 2, 1, bias=False), nn.Linear(2, 2)
         with torch.no_grad():
             self.channels.weight.copy_(torch.tensor([1.0, -1.0]).view(2, 1, 1, 1))
-            self.channels.bias.zero_()
 
     def forward(self, images: Tensor) -> Tensor:
         value = self.channels(images).amax((2, 3))
@@ -89,7 +88,7 @@ def test_a_network_that_answers_no_numbers_is_not_traced() -> None:
 def test_a_layer_that_is_no_number_has_no_activity() -> None:
     network, images = overflowing(9.0)
     with torch.no_grad():
-        network.layer("channels").get_parameter("bias").fill_(torch.inf)
+        network.layer("channels").get_parameter("weight").fill_(torch.inf)
     with pytest.raises(InvalidInput, match=r"layer 'channels' answers NaN .* on 6 of 6 images"):
         measure_activity(network, images, "channels")
 
