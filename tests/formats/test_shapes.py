@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from goodnet.errors import InvalidInput, OverBudget
-from goodnet.formats.shapes import Shape, infer, layer_shapes
+from goodnet.formats.shapes import Shape, check_held, infer, layer_shapes
 from goodnet.formats.spec import Activation, Layer, NetworkSpec
 from goodnet.ops.layouts import LAYOUTS, array_shape, to_file, to_spec
+from goodnet.ops.op import most_held
 
 PICTURE: Shape = (4, 11, 9)
 CONV = {"strides": (1, 1), "dilation": (1, 1), "groups": 1, "padding": "valid", "activation": None}
@@ -211,6 +212,27 @@ def test_layers_of_large_classifiers_are_within_the_budgets() -> None:
     assert conv((64, 224, 224), (64, 64, 3, 3), padding="same")  # VGG16
     assert shape("max_pool2d", (64, 600, 600), pool=(3, 3), strides=(2, 2), padding="same")
     assert shape("avg_pool2d", (2048, 32, 32), pool=(32, 32), strides=(1, 1), padding="valid")
+
+
+def test_values_are_held_until_the_last_layer_has_read_them() -> None:
+    sizes = {"a": 8, "b": 5, "c": 3, "d": 1}
+    chain = [("a", ()), ("b", ("a",)), ("c", ("b",)), ("d", ("c",))]
+    assert most_held(chain, sizes) == 13
+    assert most_held([*chain[:3], ("d", ("c", "a"))], sizes) == 16
+    assert most_held([*chain[:2], ("c", ("b", "b")), ("d", ("c", "c"))], sizes) == 13
+
+
+def test_many_large_values_at_a_time() -> None:
+    def network(count: int) -> NetworkSpec:
+        names = [f"relu_{place}" for place in range(count)]
+        relu = {"activation": Activation("relu")}
+        image = Layer("image", "input", (), {"shape": (1, 2**12, 2**12)})
+        parts = [Layer(name, "activation", ("image",), relu) for name in names]
+        return NetworkSpec((image, *parts, Layer("sum", "add", tuple(names))), {}, "sum")
+
+    check_held(network(15))
+    with pytest.raises(OverBudget, match="would hold 285,212,672 numbers at a time"):
+        check_held(network(16))
 
 
 def test_a_size_that_was_open_is_counted_once_it_is_known() -> None:

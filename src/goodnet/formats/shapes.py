@@ -15,7 +15,7 @@ from goodnet.errors import InvalidInput, OverBudget
 from goodnet.formats import budgets
 from goodnet.formats.spec import Layer, NetworkSpec
 from goodnet.ops import OPS
-from goodnet.ops.op import Cost, Given, Parameters, Shape
+from goodnet.ops.op import Cost, Given, Parameters, Shape, most_held, product
 
 __all__ = ["Shape", "infer", "layer_shapes"]
 
@@ -53,10 +53,32 @@ def layer_shapes(spec: NetworkSpec) -> dict[str, Shape]:
         OverBudget: As `infer`.
     """
     shapes: dict[str, Shape] = {}
+    parameters: dict[str, dict[str, Shape]] = {}
+    for key, array in spec.arrays.items():
+        owner, _, name = key.rpartition("/")
+        parameters.setdefault(owner, {})[name] = np.shape(array)
     for layer in spec.layers:
-        parameters = {name: np.shape(a) for name, a in spec.parameters(layer.name).items()}
-        shapes[layer.name] = infer(layer, [shapes[name] for name in layer.inputs], parameters)
+        inputs = [shapes[name] for name in layer.inputs]
+        shapes[layer.name] = infer(layer, inputs, parameters.get(layer.name, {}))
     return shapes
+
+
+def check_held(spec: NetworkSpec) -> None:
+    """See whether the values that are held at the same time fit in memory.
+
+    Raises:
+        InvalidInput: As `infer`.
+        OverBudget: If they do not for one image.
+    """
+    shapes = layer_shapes(spec)
+    sizes = {name: product(shape) or 0 for name, shape in shapes.items()}
+    steps = [(layer.name, layer.inputs) for layer in spec.layers]
+    held = most_held(steps, sizes)
+    if held > budgets.HELD_NUMBERS:
+        raise OverBudget(
+            f"the network would hold {held:,} numbers at a time for each image, at most "
+            f"{budgets.HELD_NUMBERS:,} are allowed"
+        )
 
 
 def _check_size(name: str, shape: Shape) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from goodnet.network.answers import answers
-from goodnet.network.memory import computing
+from goodnet.network.batching import computing
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,10 @@ from torch import Tensor, fx, nn
 from goodnet.errors import InvalidInput
 from goodnet.network import surgery
 from goodnet.network.answers import answers, check_answered
+from goodnet.network.batching import batch_of, block_of, computing, refusal
 from goodnet.network.calibration import calibrate
 from goodnet.network.cut import Cut, batches, channels_last
 from goodnet.network.fits import as_images, check_pair
-from goodnet.network.memory import batch_of, block_of, computing, refusal
 from goodnet.network.module_source import ModuleSource
 from goodnet.network.workers import map_blocks
 from goodnet.preprocessing import IDENTITY, Preprocessing
@@ -71,6 +71,7 @@ class Network:
         self._names = names
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._output_shape: tuple[int, ...] = ()
+        self._held = 0
         self._measure()
 
     @classmethod
@@ -322,7 +323,7 @@ class Network:
         return block_of(math.prod(self.input_shape))
 
     def _batch(self, nodes: Iterable[fx.Node]) -> int:
-        return batch_of(max((self._numbers(node) for node in nodes), default=1))
+        return batch_of(max((self._numbers(node) for node in nodes), default=1), held=self._held)
 
     def _numbers(self, node: fx.Node) -> int:
         return math.prod(self._shapes.get(node.name, ()))
@@ -338,11 +339,15 @@ class Network:
         return next(layer for layer, name in self._names.items() if name == node.name)
 
     def _measure(self) -> None:
+        from goodnet.ops.op import most_held
+
         probe = torch.zeros(1, *self.input_shape, device=self.device)
         try:
             self._shapes = surgery.record_shapes(self.graph, probe)
         except Exception as error:
             raise refusal(error, self.input_shape) from error
+        steps = [(x.name, [y.name for y in x.all_input_nodes]) for x in self.graph.graph.nodes]
+        self._held = most_held(steps, {x.name: self._numbers(x) for x in self.graph.graph.nodes})
         self._output_shape = self._shapes.get(surgery.output_node(self.graph).name, ())
         if len(self._output_shape) != 1:
             shown = ", ".join(map(str, ("batch", *self._output_shape)))

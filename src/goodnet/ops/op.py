@@ -11,7 +11,7 @@ None for a size that is left open.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -325,3 +325,21 @@ def product(shape: Shape) -> int | None:
     """Numbers in a value; None where a size is open."""
     known = [size for size in shape if size is not None]
     return math.prod(known) if len(known) == len(shape) else None
+
+
+def most_held(steps: Iterable[tuple[str, Sequence[str]]], sizes: Mapping[str, int]) -> int:
+    """The most numbers held at a time, where each value goes once all that read it are done.
+
+    Args:
+        steps: In running order, what each gives and what it reads.
+        sizes: Numbers in what each gives.
+    """
+    order = list(steps)
+    last = {name: place for place, (_, reads) in enumerate(order) for name in reads}
+    held = most = 0
+    for place, (name, reads) in enumerate(order):
+        held += sizes[name]
+        most = max(most, held)
+        done = [x for x in {*reads} if last[x] == place]
+        held -= sum(sizes[x] for x in done)
+    return most

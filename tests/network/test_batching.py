@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from goodnet.errors import GoodnetError, InvalidInput, OverBudget
 from goodnet.formats.build import build
 from goodnet.formats.torch import wrap
-from goodnet.network.memory import batch_of, block_of, computing
+from goodnet.network.batching import batch_of, block_of, computing
 
 MIB = 2**20
 
@@ -23,6 +23,12 @@ def test_a_batch_of_large_values_stays_small(numbers: int) -> None:
     assert batch_of(numbers) == 1 or 4 * numbers * batch_of(numbers) <= 256 * MIB
     assert block_of(3, kept=numbers) == 1 or 4 * numbers * block_of(3, kept=numbers) <= 256 * MIB
     assert block_of(numbers) <= 16
+
+
+def test_many_values_that_are_held_make_a_batch_small() -> None:
+    assert batch_of(MIB, held=4 * MIB) == 16
+    assert batch_of(MIB, held=128 * MIB) == 2
+    assert batch_of(MIB, held=999 * MIB) == 1
 
 
 def test_a_block_is_as_large_as_its_images_and_what_is_kept_of_them_allow() -> None:

@@ -15,11 +15,18 @@ _BLOCK = 16 << 20
 _BLOCKS = (16, 512)
 # Bytes that one value may take where even the fewest images make it large.
 _MOST = 256 << 20
+# Bytes that all values may take that are held at the same time.
+_HELD = 1 << 30
 
 
-def batch_of(numbers: int) -> int:
-    """Images to compute at a time where the largest value of one has so many numbers."""
-    return _at_once(numbers, _CACHE, _BATCHES)
+def batch_of(numbers: int, *, held: int = 0) -> int:
+    """Images to compute at a time.
+
+    Args:
+        numbers: Of the largest value of one image.
+        held: Numbers of all its values that are held at the same time.
+    """
+    return min(_at_once(numbers, _CACHE, _BATCHES), _fitting(held, _HELD))
 
 
 def block_of(numbers: int, *, kept: int = 0) -> int:
