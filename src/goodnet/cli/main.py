@@ -38,7 +38,7 @@ from goodnet.cli import (
 from goodnet.cli.method_options import expanded
 from goodnet.cli.text import brief, plain
 from goodnet.cli.typed import APPEARANCE, LATER, Command, Commands, alone
-from goodnet.errors import FileError, GoodnetError, OverBudget
+from goodnet.errors import FileError, GoodnetError, OverBudget, is_out_of_memory
 
 INTERRUPTED = 130
 _STOPS = tuple(
@@ -144,11 +144,11 @@ def run(arguments: list[str]) -> int:
         if isinstance(stop.__context__, BrokenPipeError):
             return _unwritten(stop.__context__)
         raise
-    except MemoryError:
-        return _fail(
-            "out of memory; close other programs or use a larger machine", OverBudget.exit_code
-        )
     except Exception as error:
+        if is_out_of_memory(error):
+            return _fail(
+                "out of memory; close other programs or use a larger machine", OverBudget.exit_code
+            )
         return _unexpected(error)
     if code == INTERRUPTED:
         _be_deaf()
