@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pickle
 import runpy
 import subprocess
 import sys
@@ -85,6 +87,44 @@ def test_the_report_is_timed_and_weighed() -> None:
     assert "60 channels, 5 poisoned sets" in shown
     assert "seconds to make at most 3" in shown
     assert "MB at most 6: met" in shown
+
+
+@pytest.mark.slow
+def test_hostile_files_of_every_kind_are_opened() -> None:
+    shown = run_apart("hostile.py")
+    for kind in (
+        "HDF5: links",
+        "Keras: code",
+        "zip: ",
+        "ONNX: damaged",
+        "PyTorch: pickles that run",
+    ):
+        assert f"\n{kind}" in shown
+    assert "BROKEN" not in shown
+
+
+def test_no_two_hostile_cases_share_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    import hostile
+
+    names = [(case.kind, case.name) for case in hostile.all_cases()]
+    assert len(set(names)) == len(names)
+
+
+def test_what_is_said_to_run_code_does_where_python_unpickles_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    import _hostile_case
+    import _hostile_torch
+
+    attacks = _hostile_torch.attacks(tmp_path)
+    marker = tmp_path / _hostile_case.MARKER
+    for name in ("REDUCE", "GLOBAL", "INST", "OBJ", "STACK_GLOBAL", "eval", "exec"):
+        with contextlib.suppress(TypeError):  # what system returns is no object
+            pickle.loads(attacks[name])
+        assert marker.exists(), name
+        marker.unlink()
 
 
 @pytest.mark.slow
