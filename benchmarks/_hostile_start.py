@@ -16,7 +16,8 @@ import time
 
 __all__ = ["main"]
 
-# A command that runs away must not take the machine with it.
+# A command that runs away must not take the machine with it. This is the limit that a process may
+# raise again: one that it may not would be in the way of those that `goodnet` sets itself.
 _ROOM = 12 * 2**30
 _WAIT = 0.005
 
@@ -24,7 +25,7 @@ _WAIT = 0.005
 def main() -> None:
     """First [seconds it may take, [[seconds, signal], ...]] as JSON, then the command."""
     limit, stops = json.loads(sys.argv[1])
-    resource.setrlimit(resource.RLIMIT_AS, (_ROOM, _ROOM))
+    resource.setrlimit(resource.RLIMIT_AS, (_ROOM, resource.getrlimit(resource.RLIMIT_AS)[1]))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # A shell may have told what it runs in the background to ignore these, and that is inherited.
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
