@@ -33,6 +33,10 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("goodnet")
 
+_TRUSTING = frozenset(
+    ("architectures", "attack", "formats", "guard", "network", "repair", "runs", "scan", "training")
+)
+
 PROJECT = Path(__file__).resolve().parent.parent
 
 
@@ -44,6 +48,17 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no folder of real data at {folder}; set GOODNET_SHARED_DATA to name one")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _in_this_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where files are only a means, they are parsed here: a child of so large a process costs more.
+
+    Child processes parse them in the tests of the command line, of sets of images, of reports, and
+    of the quarantine itself.
+    """
+    if request.path.parent.name in _TRUSTING:
+        monkeypatch.setattr("goodnet.quarantine.child.needed", lambda: False)
 
 
 @pytest.fixture

@@ -30,6 +30,10 @@ class InvalidInput(GoodnetError):
     exit_code = 4
 
 
+class NoNumbers(InvalidInput):
+    """A network computes NaN or infinity, so that its answers say nothing."""
+
+
 class OverBudget(GoodnetError):
     """The input declares more bytes, layers or pixels than the budget allows."""
 
@@ -40,3 +44,14 @@ class FileError(GoodnetError):
     """The system could not read or write a file: no such path, no permission, disk full."""
 
     exit_code = 6
+
+
+# PyTorch says so in its own words, and with errors of many kinds.
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error, of Python or of PyTorch, says that memory ran out."""
+    if isinstance(error, MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(x in str(error) for x in _OUT_OF_MEMORY)

@@ -10,36 +10,52 @@ import torch
 from goodnet.errors import UsageError
 from goodnet.guard.form import reject_class_of
 from goodnet.imagesets import Block, ImageSet
-from goodnet.network import Network, check_network, check_pair, map_blocks
+from goodnet.network import (
+    Network,
+    answers,
+    check_answered,
+    check_network,
+    check_pair,
+    map_blocks,
+)
 from goodnet.stats import proportion
 from goodnet.types import Evaluation, Integers, SetResult
 
 
 def predict_set(network: Network, images: ImageSet) -> Integers:
-    """The class the network gives each image of a set, shape (images,)."""
+    """The class the network gives each image of a set, shape (images,).
+
+    Raises:
+        InvalidInput: If its outputs are NaN or infinite on some.
+    """
 
     def run(block: Block) -> Integers:
-        return network.predict(block.images)
+        return network.answers(block.images)
 
     blocks = images.blocks(network.block_size)
-    return np.concatenate(list(map_blocks(run, blocks, network.device)))
+    found = np.concatenate(list(map_blocks(run, blocks, network.device)))
+    return check_answered(found, images=images.name)
 
 
 def predict_inside(network: Network, layer: str, images: ImageSet) -> tuple[Integers, Integers]:
     """The classes by the value of a layer and by the network's output, shape (images,) each.
 
     Both come from one pass, as those of B' and of the G that holds it.
+
+    Raises:
+        InvalidInput: If the value or the outputs are NaN or infinite on some images.
     """
     cut = network.cut(layer)
 
     def run(block: Block) -> tuple[Integers, Integers]:
-        parts = [(x[0].argmax(1), cut.predict(x)) for x in cut.crossing(block.images)]
+        parts = [(answers(x[0]), cut.predict(x)) for x in cut.crossing(block.images)]
         inner, outer = (torch.cat(found).cpu().numpy() for found in zip(*parts, strict=True))
         return inner, outer
 
     blocks = images.blocks(network.block_size)
-    inner, outer = zip(*map_blocks(run, blocks, network.device), strict=True)
-    return np.concatenate(inner), np.concatenate(outer)
+    inner, outer = map(np.concatenate, zip(*map_blocks(run, blocks, network.device), strict=True))
+    check_answered(inner, who="the repaired network", images=images.name)
+    return inner, check_answered(outer, who="the GoodNet", images=images.name)
 
 
 def agree(original: Integers, repaired: Integers, *, num_classes: int) -> Integers:

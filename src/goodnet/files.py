@@ -156,10 +156,9 @@ def _hidden(destination: Path) -> Iterator[Path]:
 
 def _remove_litter(folder: Path) -> None:
     """Remove what processes that were killed have left in a folder."""
-    with suppress(OSError):
-        for path in folder.glob(f"{_PREFIX}*{_LITTER}"):
-            with suppress(BlockingIOError, FileNotFoundError), _locked(path):
-                shutil.rmtree(path, ignore_errors=True)
+    for path in folder.glob(f"{_PREFIX}*{_LITTER}"):
+        with suppress(OSError), _locked(path):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager

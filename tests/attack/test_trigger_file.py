@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from goodnet.attack.trigger_file import read_trigger, write_trigger
-from goodnet.errors import FileError, InvalidInput, UsageError
+from goodnet.errors import FileError, InvalidInput, OverBudget, UsageError
 
 MASK = np.linspace(0, 1, 30).reshape(6, 5)
 PATTERN = np.random.default_rng(0).integers(0, 256, (3, 6, 5), dtype=np.uint8)
@@ -132,3 +132,9 @@ def test_what_is_no_trigger_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="expected numbers as the mask"):
         write_trigger(tmp_path / "t.npz", "all", PATTERN)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_trigger_larger_than_any_image_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    np.savez(tmp_path / "t.npz", added=np.zeros((3, 2500, 2500), np.float32))
+    with pytest.raises(OverBudget, match=r"the added of a trigger may take at most 64\.0 MiB"):
+        read_trigger(tmp_path / "t.npz")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from lab import Lab
 from typer.main import get_command
 
 from goodnet.cli.main import app, run
+from goodnet.formats import read_spec
 from goodnet.formats.format import save_spec
 from goodnet.formats.spec import Activation, Layer, NetworkSpec
 from goodnet.imagesets import load_images, save_images
@@ -367,9 +369,16 @@ def test_a_full_disk_leaves_nothing_behind(
     assert list(out.parent.iterdir()) == []
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+STOPS = [
+    *([stop] for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU)),
+    [signal.SIGINT] * 3,
+    [signal.SIGINT, signal.SIGTERM],
+]
+
+
+@pytest.mark.parametrize("stops", STOPS, ids=lambda stops: " ".join(x.name for x in stops))
 def test_an_interruption_leaves_nothing_behind(
-    lab: Lab, tmp_path: Path, out: Path, stop: signal.Signals
+    lab: Lab, tmp_path: Path, out: Path, stops: list[signal.Signals]
 ) -> None:
     many = tmp_path / "many.h5"
     images = np.random.default_rng(0).uniform(-1, 1, (200_000, 3, 8, 8)).astype(np.float16)
@@ -384,7 +393,8 @@ def test_an_interruption_leaves_nothing_behind(
     assert process.stderr is not None
     process.stderr.readline()
     started = [path for path in tmp_path.iterdir() if path.name.startswith(".goodnet")]
-    process.send_signal(stop)
+    for stop in stops:
+        process.send_signal(stop)
     printed, notes = process.communicate()
     assert process.returncode == 130
     assert printed == ""
@@ -392,6 +402,28 @@ def test_an_interruption_leaves_nothing_behind(
     assert "Traceback" not in notes
     assert len(started) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["many.h5"]
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_before_anything_has_begun_the_end_is_one_sentence(stop: signal.Signals) -> None:
+    code = f"import goodnet.__main__, os; os.kill(os.getpid(), {int(stop)})"
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 130
+    assert found.stderr == "goodnet: interrupted; nothing was left half written\n"
+
+
+@pytest.mark.parametrize("variable", ["HDF5_DRIVER", "HDF5_VOL_CONNECTOR"])
+def test_the_environment_brings_no_code_into_the_library_of_hdf5(lab: Lab, variable: str) -> None:
+    found = subprocess.run(
+        [sys.executable, "-m", "goodnet", "inspect", str(lab.model)],
+        env={**os.environ, variable: "nonesuch"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr
 
 
 def test_a_reader_that_leaves_early_is_no_error(lab: Lab) -> None:
@@ -477,3 +509,47 @@ def test_an_output_that_cannot_be_written_is_one_sentence(lab: Lab, stdout: str,
     assert found.returncode == code, found.stderr
     told = "goodnet: cannot write to the standard output: No space left on device\n"
     assert found.stderr == (told if code else "")
+
+
+@pytest.fixture
+def overflowing(lab: Lab, tmp_path: Path) -> Path:
+    """The network of the lab with weights that are finite and answers that are not."""
+    spec, path = read_spec(lab.model), tmp_path / "overflowing.h5"
+    huge = {key: np.full_like(array, 3e38) for key, array in spec.arrays.items()}
+    save_spec(spec.with_arrays(huge), path)
+    return path
+
+
+@pytest.mark.parametrize("scale", [[], ["--scale", "1/255"]])
+def test_a_network_that_answers_nan_is_not_judged(
+    lab: Lab, overflowing: Path, out: Path, scale: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    given: list[object] = [overflowing, "--clean", lab.valid, *scale]
+    said_so = r"NaN or infinity on \d+ of \d+ images"
+    for command in (["evaluate", *given], ["prune", *given, "--out", out]):
+        assert re.search(said_so, fails(capsys, 4, command))
+    assert not out.exists()
+    if scale:
+        assert re.search(said_so, fails(capsys, 4, ["predict", overflowing, lab.test, *scale]))
+    for name in ("cure", "scan"):
+        assert run([str(part) for part in (name, *given, "--out", out)]) == 8
+        printed = "".join(said(capsys))
+        assert "inconclusive" in printed
+        assert re.search(f"{said_so}|not finite numbers", printed)
+
+
+def test_weights_with_which_answers_overflow_are_a_red_flag(
+    overflowing: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["inspect", str(overflowing)]) == 0
+    assert "as large as 3e+38, with which answers may be infinite or NaN" in said(capsys)[0]
+
+
+def test_memory_that_runs_out_within_pytorch_is_one_sentence(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise RuntimeError("alloc_cpu.cpp:127: DefaultCPUAllocator: can't allocate memory\n#0")
+
+    monkeypatch.setattr("goodnet.runs.inspect.layer_shapes", full)
+    assert "goodnet: out of memory; close" in fails(capsys, 5, ["inspect", lab.model])

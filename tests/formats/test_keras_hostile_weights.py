@@ -24,6 +24,7 @@ from keras_samples import (
 )
 
 from goodnet.errors import InvalidInput, OverBudget
+from goodnet.formats import read_spec
 from goodnet.formats.keras import read
 
 if TYPE_CHECKING:
@@ -181,3 +182,46 @@ class TestWeights:
         path = write_small(tmp_path / "model.h5")
         replace_weight(path, name, data=np.zeros(3))
         refused(path, InvalidInput, "expected a group .* with weights in the file, got none")
+
+
+class TestVariance:
+    """Numbers that are finite themselves, and make every answer NaN."""
+
+    @pytest.mark.parametrize(
+        ("variance", "message"),
+        [
+            ([0.2, -1, 3, -0.5], "2 of its 4 variances are zero or negative even with epsilon"),
+            ([0.2, -1e-9, 0, -1e-4], None),
+        ],
+    )
+    def test_of_batch_normalization(
+        self, variance: list[float], message: str | None, tmp_path: Path
+    ) -> None:
+        path = write_small(tmp_path / "model.h5")
+        with h5py.File(path, "r+") as file:
+            file["model_weights/norm/norm/moving_variance:0"][...] = variance
+        if message is None:
+            assert read_spec(path).arrays["norm/variance"].shape == (4,)
+            return
+        with pytest.raises(InvalidInput, match=rf"layer 'norm': {message}"):
+            read_spec(path)
+
+    @pytest.mark.parametrize(
+        ("kind", "config", "message"),
+        [
+            ("Normalization", {"mean": 0.5, "variance": -2.0}, "1 of its 1 variances are negative"),
+            ("LayerNormalization", {"epsilon": -1.0, "scale": False, "center": False}, "epsilon"),
+        ],
+    )
+    def test_in_the_configuration(
+        self, kind: str, config: dict[str, Any], message: str, tmp_path: Path
+    ) -> None:
+        layers = [
+            layer("InputLayer", "image", batch_input_shape=[None, 2]),
+            layer(kind, "odd", axis=None if kind == "Normalization" else -1, **config),
+            dense(units=2, use_bias=False),
+        ]
+        arrays = {"answer/kernel": np.ones((2, 2), np.float32)}
+        path = write_legacy(tmp_path / "model.h5", functional(layers), legacy_groups(arrays))
+        with pytest.raises(InvalidInput, match=rf"layer 'odd': .*{message}"):
+            read_spec(path)

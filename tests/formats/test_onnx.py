@@ -291,6 +291,43 @@ def test_what_is_not_read_is_said(
         read_spec(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "numbers", "message"),
+    [
+        ("variance", [1, 1, -3], "1 of its 3 variances are zero or negative"),
+        ("variance", [1, np.nan, 1], "1 of the 3 numbers in 'variance' are NaN or infinite"),
+        ("weight", np.full((5, 768), np.inf), "3840 of the 3840 numbers in 'weight' are NaN"),
+        ("bias", [1, 1, 1, 1, -np.inf], "1 of the 5 numbers in 'bias' are NaN or infinite"),
+    ],
+)
+def test_numbers_that_make_every_answer_nan_are_refused(
+    tmp_path: Path, name: str, numbers: Any, message: str
+) -> None:
+    one = np.ones(3, np.float32)
+    arrays = {"scale": one, "shift": one, "mean": one, "variance": one, "weight": random(5, 768)}
+    arrays |= {"bias": np.ones(5, np.float32)}
+    reads = ["images", "scale", "shift", "mean", "variance"]
+    nodes = [
+        helper.make_node("BatchNormalization", reads, ["normal"]),
+        helper.make_node("Flatten", ["normal"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "weight"], ["sums"], transB=1),
+        helper.make_node("Add", ["sums", "bias"], ["logits"]),
+    ]
+    path, shape = tmp_path / "net.onnx", ["n", 3, 16, 16]
+    assert read_spec(write_graph(path, nodes, arrays, shape=shape)).output
+    write_graph(path, nodes, arrays | {name: np.array(numbers, np.float32)}, shape=shape)
+    with pytest.raises(InvalidInput, match=message):
+        read_spec(path)
+
+
+def test_windows_far_wider_than_the_picture_are_refused(tmp_path: Path) -> None:
+    sizes = {"kernel_shape": [99, 99], "pads": [49, 49, 49, 49]}
+    pool = helper.make_node("MaxPool", ["images"], ["pooled"], **sizes)
+    flat = helper.make_node("Flatten", ["pooled"], ["flat"])
+    with pytest.raises(InvalidInput, match="over 99 pixels is far wider than the 16"):
+        read_spec(graph(tmp_path, pool, flat, GEMM))
+
+
 def test_two_inputs_are_refused(tmp_path: Path) -> None:
     path = graph(tmp_path, FLAT, GEMM)
     model = onnx.load(path)

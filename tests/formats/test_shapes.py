@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from goodnet.errors import InvalidInput, OverBudget
-from goodnet.formats.shapes import Shape, infer, layer_shapes
+from goodnet.formats.shapes import Shape, check_held, infer, layer_shapes
 from goodnet.formats.spec import Activation, Layer, NetworkSpec
 from goodnet.ops.layouts import LAYOUTS, array_shape, to_file, to_spec
+from goodnet.ops.op import most_held
 
 PICTURE: Shape = (4, 11, 9)
 CONV = {"strides": (1, 1), "dilation": (1, 1), "groups": 1, "padding": "valid", "activation": None}
@@ -136,12 +137,114 @@ def test_arrays_that_do_not_fit() -> None:
 
 
 def test_values_over_the_budget() -> None:
-    with pytest.raises(OverBudget, match="may hold at most 268,435,456 numbers"):
+    with pytest.raises(OverBudget, match="may hold at most 67,108,864 numbers"):
         shape("input", shape=(3, 100_000, 100_000))
     with pytest.raises(OverBudget, match="the value of layer 'it'"):
         shape("upsample2d", PICTURE, size=(2**15, 2**15), interpolation="nearest")
     with pytest.raises(InvalidInput, match="would give a value of shape"):
         shape("input", shape=(2**40,))
+
+
+UNITS = {"strides": (1, 1), "padding": "same"}
+COSTLY: list[tuple[str, Shape, dict[str, Any], dict[str, Shape], str]] = [
+    # borders that are made on the way
+    (
+        "max_pool2d",
+        (2**20, 2, 2),
+        {**UNITS, "pool": (64, 64), "strides": (64, 64)},
+        {},
+        "on the way",
+    ),
+    (
+        "conv2d",
+        (2**20, 2, 2),
+        {**CONV, "padding": (30, 30, 30, 30)},
+        {"weight": (1, 2**20, 1, 1)},
+        "on the way",
+    ),
+    (
+        "conv2d_transpose",
+        (1, 100, 100),
+        {**CONV, "strides": (900, 900), "padding": "same", "output_padding": None},
+        {"weight": (1, 1, 1, 1)},
+        "numbers for each image",
+    ),
+    ("attention", (2**14, 4), {"heads": 1}, {}, "on the way"),
+    # windows and kernels that are laid on too often
+    ("avg_pool2d", (1, 1000, 1000), {**UNITS, "pool": (999, 999)}, {}, "multiplications"),
+    (
+        "conv2d",
+        (1, 4000, 4000),
+        {**CONV, "padding": "same"},
+        {"weight": (1, 1, 1001, 1001)},
+        "multiplications",
+    ),
+    ("dense", (2**13, 2**13), {"activation": None}, {"weight": (2**13, 2**13)}, "multiplications"),
+]
+
+
+@pytest.mark.parametrize(("op", "value", "attributes", "arrays", "match"), COSTLY)
+def test_what_a_layer_takes_beside_its_value_is_counted(
+    op: str, value: Shape, attributes: dict[str, Any], arrays: dict[str, Shape], match: str
+) -> None:
+    if op == "conv2d_transpose":
+        attributes = {key: x for key, x in attributes.items() if key != "groups"}
+    values = [value] * (3 if op == "attention" else 1)
+    with pytest.raises(OverBudget, match=f"layer 'it' .*{match}"):
+        shape(op, *values, arrays=arrays, **attributes)
+
+
+@pytest.mark.parametrize("padding", ["same", (40, 40, 40, 40)])
+def test_windows_far_wider_than_the_picture(padding: Any) -> None:
+    pools = {"strides": (1, 1), "padding": padding}
+    assert shape("max_pool2d", PICTURE, **pools, pool=(64, 64))
+    assert shape("max_pool2d", (4, 99, 99), **pools, pool=(150, 150))
+    with pytest.raises(InvalidInput, match="reaches over 65 pixels is far wider than the 9"):
+        shape("max_pool2d", PICTURE, **pools, pool=(64, 65))
+    with pytest.raises(InvalidInput, match=r"over 201 pixels .*the 99 .*expected at most 198"):
+        shape("avg_pool2d", (4, 99, 99), **{**pools, "padding": "same"}, pool=(201, 2))
+    with pytest.raises(InvalidInput, match="over 67 pixels"):
+        conv(PICTURE, (6, 4, 3, 3), dilation=(1, 33), padding=padding)
+
+
+def test_layers_of_large_classifiers_are_within_the_budgets() -> None:
+    assert conv((192, 300, 300), (192, 1, 3, 3), groups=192, padding="same")  # EfficientNetB7
+    assert conv((64, 224, 224), (64, 64, 3, 3), padding="same")  # VGG16
+    assert shape("max_pool2d", (64, 600, 600), pool=(3, 3), strides=(2, 2), padding="same")
+    assert shape("avg_pool2d", (2048, 32, 32), pool=(32, 32), strides=(1, 1), padding="valid")
+
+
+def test_values_are_held_until_the_last_layer_has_read_them() -> None:
+    sizes = {"a": 8, "b": 5, "c": 3, "d": 1}
+    chain = [("a", ()), ("b", ("a",)), ("c", ("b",)), ("d", ("c",))]
+    assert most_held(chain, sizes) == 13
+    assert most_held([*chain[:3], ("d", ("c", "a"))], sizes) == 16
+    assert most_held([*chain[:2], ("c", ("b", "b")), ("d", ("c", "c"))], sizes) == 13
+
+
+def test_many_large_values_at_a_time() -> None:
+    def network(count: int) -> NetworkSpec:
+        names = [f"relu_{place}" for place in range(count)]
+        relu = {"activation": Activation("relu")}
+        image = Layer("image", "input", (), {"shape": (1, 2**12, 2**12)})
+        parts = [Layer(name, "activation", ("image",), relu) for name in names]
+        return NetworkSpec((image, *parts, Layer("sum", "add", tuple(names))), {}, "sum")
+
+    check_held(network(15))
+    with pytest.raises(OverBudget, match="would hold 285,212,672 numbers at a time"):
+        check_held(network(16))
+
+
+def test_a_size_that_was_open_is_counted_once_it_is_known() -> None:
+    layers = (
+        Layer("image", "input", (), {"shape": (3, None, None)}),
+        Layer("up", "upsample2d", ("image",), {"size": (99, 99), "interpolation": "nearest"}),
+        Layer("mean", "global_avg_pool2d", ("up",), {"keepdims": False}),
+    )
+    spec = NetworkSpec(layers, {}, "mean")
+    assert spec.sized((8, 8)).input_shape == (3, 8, 8)
+    with pytest.raises(OverBudget, match="the value of layer 'up' may hold at most"):
+        spec.sized((80, 80))
 
 
 def test_shapes_of_a_network() -> None:

@@ -23,7 +23,7 @@ from goodnet.guard.detector import Fitted, Scores
 from goodnet.guard.methods import detectors
 from goodnet.guard.strip import Strip, entropy
 from goodnet.imagesets import ImageSet, images_from_arrays
-from goodnet.runs.screen import make_detector
+from goodnet.runs.screen import Screen, make_detector, screen
 from goodnet.training import Examples
 
 
@@ -109,6 +109,17 @@ def test_an_image_without_a_number_is_the_most_suspicious(name: str) -> None:
     assert np.flatnonzero(np.isposinf(scores)).tolist() == [3]
     with pytest.raises(InvalidInput, match=r"1 of [12]0 clean images of images have no finite"):
         detectors()[name]().fit(network, given)
+
+
+def test_an_image_without_a_number_has_no_class() -> None:
+    clean = images_from_arrays(np.full((20, 3, 8, 8), 0.5, np.float32), np.zeros(20), range="0..1")
+    fitted = Confidence().fit(wrap(Spoilt(), (3, 8, 8)), clean)
+    pixels = np.full((2, 3, 8, 8), 0.5, np.float32)
+    pixels[1, 0, 0, 0] = 1
+    given = images_from_arrays(pixels, np.zeros(2), range="0..1")
+    first, second = screen(Screen(fitted, (given,), 0.0, 0.1, ()))
+    assert first.answer in range(3)
+    assert (second.answer, second.score, second.suspicious) == (None, None, True)
 
 
 def test_too_few_images_are_refused() -> None:

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from goodnet.errors import InvalidInput, UsageError
+from goodnet.errors import InvalidInput, NoNumbers, UsageError
 from goodnet.formats.torch import wrap
 from goodnet.imagesets import ImageSet, images_from_arrays, load_images
 from goodnet.network import Calibration, Network, Scale, calibrate, calibration
@@ -102,6 +102,20 @@ def test_the_sentence_shows_the_evidence_with_the_chosen_first() -> None:
     accuracies = {"raw": (2, 60), "1/255": (56, 60)}
     found = Calibration(IDENTITY, "0..255", accuracies)
     assert found.sentence() == "pixels 0..255 are divided by 255 (1/255 56/60 right, raw 2/60)"
+
+
+def test_a_scale_that_makes_outputs_nan_is_not_right() -> None:
+    found = calibrate(
+        wrap(Brightness(lambda x: torch.where(x > 2, torch.nan, x)), (1, 6, 6)), make()
+    )
+    assert str(found.scale) == "1/255"
+    assert found.accuracies["raw"][0] < 60, "dark ones alone are answered"
+
+
+def test_a_network_that_never_answers_is_refused_as_such() -> None:
+    broken = wrap(Brightness(lambda x: x * torch.nan), (1, 6, 6))
+    with pytest.raises(NoNumbers, match=r"^valid\.h5: .* NaN or infinity on 300 of 300 images"):
+        calibrate(broken, make())
 
 
 def test_pixels_around_zero_are_only_fed_as_they_are() -> None:

@@ -7,9 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import masked, slow_correct
 from tiny import SPECS, module_network, pictures
+from torch import Tensor, nn
 
 from goodnet.errors import InvalidInput
 from goodnet.formats.build import build
+from goodnet.formats.torch import wrap
 from goodnet.imagesets import ImageSet, images_from_arrays
 from goodnet.network import Network
 from goodnet.preprocessing import Preprocessing
@@ -47,6 +49,48 @@ def test_incremental_equals_slow(name: str, layer: str, seed: int) -> None:
     trace = trace_predictions(network, images, layer, groups=groups)
     assert trace.correct.tolist() == slow_correct(network, images, layer, groups).tolist()
     assert layer != LAYERS[name][0] or len(set(trace.correct.tolist())) > 1
+
+
+class Overflowing(nn.Module):
+    """Two channels of one sign each; what is far from zero becomes infinite."""
+
+    def __init__(self, limit: float) -> None:
+        super().__init__()
+        self.limit = limit
+        self.channels, self.last = nn.Conv2d(1, 2, 1, bias=False), nn.Linear(2, 2)
+        with torch.no_grad():
+            self.channels.weight.copy_(torch.tensor([1.0, -1.0]).view(2, 1, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        value = self.channels(images).amax((2, 3))
+        logits: Tensor = self.last(value)
+        total = value.sum(1, keepdim=True).abs()
+        return torch.where(total > self.limit, torch.inf, logits)
+
+
+def overflowing(limit: float) -> tuple[Network, ImageSet]:
+    images = images_from_arrays(np.ones((6, 1, 2, 2), np.float32), [0, 1] * 3, range="0..1")
+    return wrap(Overflowing(limit), (1, 2, 2)), images
+
+
+def test_a_step_that_makes_outputs_infinite_answers_nothing_right() -> None:
+    network, images = overflowing(0.99)
+    trace = trace_predictions(network, images, "channels", groups=[[0], [1]])
+    assert trace.correct.tolist() == [3, 0, 3]
+
+
+def test_a_network_that_answers_no_numbers_is_not_traced() -> None:
+    network, images = overflowing(-1.0)
+    with pytest.raises(InvalidInput, match="the network answers NaN or infinity on 6 of 6 images"):
+        trace_predictions(network, images, "channels", groups=[[0]])
+
+
+def test_a_layer_that_is_no_number_has_no_activity() -> None:
+    network, images = overflowing(9.0)
+    with torch.no_grad():
+        network.layer("channels").get_parameter("weight").fill_(torch.inf)
+    with pytest.raises(InvalidInput, match=r"layer 'channels' answers NaN .* on 6 of 6 images"):
+        measure_activity(network, images, "channels")
 
 
 @pytest.mark.parametrize("layer", ["body.1", "add", "stem", "adaptive_avg_pool2d"])

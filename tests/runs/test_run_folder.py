@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 import goodnet
 from goodnet import files
+from goodnet.errors import InvalidInput
 from goodnet.results import MethodCost, RepairResults, Results
 from goodnet.runs import folder
 from goodnet.runs.folder import RECORD, RunFolder, checkpoint_of, run_folder
@@ -32,6 +34,15 @@ def test_a_record_says_what_when_and_by_what(tmp_path: Path) -> None:
     assert found["versions"]["goodnet"] == goodnet.__version__
     assert {"python", "torch", "numpy"} <= found["versions"].keys()
     assert found["rows"] == []
+
+
+def test_numbers_that_json_does_not_have_are_refused(tmp_path: Path) -> None:
+    made = RepairResults(
+        command="repair", details={"rows": [{"margin": 1.0}, {"margin": math.nan}]}
+    )
+    with pytest.raises(InvalidInput, match=r"^details\.rows\[1\]\.margin is NaN or infinite"):
+        RunFolder(tmp_path, checkpoint_of(tmp_path)).write(made)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_costs_of_repairs_are_listed(tmp_path: Path) -> None:

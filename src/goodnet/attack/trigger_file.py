@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from goodnet.attack.stamp import Trigger
 from goodnet.errors import InvalidInput
 from goodnet.files import atomic_path
+from goodnet.formats import budgets
 from goodnet.imagesets.npz import NpzContents
 from goodnet.imagesets.stored import StoredFile
 from goodnet.imagesets.tables import all_rows
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 Plane = NDArray[np.float32]
 
+_BYTES = 64 * budgets.MIB
 _AXES = {"mask": 2, "pattern": 3, "added": 3}
 _RANGES = {"mask": (0.0, 1.0), "pattern": (0.0, 255.0), "added": (-255.0, 255.0)}
 _PAINTED, _ADDED = ("mask", "pattern"), ("added",)
@@ -153,6 +156,7 @@ def _read(contents: NpzContents, name: str) -> Plane:
     table = contents.table(name)
     if len(table.shape) != _AXES[name] or 0 in table.shape:
         raise InvalidInput(_wrong_shape(name, table.shape))
+    budgets.check(math.prod(table.shape) * table.dtype.itemsize, _BYTES, f"the {name} of a trigger")
     runs = list(table.read(all_rows(table), table.shape[0]))
     return _numbers(np.concatenate(runs), name)
 

@@ -12,7 +12,7 @@ from goodnet.cli.repair import carried_out, measured
 from goodnet.cli.scan import FINDING, INCONCLUSIVE, found_lines
 from goodnet.cli.text import note, percent, table
 from goodnet.cli.typed import alone
-from goodnet.errors import UsageError
+from goodnet.errors import NoNumbers, UsageError
 from goodnet.runs.options import InputFiles, InputOptions, Place
 
 if TYPE_CHECKING:
@@ -42,7 +42,11 @@ def cure(
     if options["form"] == "same" and clean is None:
         raise UsageError("--form same needs --clean")
     files = InputFiles(model, clean, test, opt.named_files(backdoor, more))
-    done, results = carried_out(plan_repair(Cure, options), files, reading, place)
+    try:
+        done, results = carried_out(plan_repair(Cure, options), files, reading, place)
+    except NoNumbers as error:
+        note(f"inconclusive: {error}")
+        raise typer.Exit(INCONCLUSIVE) from error
     found = cast("CureResult", done)
     print(_summary(found, results))
     note(f"written to {place.out}")

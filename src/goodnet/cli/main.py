@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -38,7 +39,7 @@ from goodnet.cli import (
 from goodnet.cli.method_options import expanded
 from goodnet.cli.text import brief, plain
 from goodnet.cli.typed import APPEARANCE, LATER, Command, Commands, alone
-from goodnet.errors import FileError, GoodnetError, OverBudget
+from goodnet.errors import FileError, GoodnetError, OverBudget, is_out_of_memory
 
 INTERRUPTED = 130
 _STOPS = tuple(
@@ -118,7 +119,16 @@ def main(arguments: list[str] | None = None) -> None:
     if sys.stdout is None:  # closed by who started us: nobody wants to read
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
     _spell_out_what_the_encoding_lacks()
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    code = run(sys.argv[1:] if arguments is None else arguments)
+    for each in _STOPS:  # nothing is to be interrupted any more
+        signal.signal(each, signal.SIG_IGN)
+    if code == INTERRUPTED:
+        # Python would end by SIGINT where the interruption came through text that is evaluated.
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _spell_out_what_the_encoding_lacks() -> None:
@@ -144,14 +154,13 @@ def run(arguments: list[str]) -> int:
         if isinstance(stop.__context__, BrokenPipeError):
             return _unwritten(stop.__context__)
         raise
-    except MemoryError:
-        return _fail(
-            "out of memory; close other programs or use a larger machine", OverBudget.exit_code
-        )
     except Exception as error:
+        if is_out_of_memory(error):
+            return _fail(
+                "out of memory; close other programs or use a larger machine", OverBudget.exit_code
+            )
         return _unexpected(error)
     if code == INTERRUPTED:
-        _be_deaf()
         return _fail("interrupted; nothing was left half written", INTERRUPTED)
     return code if isinstance(code, int) else 0
 
@@ -206,9 +215,3 @@ def _listen() -> None:
     for each in _STOPS:
         if signal.getsignal(each) != signal.SIG_IGN:
             signal.signal(each, stop)
-
-
-def _be_deaf() -> None:
-    """Nothing is to be interrupted any more."""
-    for each in _STOPS:
-        signal.signal(each, signal.SIG_IGN)

@@ -86,7 +86,7 @@ def screen(
     worst = nlargest(max(count, 1), told(), key=_rank)
     if not as_json:
         rows = [
-            [x.file, str(x.index), str(x.answer), _shown(x.score), "suspicious" * x.suspicious]
+            [x.file, str(x.index), _class(x.answer), _shown(x.score), "suspicious" * x.suspicious]
             for x in worst[: max(count, 0)]
         ]
         print(table(["file", "image", "class", "score", ""], rows))
@@ -103,3 +103,7 @@ def _rank(each: Screened) -> float:
 
 def _shown(score: float | None) -> str:
     return "no number" if score is None else f"{score:.4g}"
+
+
+def _class(answer: int | None) -> str:
+    return "none" if answer is None else str(answer)

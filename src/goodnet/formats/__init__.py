@@ -40,18 +40,22 @@ def read_spec(path: Path | str, *, architecture: Path | str | None = None) -> Ne
     Raises:
         FileError: If a file cannot be read.
         UnsafeInput: If it would execute code or read another file.
-        InvalidInput: If it is broken, holds an unknown layer, or has one output that does not tell
-            two classes apart.
+        InvalidInput: If it is broken, holds an unknown layer or numbers that cannot be computed
+            with, or has one output that does not tell two classes apart.
         OverBudget: If it declares more than the budgets allow.
     """
     from goodnet.formats.format import reader_of
     from goodnet.formats.safe_file import as_path
+    from goodnet.formats.shapes import check_held
     from goodnet.formats.two_classes import two_classes
 
     given = as_path(path, what="model file")
     layers = None if architecture is None else as_path(architecture, what="architecture file")
     with _naming(given):
-        return two_classes(reader_of(given)(given, layers))
+        spec = reader_of(given)(given, layers)
+        spec.check_numbers()
+        check_held(spec)
+        return two_classes(spec)
 
 
 @contextmanager

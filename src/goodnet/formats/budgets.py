@@ -16,8 +16,13 @@ FLOOR_BYTES = 64 * MIB
 HDF5_EXPANSION = 1000
 ZIP_EXPANSION = 100
 
-# Numbers one layer may give for one image.
-VALUE_NUMBERS = 2**28
+# Numbers one layer may give for one image, or make on the way: 256 MiB. Pictures of 600 x 600 in a
+# network as large as EfficientNetB7 become 2**24.
+VALUE_NUMBERS = 2**26
+# Those of all values that wait for a layer to read them: 1 GiB.
+HELD_NUMBERS = 2**28
+# Multiplications one layer may take for one image, a second or two. A layer of VGG16 takes 2**31.
+LAYER_STEPS = 2**36
 
 JSON_BYTES = 8 * MIB
 # Values in a text; the configuration of a network has some thirty a layer.

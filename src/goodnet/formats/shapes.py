@@ -15,7 +15,7 @@ from goodnet.errors import InvalidInput, OverBudget
 from goodnet.formats import budgets
 from goodnet.formats.spec import Layer, NetworkSpec
 from goodnet.ops import OPS
-from goodnet.ops.op import Given, Parameters, Shape
+from goodnet.ops.op import Cost, Given, Parameters, Shape, most_held, product
 
 __all__ = ["Shape", "infer", "layer_shapes"]
 
@@ -33,13 +33,15 @@ def infer(layer: Layer, inputs: Sequence[Shape], parameters: Parameters) -> Shap
 
     Raises:
         InvalidInput: If the layer cannot be applied to such values, or its arrays do not fit them.
-        OverBudget: If the value would take more numbers per image than the budget allows.
+        OverBudget: If the layer would take more numbers or time per image than the budgets allow.
     """
+    op, given = OPS[layer.op], Given(layer.attributes, tuple(inputs), parameters)
     try:
-        shape = OPS[layer.op].shape(Given(layer.attributes, tuple(inputs), parameters))
+        shape = op.shape(given)
     except InvalidInput as error:
         raise InvalidInput(f"layer {layer.name!r}: {error}") from error
     _check_size(layer.name, shape)
+    _check_cost(layer.name, op.cost(given, shape))
     return shape
 
 
@@ -51,10 +53,32 @@ def layer_shapes(spec: NetworkSpec) -> dict[str, Shape]:
         OverBudget: As `infer`.
     """
     shapes: dict[str, Shape] = {}
+    parameters: dict[str, dict[str, Shape]] = {}
+    for key, array in spec.arrays.items():
+        owner, _, name = key.rpartition("/")
+        parameters.setdefault(owner, {})[name] = np.shape(array)
     for layer in spec.layers:
-        parameters = {name: np.shape(a) for name, a in spec.parameters(layer.name).items()}
-        shapes[layer.name] = infer(layer, [shapes[name] for name in layer.inputs], parameters)
+        inputs = [shapes[name] for name in layer.inputs]
+        shapes[layer.name] = infer(layer, inputs, parameters.get(layer.name, {}))
     return shapes
+
+
+def check_held(spec: NetworkSpec) -> None:
+    """See whether the values that are held at the same time fit in memory.
+
+    Raises:
+        InvalidInput: As `infer`.
+        OverBudget: If they do not for one image.
+    """
+    shapes = layer_shapes(spec)
+    sizes = {name: product(shape) or 0 for name, shape in shapes.items()}
+    steps = [(layer.name, layer.inputs) for layer in spec.layers]
+    held = most_held(steps, sizes)
+    if held > budgets.HELD_NUMBERS:
+        raise OverBudget(
+            f"the network would hold {held:,} numbers at a time for each image, at most "
+            f"{budgets.HELD_NUMBERS:,} are allowed"
+        )
 
 
 def _check_size(name: str, shape: Shape) -> None:
@@ -65,4 +89,17 @@ def _check_size(name: str, shape: Shape) -> None:
         raise OverBudget(
             f"the value of layer {name!r} may hold at most {budgets.VALUE_NUMBERS:,} numbers for "
             f"each image, got the shape {shape}"
+        )
+
+
+def _check_cost(name: str, cost: Cost) -> None:
+    if cost.numbers > budgets.VALUE_NUMBERS:
+        raise OverBudget(
+            f"layer {name!r} would make a value of {cost.numbers:,} numbers for each image on the "
+            f"way, at most {budgets.VALUE_NUMBERS:,} are allowed"
+        )
+    if cost.steps > budgets.LAYER_STEPS:
+        raise OverBudget(
+            f"layer {name!r} would take as long as {cost.steps:,} multiplications for each image, "
+            f"at most {budgets.LAYER_STEPS:,} are allowed"
         )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from goodnet.errors import InvalidInput
-from goodnet.ops import Layer
+from goodnet.ops import OPS, Layer
 from goodnet.ops.activations import Activation
 from goodnet.ops.op import Array
 from goodnet.preprocessing import IDENTITY, Preprocessing
@@ -104,6 +104,7 @@ class NetworkSpec:
 
         Raises:
             InvalidInput: If it takes images of another size.
+            OverBudget: If it would take more for such images than the budgets allow.
         """
         image, *others = self.layers
         channels, *own = self.input_shape
@@ -112,8 +113,13 @@ class NetworkSpec:
             raise InvalidInput(
                 f"the network takes images of {self.input_shape}, got the size {tuple(size)}"
             )
+        from goodnet.formats.shapes import check_held  # which needs this module
+
         given = replace(image, attributes={"shape": (channels, *size)})
-        return replace(self, layers=(given, *others))
+        found = replace(self, layers=(given, *others))
+        if None in own:
+            check_held(found)  # what a value takes is known only now
+        return found
 
     @property
     def usually_sized(self) -> NetworkSpec:
@@ -140,6 +146,21 @@ class NetworkSpec:
     def with_arrays(self, changed: Mapping[str, Array]) -> NetworkSpec:
         """The same network with some arrays replaced."""
         return replace(self, arrays={**self.arrays, **changed})
+
+    def check_numbers(self) -> None:
+        """See whether the layers can compute with their arrays.
+
+        Raises:
+            InvalidInput: If one would answer NaN or infinity with its own, whatever it reads.
+        """
+        for layer in self.layers:
+            op = OPS[layer.op]
+            keys = {name: f"{layer.name}/{name}" for name in (*op.parameters, *op.buffers)}
+            own = {name: self.arrays[key] for name, key in keys.items() if key in self.arrays}
+            try:
+                op.check(layer.attributes, own)
+            except InvalidInput as error:
+                raise InvalidInput(f"layer {layer.name!r}: {error}") from error
 
     def count_parameters(self) -> int:
         """Number of stored numbers, moving statistics included."""

@@ -19,6 +19,7 @@ from goodnet.imagesets.classes import Labelling
 from goodnet.imagesets.decode import Pictures, decode_stream
 from goodnet.imagesets.folder import listing
 from goodnet.imagesets.imageset import ImageSet
+from goodnet.quarantine import renew_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -70,6 +71,7 @@ def open_archive(file: StoredFile, *, name: str, inside: str = "") -> ImageSet:
     sets: dict[str, dict[str, bytes]] = defaultdict(dict)
     with file.open() as handle:
         for path, content in _regular_files(handle, name, skipped):
+            renew_time()
             if len(path.parts) < 2 or any(part.startswith(".") for part in path.parts):
                 skipped["hidden" if path.name.startswith(".") else "files"] += 1
                 continue

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goodnet.errors import InvalidInput
+from goodnet.formats.budgets import MIB
 from goodnet.formats.safe_file import as_path
 from goodnet.imagesets.classes import ClassNames, by_names, parse_order
-from goodnet.imagesets.decode import Pictures
+from goodnet.imagesets.decode import DecodedPictures, Pictures, decoded
 from goodnet.imagesets.fits import Sizing, fitted
 from goodnet.imagesets.pixels import parse_layout
 from goodnet.imagesets.stored import StoredFile
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
     from goodnet.imagesets.imageset import ImageSet
     from goodnet.imagesets.lab import Contents
+
+# Of pictures that are held in memory.
+_FEW_BYTES = 8 * MIB
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZIP = b"PK\x03\x04"
@@ -62,7 +66,7 @@ def load_images(
             and pictures of another size resized.
 
     Returns:
-        The set. Nothing stays open and no pixels are held.
+        The set. Nothing stays open, and no pixels are held but those of a few pictures (8 MiB).
 
     Raises:
         FileError: If the path is missing or may not be read.
@@ -74,7 +78,7 @@ def load_images(
     given = parse_order(order)
     file = as_path(path)
     images = quarantined(
-        partial(_opened, file, layout=layout, range=range, name=name),
+        partial(_opened_foreign, file, layout=layout, range=range, name=name),
         subject=repr(str(file)),
         kinds=_kinds(),
     )
@@ -95,8 +99,26 @@ def _kinds() -> tuple[type, ...]:
     from goodnet.imagesets.imageset import ImageSet
     from goodnet.imagesets.npz import NpzTable
 
-    tables = (Hdf5Table, NpzTable, Pictures, FilesOfFolder, MembersOfArchive)
+    tables = (Hdf5Table, NpzTable, Pictures, FilesOfFolder, MembersOfArchive, DecodedPictures)
     return (ImageSet, Labelling, StoredFile, *tables)
+
+
+def _opened_foreign(
+    path: Path,
+    *,
+    layout: str | None,
+    range: str | None,  # noqa: A002
+    name: str | None,
+) -> ImageSet:
+    """A set that is to be read in other child processes, or a few pictures that have been."""
+    images = _opened(path, layout=layout, range=range, name=name)
+    table = images.table
+    if not isinstance(table, Pictures):
+        return images
+    source = decoded(table, most=_FEW_BYTES)
+    if source is None:
+        return images
+    return replace(images, table=replace(table, source=source), foreign=False)
 
 
 def _opened(

@@ -38,6 +38,17 @@ class PictureSource(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
+class DecodedPictures:
+    """Pictures in memory, shape (height, width, 3) each."""
+
+    pixels: Sequence[NDArray[np.uint8]] = field(repr=False)
+
+    def decode(self, row: int) -> NDArray[np.uint8]:
+        """Pixels of a picture by its place."""
+        return self.pixels[row]
+
+
+@dataclass(frozen=True, eq=False)
 class Pictures:
     """Image files as a table; they are decoded when they are read.
 
@@ -72,6 +83,23 @@ class Pictures:
                 f"{_size_text(pixels.shape)}; --preprocess resize brings all to one size"
             )
         return pixels
+
+
+def decoded(pictures: Pictures, *, most: int) -> DecodedPictures | None:
+    """All pictures in memory; None if they take more than `most` bytes, or one cannot be read.
+
+    What is wrong with one is said when it is used.
+    """
+    found, left = [], most
+    try:
+        for row in range(len(pictures.names)):
+            found.append(pictures.source.decode(row))
+            left -= found[-1].nbytes
+            if left < 0:
+                return None
+    except GoodnetError:
+        return None
+    return DecodedPictures(found)
 
 
 def _size_text(shape: tuple[int, ...]) -> str:

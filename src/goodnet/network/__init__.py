@@ -1,5 +1,6 @@
 """A classifier as a graph with named layers."""
 
+from goodnet.network.answers import NO_ANSWER, answers, check_answered, check_finite
 from goodnet.network.calibration import Calibration, calibrate, recognised, said_by_file, takes
 from goodnet.network.cut import Cut, batches, channels_last
 from goodnet.network.fits import check_network, check_pair
@@ -9,6 +10,7 @@ from goodnet.network.workers import Run, map_blocks, single_thread, workers
 from goodnet.preprocessing import RAW, Scale, usual_scales
 
 __all__ = [
+    "NO_ANSWER",
     "RAW",
     "Calibration",
     "Cut",
@@ -17,9 +19,12 @@ __all__ = [
     "Node",
     "Run",
     "Scale",
+    "answers",
     "batches",
     "calibrate",
     "channels_last",
+    "check_answered",
+    "check_finite",
     "check_network",
     "check_pair",
     "map_blocks",

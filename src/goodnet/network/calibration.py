@@ -36,8 +36,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from goodnet.errors import InvalidInput
+from goodnet.errors import InvalidInput, NoNumbers
 from goodnet.imagesets.classes import check_order
+from goodnet.network.answers import NO_ANSWER, answers
 from goodnet.preprocessing import IDENTITY, PRESETS, RAW, Preprocessing, Scale, usual_scales
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ _SHARE, _SHARE_OF_GREY = 0.5, 0.9
 _LARGE = 100  # what pixels 0..255 span that are fed as they are
 _SHOWN = 4  # of what was tried, in a message
 _BLOCK_BYTES = 64 * 2**20
+# The cross-entropy of outputs that are NaN or infinite.
+_WORST = 1e30
 # Factors of a first layer that takes pixels 0..255, and of one that takes 0..1.
 _OF_BYTES, _OF_UNITS = 0.05, 0.2
 
@@ -246,8 +249,9 @@ def _tried(outputs: Tensor, labels: Integers) -> _Tried:
     logits = outputs.clamp(min=1e-12).log() if shares else outputs
     known = (labels >= 0) & (labels < outputs.shape[1])
     truth = torch.from_numpy(np.where(known, labels, 0))
-    losses = functional.cross_entropy(logits, truth, reduction="none").double().numpy()
-    return _Tried(outputs.argmax(1).numpy(), labels, np.where(known, losses, 0))
+    losses = functional.cross_entropy(logits, truth, reduction="none").double()
+    losses = losses.nan_to_num(nan=_WORST, posinf=_WORST)
+    return _Tried(answers(outputs).numpy(), labels, np.where(known, losses.numpy(), 0))
 
 
 def calibrate(network: Network, images: ImageSet, *, count: int = 512) -> Calibration:
@@ -271,6 +275,7 @@ def calibrate(network: Network, images: ImageSet, *, count: int = 512) -> Calibr
         InvalidInput: If nothing works, two that are not alike do, the images themselves are the
             wrong way round, another order of the classes fits better, or the sample is too small or
             too uniform to tell.
+        NoNumbers: If outputs are NaN or infinite on half of the images with all that is tried.
     """
     from goodnet.imagesets import check_fits
 
@@ -286,10 +291,25 @@ def calibrate(network: Network, images: ImageSet, *, count: int = 512) -> Calibr
     trial.add(first)
     if not any(each.right.all() for each in trial.found.values()):
         trial.add(others)
-    answers = [each.answers for key, each in trial.found.items() if not key.fault]
-    check_order(images, next(iter(trial.found.values())).labels, answers, num_classes=classes)
+    _check_numbers(trial, images)
+    plain = (each for key, each in trial.found.items() if not key.fault)
+    told = [each.answers for each in plain if (each.answers != NO_ANSWER).all()]
+    if told:
+        check_order(images, next(iter(trial.found.values())).labels, told, num_classes=classes)
     said = first[0] if _says(network) else None
     return _choose(trial, images, said if said in trial.found else None)
+
+
+def _check_numbers(trial: _Trial, images: ImageSet) -> None:
+    """Refuse a network that gives half of the images no answer whatever is done to them."""
+    silent = [(int((each.answers == NO_ANSWER).sum()), each) for each in trial.last.values()]
+    bad, best = min(silent, key=lambda pair: pair[0] / len(pair[1].labels))
+    total = len(best.labels)
+    if 2 * bad >= total:
+        raise NoNumbers(
+            f"{images.name}: the network answers NaN or infinity on {bad} of {total} images "
+            "whatever is done to their pixels; it cannot be judged"
+        )
 
 
 def _readings(network: Network, images: ImageSet) -> tuple[list[_Reading], list[_Reading]]:

@@ -10,6 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from goodnet.network.answers import answers
+from goodnet.network.batching import computing
+
 
 @dataclass(frozen=True)
 class Cut:
@@ -23,6 +26,7 @@ class Cut:
         tail_batch: Images to give the tail at a time.
         block: Images to hold at a time.
         values: How many values cross.
+        shape: Of one image.
         device: Where both parts are.
     """
 
@@ -32,19 +36,21 @@ class Cut:
     tail_batch: int
     block: int
     values: int
+    shape: tuple[int, ...]
     device: torch.device
 
     def crossing(self, images: NDArray[np.float32]) -> Iterator[tuple[Tensor, ...]]:
         """The values that cross, a batch of images at a time."""
         for batch in batches(images, self.head_batch):
-            with torch.inference_mode():
-                yield self.head(channels_last(batch.to(self.device)))
+            with torch.inference_mode(), computing(self.shape):
+                found: tuple[Tensor, ...] = self.head(channels_last(batch.to(self.device)))
+            yield found
 
     def predict(self, crossing: Sequence[Tensor]) -> Tensor:
-        """The class of each image from the values that cross, shape (images,)."""
+        """The class of each image from the values that cross, shape (images,), or `NO_ANSWER`."""
         parts = [batches(value, self.tail_batch) for value in crossing]
-        with torch.inference_mode():
-            found = [self.tail(*values).argmax(1) for values in zip(*parts, strict=True)]
+        with torch.inference_mode(), computing(self.shape):
+            found = [answers(self.tail(*values)) for values in zip(*parts, strict=True)]
         return torch.cat(found)
 
 

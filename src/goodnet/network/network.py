@@ -18,6 +18,8 @@ from torch import Tensor, fx, nn
 
 from goodnet.errors import InvalidInput
 from goodnet.network import surgery
+from goodnet.network.answers import answers, check_answered
+from goodnet.network.batching import batch_of, block_of, computing, refusal
 from goodnet.network.calibration import calibrate
 from goodnet.network.cut import Cut, batches, channels_last
 from goodnet.network.fits import as_images, check_pair
@@ -33,12 +35,6 @@ if TYPE_CHECKING:
 
     Pictures = Tensor | NDArray[np.float32] | NDArray[np.uint8]
 
-# Bytes of the largest value of one batch, about what stays in the caches; fewest and most images.
-_CACHE = 6 << 20
-_BATCHES = (16, 2048)
-# Bytes of the images of one block; fewest and most images.
-_BLOCK = 16 << 20
-_BLOCKS = (16, 512)
 # No pixel of images 0..1 is as large, whatever was added to it; of images 0..255 nearly all are.
 _LARGEST = 16
 # Where the preprocessing is in a graph: no layer is called so, see `surgery.identifier`.
@@ -75,6 +71,7 @@ class Network:
         self._names = names
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._output_shape: tuple[int, ...] = ()
+        self._held = 0
         self._measure()
 
     @classmethod
@@ -190,9 +187,10 @@ class Network:
 
         Raises:
             InvalidInput: If these are not images that it takes: see `as_images`.
+            OverBudget: If there is not enough memory.
         """
         given = as_images(images, self.input_shape)
-        with torch.inference_mode():
+        with torch.inference_mode(), computing(self.input_shape):
             result: Tensor = self.graph(channels_last(given.to(self.device)))
         return result
 
@@ -210,16 +208,21 @@ class Network:
         parts = list(map_blocks(run, batches(given, self.batch_size), self.device))
         return torch.cat(parts) if parts else torch.empty(0, self.num_classes)
 
+    def answers(self, images: Pictures) -> NDArray[np.int64]:
+        """As `predict`, but `NO_ANSWER` for images on which the outputs are NaN or infinite."""
+        given = as_images(images, self.input_shape)
+        _check_unit(given)
+        found: NDArray[np.int64] = answers(self.outputs(given)).numpy()
+        return found
+
     def predict(self, images: Pictures) -> NDArray[np.int64]:
         """The class of each image 0..1, shape (batch,).
 
         Raises:
-            InvalidInput: As when it is called, or if floats are not 0..1.
+            InvalidInput: As when it is called, if floats are not 0..1, or if outputs are NaN or
+                infinite.
         """
-        given = as_images(images, self.input_shape)
-        _check_unit(given)
-        found: NDArray[np.int64] = self.outputs(given).argmax(1).numpy()
-        return found
+        return check_answered(self.answers(images))
 
     # -- change it ---------------------------------------------------------------------------
 
@@ -278,7 +281,10 @@ class Network:
             tail=halves.tail,
             head_batch=self.batch_size,
             tail_batch=self._batch([*halves.behind, *halves.crossing]),
-            block=self.block_size,
+            block=block_of(
+                math.prod(self.input_shape), kept=sum(map(self._numbers, halves.crossing))
+            ),
+            shape=self.input_shape,
             values=len(halves.crossing),
             device=self.device,
         )
@@ -314,13 +320,13 @@ class Network:
     @property
     def block_size(self) -> int:
         """Images to hold at a time: many batches, little memory."""
-        fitting = _BLOCK // (4 * math.prod(self.input_shape))
-        return max(_BLOCKS[0], min(_BLOCKS[1], fitting))
+        return block_of(math.prod(self.input_shape))
 
     def _batch(self, nodes: Iterable[fx.Node]) -> int:
-        sizes = [math.prod(self._shapes.get(node.name, ())) for node in nodes]
-        fitting = _CACHE // (4 * max([*sizes, 1]))
-        return max(_BATCHES[0], min(_BATCHES[1], fitting))
+        return batch_of(max((self._numbers(node) for node in nodes), default=1), held=self._held)
+
+    def _numbers(self, node: fx.Node) -> int:
+        return math.prod(self._shapes.get(node.name, ()))
 
     def _node(self, layer: str) -> fx.Node:
         if layer not in self._names:
@@ -333,13 +339,15 @@ class Network:
         return next(layer for layer, name in self._names.items() if name == node.name)
 
     def _measure(self) -> None:
+        from goodnet.ops.op import most_held
+
         probe = torch.zeros(1, *self.input_shape, device=self.device)
         try:
             self._shapes = surgery.record_shapes(self.graph, probe)
         except Exception as error:
-            raise InvalidInput(
-                f"the network does not run on images of shape {self.input_shape}: {error}"
-            ) from error
+            raise refusal(error, self.input_shape) from error
+        steps = [(x.name, [y.name for y in x.all_input_nodes]) for x in self.graph.graph.nodes]
+        self._held = most_held(steps, {x.name: self._numbers(x) for x in self.graph.graph.nodes})
         self._output_shape = self._shapes.get(surgery.output_node(self.graph).name, ())
         if len(self._output_shape) != 1:
             shown = ", ".join(map(str, ("batch", *self._output_shape)))

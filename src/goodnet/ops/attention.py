@@ -9,7 +9,7 @@ import numpy as np
 
 from goodnet.errors import InvalidInput
 from goodnet.ops.keras import Applied, Part, Reading, Step, Value, Weight
-from goodnet.ops.op import Array, Attributes, Given, Layer, Op, Shape, register
+from goodnet.ops.op import Array, Attributes, Cost, Given, Layer, Op, Shape, register
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,6 +27,13 @@ def _attention_shape(given: Given) -> Shape:
     if (width, length) != (keys_width, keys) or (width or 0) % heads or (features or 0) % heads:
         raise InvalidInput(f"the shapes {[*given.inputs]} do not make {heads} heads")
     return (steps, features)
+
+
+def _attention_cost(given: Given, shape: Shape) -> Cost:
+    """How much each step reads of each other, head by head."""
+    (steps, width), (length, _), _ = given.inputs
+    pairs = (steps or 0) * (length or 0)
+    return Cost(pairs, pairs * ((width or 0) + (shape[-1] or 0)))
 
 
 def _attend(attributes: Attributes) -> Callable[..., Tensor]:
@@ -132,6 +139,7 @@ register(
         name="attention",
         attributes=("heads",),
         shape=_attention_shape,
+        cost=_attention_cost,
         compute=_attend,
         from_keras={"MultiHeadAttention": _read_attention},
         to_keras=_attention_to_keras,

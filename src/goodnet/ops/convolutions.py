@@ -17,7 +17,18 @@ from goodnet.ops.activations import activated, fused_function, read_activation
 from goodnet.ops.keras import Applied, Part, Reading, Step, Weight
 from goodnet.ops.layouts import to_file
 from goodnet.ops.onnx import Found, Node, Numbers
-from goodnet.ops.op import PICTURE, Attributes, Given, Layer, Made, Op, Shape, register
+from goodnet.ops.op import (
+    PICTURE,
+    Attributes,
+    Cost,
+    Given,
+    Layer,
+    Made,
+    Op,
+    Shape,
+    product,
+    register,
+)
 from goodnet.ops.padding import BORDER, onnx_border, pad, pad_sides, same_sides
 from goodnet.ops.torch import Call, Operation, pair, sides
 
@@ -45,6 +56,16 @@ def _conv_shape(given: Given) -> Shape:
             f"{channels} channels"
         )
     return (out, *given.windows(size, tuple(kernel)))
+
+
+def _conv_cost(given: Given, shape: Shape) -> Cost:
+    weight = given.parameters["weight"]
+    steps = (product(shape[1:]) or 0) * (product(weight) or 0)
+    return Cost(product(given.bordered(weight[2:])) or 0, steps)
+
+
+def _dense_cost(given: Given, shape: Shape) -> Cost:
+    return Cost(steps=(product(shape) or 0) * (given.value[-1] or 0))
 
 
 def _dense_shape(given: Given) -> Shape:
@@ -89,6 +110,18 @@ def _transposed_shape(given: Given) -> Shape:
     if any(length is not None and length < 1 for length in found):
         raise InvalidInput(f"nothing is left of a picture of shape {given.value}")
     return (out, *found)
+
+
+def _transposed_cost(given: Given, shape: Shape) -> Cost:
+    """Of the whole, before its border is cut off."""
+    (_, size), weight = given.picture, given.parameters["weight"]
+    whole: list[int | None] = [shape[0]]
+    for axis, length in enumerate(size):
+        reach = ((weight[2 + axis] or 1) - 1) * given["dilation"][axis] + 1
+        grown = None if length is None else (length - 1) * given["strides"][axis] + reach
+        whole.append(grown)
+    steps = (product(size) or 0) * (product(weight) or 0)
+    return Cost(product(tuple(whole)) or 0, steps)
 
 
 def _cropped(attributes: Attributes | Given, axis: int, reach: int) -> tuple[int, int]:
@@ -368,6 +401,7 @@ register(
         attributes=("strides", "dilation", "groups", "padding", "activation"),
         parameters=("weight", "bias"),
         shape=_conv_shape,
+        cost=_conv_cost,
         compute=_convolve,
         channels=Made(),
         from_keras={
@@ -385,6 +419,7 @@ register(
         attributes=("strides", "dilation", "padding", "output_padding", "activation"),
         parameters=("weight", "bias"),
         shape=_transposed_shape,
+        cost=_transposed_cost,
         compute=_transpose,
         channels=Made(),
         from_keras={"Conv2DTranspose": _read_transposed},
@@ -396,6 +431,7 @@ register(
         attributes=("activation",),
         parameters=("weight", "bias"),
         shape=_dense_shape,
+        cost=_dense_cost,
         compute=_multiply,
         channels=Made(),
         from_keras={"Dense": _read_dense},

@@ -51,6 +51,28 @@ def _batch_norm_shape(given: Given) -> Shape:
     return shape
 
 
+def _check_variance(attributes: Attributes, arrays: Arrays) -> None:
+    """What is divided by is the root of the variance and a little more, in single precision."""
+    variance = np.asarray(arrays["variance"], np.float32)
+    bad = int((variance + np.float32(attributes["epsilon"]) <= 0).sum())
+    if bad:
+        raise InvalidInput(
+            f"{bad} of its {variance.size} variances are zero or negative even with epsilon "
+            f"({attributes['epsilon']:g}) added, so it would answer NaN or infinity; a network "
+            "with such numbers cannot be judged"
+        )
+
+
+def _check_no_less(attributes: Attributes, arrays: Arrays) -> None:
+    """Where the variance is of the value itself, which may be 0."""
+    del arrays
+    if attributes["epsilon"] < 0:
+        raise InvalidInput(
+            f"expected an epsilon of 0 or more, got {attributes['epsilon']:g}, with which it "
+            "would answer NaN"
+        )
+
+
 def _batch_norm(attributes: Attributes) -> Callable[..., Tensor]:
     from torch.nn import functional as F  # noqa: N812
 
@@ -135,6 +157,16 @@ def _normalize(attributes: Attributes) -> Callable[..., Tensor]:
         return mean + value * deviation if attributes["invert"] else (value - mean) / deviation
 
     return function
+
+
+def _check_stored(attributes: Attributes, arrays: Arrays) -> None:
+    del attributes
+    bad = int((np.asarray(arrays["variance"]) < 0).sum())
+    if bad:
+        raise InvalidInput(
+            f"{bad} of its {np.size(arrays['variance'])} variances are negative, so it would "
+            "answer NaN; a network with such numbers cannot be judged"
+        )
 
 
 def _read_normalization(applied: Applied) -> Reading:
@@ -409,6 +441,7 @@ register(
         buffers=_STATISTICS,
         shape=_batch_norm_shape,
         compute=_batch_norm,
+        check=_check_variance,
         channels=Kept(_shifts_to_zero, rows=_ROWS, scale=_FACTORS, shift=("mean", "beta")),
         from_keras={f"BatchNormalization{end}": _read_batch_norm for end in ("", "V1", "V2")},
         to_keras=_batch_norm_to_keras,
@@ -422,6 +455,7 @@ register(
         buffers=_STATISTICS,
         shape=same_shape,
         compute=_normalize,
+        check=_check_stored,
         channels=Kept(lambda *_: False, broadcast=_STATISTICS),
         from_keras={"Normalization": _read_normalization},
         to_keras=_normalize_to_keras,
@@ -432,6 +466,7 @@ register(
         parameters=_FACTORS,
         shape=_group_norm_shape,
         compute=_group_norm,
+        check=_check_no_less,
         channels=Mixed(scale=_FACTORS),
         from_keras={"GroupNormalization": _read_group_norm},
         to_keras=_group_norm_to_keras,
@@ -448,6 +483,7 @@ register(
         parameters=_FACTORS,
         shape=_along_shape,
         compute=_layer_norm,
+        check=_check_no_less,
         channels=Mixed(scale=_FACTORS),
         from_keras={"LayerNormalization": _read_layer_norm},
         to_keras=_layer_norm_to_keras,

@@ -11,7 +11,7 @@ None for a size that is left open.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,9 @@ Attributes = Mapping[str, Any]
 Parameters = Mapping[str, Shape]
 
 PICTURE, VECTOR = 3, 1
+
+# A window that reaches over the border may be as wide as this, or twice as wide as the picture.
+_WIDE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +106,39 @@ class Given:
         """How often windows fit along height and width, by their strides, dilation and padding.
 
         Raises:
-            InvalidInput: If not even one does.
+            InvalidInput: If not even one does, or one is far wider than the picture.
         """
+        return tuple(count for count, _ in self._axes(size, kernel))
+
+    def bordered(self, kernel: Shape) -> Shape:
+        """The shape of the only picture that is read with the border its windows reach over."""
+        channels, size = self.picture
+        return (channels, *(length for _, length in self._axes(size, kernel)))
+
+    def _axes(self, size: Shape, kernel: Shape) -> list[tuple[int | None, int | None]]:
+        """How often windows fit, and pixels with the border, along height and width."""
         padding, dilation = self["padding"], self.attributes.get("dilation", (1, 1))
-        if not isinstance(padding, str):
-            added = (padding[0] + padding[1], padding[2] + padding[3])
-            size = tuple(x if x is None else x + more for x, more in zip(size, added, strict=True))
-        steps = zip(size, kernel, self["strides"], dilation, strict=True)
-        return tuple(
-            length if length is None else _fitting(length, *step, same=padding == "same")
-            for length, *step in steps
-        )
+        sides = (0, 0, 0, 0) if isinstance(padding, str) else padding
+        found: list[tuple[int | None, int | None]] = []
+        for axis, length in enumerate(size):
+            if length is None:
+                found.append((None, None))
+                continue
+            reach, stride = ((kernel[axis] or 1) - 1) * dilation[axis] + 1, self["strides"][axis]
+            if padding != "valid" and reach > max(_WIDE, 2 * length):
+                raise InvalidInput(
+                    f"a window that reaches over {reach} pixels is far wider than the {length} of "
+                    f"the picture; expected at most {max(_WIDE, 2 * length)}"
+                )
+            whole = length + sum(sides[2 * axis : 2 * axis + 2])
+            if padding == "same":
+                count = -(-length // stride)
+                whole = max(whole, (count - 1) * stride + reach)
+            count = (whole - reach) // stride + 1
+            if count < 1:
+                raise InvalidInput(f"a window of {kernel[axis]} does not fit into {whole} pixels")
+            found.append((count, whole))
+        return found
 
     def check_vectors(self, names: tuple[str, ...], length: int | None) -> None:
         """Make sure that arrays have one number for each channel.
@@ -128,13 +153,17 @@ class Given:
                 )
 
 
-def _fitting(size: int, window: int, stride: int, dilation: int, *, same: bool) -> int:
-    if same:
-        return -(-size // stride)
-    count = (size - (window - 1) * dilation - 1) // stride + 1
-    if count < 1:
-        raise InvalidInput(f"a window of {window} does not fit into {size} pixels")
-    return count
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a layer takes for one image, beside its value.
+
+    Attributes:
+        numbers: Of the largest value that is made on the way.
+        steps: Multiplications, or what takes as long.
+    """
+
+    numbers: int = 0
+    steps: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,8 +249,10 @@ class Op:
         parameters: The arrays that training changes; a layer may lack some.
         buffers: Those that it does not.
         shape: The shape of its value.
+        cost: From what decides the shape, and the shape, what it takes beside its value.
         compute: From the attributes, the torch function of the values; of a layer with arrays, of
             the layer's module and the values.
+        check: Refuses attributes and arrays with which it would answer NaN or infinity.
         constants: From the attributes, arrays that the module has, too.
         channels: How channels pass through.
         from_keras: For each class of Keras that becomes such a layer, how it is read.
@@ -234,9 +265,11 @@ class Op:
     name: str
     shape: Callable[[Given], Shape]
     compute: Callable[[Attributes], Callable[..., Tensor]]
+    cost: Callable[[Given, Shape], Cost] = lambda *_: Cost()
     attributes: tuple[str, ...] = ()
     parameters: tuple[str, ...] = ()
     buffers: tuple[str, ...] = ()
+    check: Callable[[Attributes, Arrays], None] = lambda *_: None
     constants: Callable[[Attributes], Arrays] = lambda _: {}
     channels: Passing = field(default_factory=Mixed)
     from_keras: Mapping[str, Callable[[Applied], Reading]] = field(default_factory=dict)
@@ -292,3 +325,21 @@ def product(shape: Shape) -> int | None:
     """Numbers in a value; None where a size is open."""
     known = [size for size in shape if size is not None]
     return math.prod(known) if len(known) == len(shape) else None
+
+
+def most_held(steps: Iterable[tuple[str, Sequence[str]]], sizes: Mapping[str, int]) -> int:
+    """The most numbers held at a time, where each value goes once all that read it are done.
+
+    Args:
+        steps: In running order, what each gives and what it reads.
+        sizes: Numbers in what each gives.
+    """
+    order = list(steps)
+    last = {name: place for place, (_, reads) in enumerate(order) for name in reads}
+    held = most = 0
+    for place, (name, reads) in enumerate(order):
+        held += sizes[name]
+        most = max(most, held)
+        done = [x for x in {*reads} if last[x] == place]
+        held -= sum(sizes[x] for x in done)
+    return most

@@ -6,6 +6,7 @@ pixels are not counted.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -23,19 +24,27 @@ from goodnet.ops.keras import (
     writing,
 )
 from goodnet.ops.onnx import Found, Node, Value
-from goodnet.ops.op import PICTURE, Attributes, Given, Kept, Op, Shape, register
+from goodnet.ops.op import PICTURE, Attributes, Cost, Given, Kept, Op, Shape, product, register
 from goodnet.ops.padding import BORDER, onnx_border, pad, pad_sides, same_sides
 from goodnet.ops.torch import Call, Operation, Rule, as_module, pair, resolved, sides
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+# A number that is pooled takes as long as so many multiplications of a convolution (measured: 30 to
+# 160 where there are few channels).
+_SLOWER = 64
 _TORCH_WINDOW = ("kernel_size", "stride", "padding")
 
 
 def _pool_shape(given: Given) -> Shape:
     channels, size = given.picture
     return (channels, *given.windows(size, given["pool"]))
+
+
+def _pool_cost(given: Given, shape: Shape) -> Cost:
+    bordered, window = given.bordered(given["pool"]), math.prod(given["pool"])
+    return Cost(product(bordered) or 0, _SLOWER * window * (product(shape) or 0))
 
 
 def _global_shape(given: Given) -> Shape:
@@ -264,6 +273,7 @@ register(
         name="max_pool2d",
         attributes=("pool", "strides", "padding"),
         shape=_pool_shape,
+        cost=_pool_cost,
         compute=_max_pool,
         channels=Kept(pools=True),
         from_keras={"MaxPooling2D": reading("max_pool2d", _POOL, picture=True)},
@@ -281,6 +291,7 @@ register(
         name="avg_pool2d",
         attributes=("pool", "strides", "padding"),
         shape=_pool_shape,
+        cost=_pool_cost,
         compute=_avg_pool,
         channels=Kept(pools=True),
         from_keras={"AveragePooling2D": reading("avg_pool2d", _POOL, picture=True)},

@@ -51,7 +51,7 @@ def quarantined(
         OverBudget: If it used too much time or memory.
         GoodnetError: As the function does.
     """
-    if not _needed():
+    if not needed():
         return function(*given)
 
     def once() -> Iterator[T]:
@@ -72,12 +72,13 @@ def quarantined_stream(
     Raises:
         GoodnetError: As `quarantined`.
     """
-    if not _needed():
+    if not needed():
         return function(*given)
     return cast("Iterator[T]", _run(lambda: function(*given), subject, kinds))
 
 
-def _needed() -> bool:
+def needed() -> bool:
+    """Whether a child is to be made: not within one, nor where the system cannot fork."""
     return hasattr(os, "fork") and not limits.inside()
 
 

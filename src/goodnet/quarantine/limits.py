@@ -17,7 +17,7 @@ from goodnet.formats.budgets import GIB, MIB
 
 # Above what the process has when it starts, and for each byte of the largest file it opens. A file
 # is held as it is, unpacked, as numbers of four bytes, and once more in another order.
-MEMORY_BYTES, MEMORY_GROWTH, MOST_MEMORY_BYTES = 320 * MIB, 8, 24 * GIB
+MEMORY_BYTES, MEMORY_GROWTH, MOST_MEMORY_BYTES = 256 * MIB, 8, 24 * GIB
 # Seconds of CPU time, and bytes for another one: several times what networks of many layers take.
 SECONDS, BYTES_A_SECOND = 1.5, 4 * MIB
 _FILES = 64

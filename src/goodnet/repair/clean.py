@@ -76,8 +76,8 @@ def prepare(network: Network, images: ImageSet, training: TrainingConfig) -> Cle
 
 
 def count_right(network: Network, examples: Examples) -> Proportion:
-    """How many examples a network answers as labelled."""
-    right = network.predict(examples.images) == examples.labels
+    """How many examples a network answers as labelled; outputs that are NaN answer none."""
+    right = network.answers(examples.images) == examples.labels
     return proportion(int(right.sum()), len(right))
 
 

@@ -13,6 +13,7 @@ import torch
 
 from goodnet.attack.trigger_file import trigger_of
 from goodnet.formats.build import build
+from goodnet.network import answers
 from goodnet.repair.cured import CureResult, comes_back, details_of, left_of, notes_of
 from goodnet.repair.erase import Erase
 from goodnet.repair.stamped import LED
@@ -268,8 +269,8 @@ def _families(found: ScanResult) -> list[Family]:
 def _accuracy(case: Case, watches: Sequence[Watch]) -> tuple[Proportion, Proportion]:
     """Of B, and of B' on images that its units were not made from."""
     truth = case.everything.truth[: len(watches[0].changed) if watches else None].cpu().numpy()
-    answers = case.subject.all_logits(case.everything.images[: len(truth)]).argmax(1).cpu().numpy()
-    right = answers == truth
+    logits = case.subject.all_logits(case.everything.images[: len(truth)])
+    right = answers(logits).cpu().numpy() == truth
     changed = np.zeros(len(truth), np.bool_)
     for one in watches:
         changed |= one.changed

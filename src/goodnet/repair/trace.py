@@ -24,7 +24,7 @@ from goodnet.formats.build import build
 from goodnet.formats.compact import compact
 from goodnet.formats.softmax import without_softmax
 from goodnet.imagesets import Block, ImageSet
-from goodnet.network import Cut, Network, map_blocks
+from goodnet.network import NO_ANSWER, Cut, Network, check_finite, map_blocks
 from goodnet.progress import ProgressCallback
 from goodnet.repair.activity import channel_sums
 from goodnet.types import Integers
@@ -79,11 +79,15 @@ class Trace:
         total: Images seen.
         activation: Of each channel of the layer before the first group, the mean over positions,
             summed over images, shape (channels,), float64.
+        overflown: Images on which one of these is NaN or infinite.
+        unanswered: Images on which the outputs are, before the first group.
     """
 
     correct: Integers
     total: int
     activation: NDArray[np.float64]
+    overflown: int = 0
+    unanswered: int = 0
 
     @property
     def mean_activation(self) -> NDArray[np.float64]:
@@ -110,14 +114,18 @@ def trace_predictions(
         block: Images held at a time; None to fit the memory. Never changes the result.
         progress: Called with the number of images done.
 
+    Outputs that become NaN or infinite as channels fall silent answer no image correctly.
+
     Raises:
-        InvalidInput: If the layer or a channel does not exist.
+        InvalidInput: If the layer or a channel does not exist, or the layer's value or the outputs
+            are NaN or infinite on some images before any channel is silent.
     """
     _check_channels(groups, network.channels(layer), layer)
     tails = plan_tails(network, layer, groups)
     cut = tails[0].cut
     correct = np.zeros(len(groups) + 1, dtype=np.int64)
     activation = np.zeros(network.channels(layer), dtype=np.float64)
+    overflown = unanswered = 0
 
     def trace(part: Block) -> Trace:
         return _trace_block(tails, part, groups)
@@ -126,8 +134,12 @@ def trace_predictions(
     for part in map_blocks(trace, blocks, cut.device):
         correct += part.correct
         activation += part.activation
+        overflown += part.overflown
+        unanswered += part.unanswered
         if progress:
             progress(part.total)
+    check_finite(unanswered, len(images), images=images.name)
+    check_finite(overflown, len(images), who=f"layer {layer!r}", images=images.name)
     return Trace(correct=correct, total=len(images), activation=activation)
 
 
@@ -135,6 +147,7 @@ def _trace_block(tails: Sequence[Tail], block: Block, groups: Groups) -> Trace:
     behind = _Behind.run(tails, block.images)
     labels = torch.as_tensor(block.labels, device=behind.answers.device)
     correct = [int((behind.answers == labels).sum())]
+    unanswered = int((behind.answers == NO_ANSWER).sum())
     for step, group in enumerate(groups):
         behind.silence(step, list(group))
         correct.append(int((behind.answers == labels).sum()))
@@ -142,6 +155,8 @@ def _trace_block(tails: Sequence[Tail], block: Block, groups: Groups) -> Trace:
         correct=np.array(correct, dtype=np.int64),
         total=len(labels),
         activation=behind.activation,
+        overflown=behind.overflown,
+        unanswered=unanswered,
     )
 
 
@@ -153,7 +168,9 @@ class _Behind:
         # The first value is changed in place; it must not be one of the others.
         self._crossing = [crossing[0].clone(), *crossing[1:]]
         self._active = (crossing[0] != 0).reshape(*crossing[0].shape[:2], -1).any(2)
-        self.activation: NDArray[np.float64] = channel_sums(crossing[0]).numpy()
+        sums, bad = channel_sums(crossing[0])
+        self.activation: NDArray[np.float64] = sums.numpy()
+        self.overflown = int(bad)
         self.answers = self._tail.cut.predict(self._crossing)
 
     @classmethod

@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from goodnet.network import answers
 from goodnet.repair.watched_layers import WatchedLayer, shown
 from goodnet.scan.directions import common_direction
 from goodnet.scan.families import Stamp
@@ -160,13 +161,13 @@ def watch(
             kept.append(unit.moved(farther))
             fired |= found.clean[: len(images)] > farther * found.limit
             caught |= found.apart > farther * found.limit
-    led = torch.stack([case.subject.all_logits(each).argmax(1) == label for each in stamped])
+    led = torch.stack([answers(case.subject.all_logits(each)) == label for each in stamped])
     led &= truth != label
     others = int((truth != label).sum())
     return Watch(
         label,
         tuple(kept),
-        (fired & (case.subject.all_logits(images).argmax(1) == label)).cpu().numpy(),
+        (fired & (answers(case.subject.all_logits(images)) == label)).cpu().numpy(),
         tuple(proportion(int(row.sum()), others) for row in led),
         tuple(proportion(int(row.sum()), others) for row in led & ~caught),
         own=int((truth == label).sum()) + (0 if own is None else len(own)),

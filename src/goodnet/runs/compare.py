@@ -7,10 +7,10 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from goodnet import files
-from goodnet.errors import InvalidInput, OverBudget, UsageError
+from goodnet.errors import GoodnetError, InvalidInput, OverBudget, UsageError
 from goodnet.process import forget_peak
 from goodnet.progress import Stage
 from goodnet.report.tables import text_cell
@@ -24,16 +24,15 @@ from goodnet.results import (
     RepairResults,
     RunRecord,
 )
+from goodnet.run_folder import read_object
 from goodnet.runs.cells import Cell
 from goodnet.runs.folder import RECORD, RunFolder, checkpoint_of, run_folder
 from goodnet.runs.inputs import Inputs
 from goodnet.runs.options import Place
 from goodnet.runs.predictions import Suspect
 from goodnet.runs.repair import about, repair, write_repair
-from goodnet.typed_json import Unreadable, decode, plain
+from goodnet.typed_json import Unreadable, plain
 from goodnet.types import Proportion
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -139,8 +138,8 @@ class _Bench:
         except (InvalidInput, OverBudget) as error:
             checkpoint_of(place).unlink(missing_ok=True)
             return ComparedRow(self._model, cell.label, reason=str(error))
-        measured = _read(place / files.RESULTS, RepairResults).measured
-        (cost,) = _read(place / RECORD, RunRecord).rows
+        measured = read_object(place, files.RESULTS, RepairResults).measured
+        (cost,) = read_object(place, RECORD, RunRecord).rows
         cost = replace(cost, model=self._model, method=cell.label)
         self.costs[self._model, cell.label] = cost
         folder = place.relative_to(self._partial).as_posix()
@@ -149,9 +148,9 @@ class _Bench:
     def _is_done(self, cell: Cell, place: Path) -> bool:
         """Whether the same repair of the same files was finished before."""
         try:
-            done = _read(place / files.RESULTS, RepairResults)
-            _read(place / RECORD, RunRecord)
-        except (OSError, Unreadable):
+            done = read_object(place, files.RESULTS, RepairResults)
+            read_object(place, RECORD, RunRecord)
+        except (GoodnetError, Unreadable):
             return False
         asked = RepairResults(**about(self.suspect.inputs, cell.plan))
         own = about(self.suspect.inputs, cell.plan).keys() | {"schema", "goodnet"}
@@ -167,10 +166,6 @@ class _Bench:
                 stage=lambda work, name: self._stage(work, f"{cell.label}: {name}"),
             )
             write_repair(self.suspect, cell.plan, found, run)
-
-
-def _read(path: Path, kind: type[T]) -> T:
-    return decode(path.read_bytes(), kind)
 
 
 def write_comparison(

@@ -5,16 +5,17 @@ A step that was done before, by the same version and from the same inputs, is no
 
 from __future__ import annotations
 
-import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import goodnet
 from goodnet import files
+from goodnet.errors import GoodnetError
 from goodnet.results import PruneResults, Rates
-from goodnet.typed_json import decode
+from goodnet.run_folder import read_object
+from goodnet.typed_json import Unreadable, decode
 
 _JOURNAL = "demo.json"
 _PEOPLE, _SHOTS, _EPOCHS, _TUNED = 100, 40, 6, 10
@@ -117,6 +118,14 @@ def _files(badnet: Path) -> tuple[str, ...]:
     )
 
 
+@dataclass(frozen=True)
+class _Done:
+    """What the file of a journal holds."""
+
+    goodnet: str = ""
+    done: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass
 class Journal:
     """Which steps are done, in a file of the demo's folder.
@@ -133,13 +142,10 @@ class Journal:
     def read(cls, out: Path) -> Journal:
         """What an earlier demo of this version left in the folder; nothing if it left nothing."""
         try:
-            found = json.loads((out / _JOURNAL).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            found = read_object(out, _JOURNAL, _Done)
+        except (Unreadable, GoodnetError):
             return cls(out)
-        if not isinstance(found, dict) or found.get("goodnet") != goodnet.__version__:
-            return cls(out)
-        done = found.get("done")
-        return cls(out, dict(done) if isinstance(done, dict) else {})
+        return cls(out, dict(found.done) if found.goodnet == goodnet.__version__ else {})
 
     def holds(self, step: Step) -> bool:
         """Whether the step was done and its results are still as it left them."""

@@ -6,9 +6,10 @@ which two runs on the same inputs have in common, a record of what differs, and 
 
 from __future__ import annotations
 
+import math
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import goodnet
 from goodnet import files
-from goodnet.errors import InvalidInput
+from goodnet.errors import InvalidInput, NoNumbers
 from goodnet.process import peak_memory
 from goodnet.results import MethodCost, Results, RunRecord
 from goodnet.runs.options import Place
@@ -54,9 +55,16 @@ class RunFolder:
             costs: What each repair took, where there are any.
 
         Raises:
+            NoNumbers: If a number in the results is NaN or infinite.
             OSError: If a file cannot be written.
         """
-        files.write_json(self.path / files.RESULTS, plain(results))
+        told = plain(results)
+        if (place := _not_finite(told)) is not None:
+            raise NoNumbers(
+                f"{place.lstrip('.')} is NaN or infinite: what the network computes is beyond the "
+                "numbers there are; it cannot be judged"
+            )
+        files.write_json(self.path / files.RESULTS, told)
         # A comparison has the system forget the peak before each repair.
         peaks = [peak_memory(), *(cost.peak_memory for cost in costs)]
         record = RunRecord(
@@ -103,6 +111,18 @@ def run_folder(
 def checkpoint_of(out: Path) -> Path:
     """Where training keeps its state, beside the folder that is to be made."""
     return out.with_name(f"{out.name}.checkpoint")
+
+
+def _not_finite(told: object, place: str = "") -> str | None:
+    """Where in plain data the first number that is NaN or infinite stands, "drops[0].rate"."""
+    if isinstance(told, float):
+        return None if math.isfinite(told) else place
+    parts: Iterable[tuple[str, object]] = ()
+    if isinstance(told, dict):
+        parts = ((f"{place}.{key}", each) for key, each in told.items())
+    elif isinstance(told, list | tuple):
+        parts = ((f"{place}[{index}]", each) for index, each in enumerate(told))
+    return next((x for where, each in parts if (x := _not_finite(each, where)) is not None), None)
 
 
 def _add_report(path: Path, out: Path, say: Say) -> None:

@@ -29,7 +29,7 @@ from goodnet.imagesets import (
     load_images,
     names_of,
 )
-from goodnet.network import Calibration, Network, Scale, calibrate, recognised
+from goodnet.network import NO_ANSWER, Calibration, Network, Scale, calibrate, recognised
 from goodnet.processor_config import processor_config_beside
 from goodnet.runs.options import InputFiles, InputOptions
 from goodnet.types import Proportion
@@ -216,7 +216,9 @@ def _check_told(network: Network, images: ImageSet, option: str) -> tuple[str, .
         InvalidInput: If another order of the classes fits better.
     """
     block = images.sample(_SAMPLE)
-    answers = network.predict(block.images)
+    answers = network.answers(block.images)
+    if (answers == NO_ANSWER).any():
+        return ()  # said where the network is judged
     check_order(images, block.labels, [answers], num_classes=network.num_classes)
     if recognised(answers, block.labels):
         return ()

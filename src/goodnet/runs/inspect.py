@@ -21,6 +21,8 @@ from goodnet.guard.form import reject_class_of
 _PICTURES = (2, 3)
 # Beyond this a trained network's weights are hardly ever found.
 _LARGE_WEIGHT = 1e3
+# The product of two such numbers is more than single precision holds.
+_BEYOND = 1.8e19
 
 
 @dataclass(frozen=True)
@@ -181,4 +183,5 @@ def _red_flags(spec: NetworkSpec, rows: tuple[LayerRow, ...]) -> Iterator[str]:
     for key, array in spec.arrays.items():
         largest = float(np.abs(array).max(initial=0.0))
         if largest > _LARGE_WEIGHT:
-            yield f"{key} holds a number as large as {largest:.3g}"
+            beyond = ", with which answers may be infinite or NaN" if largest > _BEYOND else ""
+            yield f"{key} holds a number as large as {largest:.3g}{beyond}"

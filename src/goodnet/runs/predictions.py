@@ -106,6 +106,7 @@ class Suspect:
         Raises:
             InvalidInput: If B did not come from a file, or the numbers of B' cannot be stored in a
                 copy of it.
+            NoNumbers: If the outputs of B or of B' are NaN or infinite.
             FileError: If a file cannot be written.
         """
         spec, options = self.inputs.network.spec, self.inputs.options
@@ -118,8 +119,9 @@ class Suspect:
         written = replace(written, preprocessing=spec.preprocessing)
         save_spec(guard_spec(spec, written), folder / names["goodnet"])
         good = load_network(folder / names["goodnet"]).with_preprocessing(spec.preprocessing)
+        original = self.predictions  # first: what is wrong with B is not said of B'
         repaired, guarded = _both(to_device(good, options.device), self.inputs)
-        return names, PairPredictions(self.inputs, self.predictions, repaired, guarded)
+        return names, PairPredictions(self.inputs, original, repaired, guarded)
 
 
 def predictions_of(network: Network, inputs: Inputs) -> Predictions:

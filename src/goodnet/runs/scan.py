@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from goodnet import files
 from goodnet.attack.trigger_file import read_trigger, write_trigger
-from goodnet.errors import FileError, InvalidInput, UsageError
+from goodnet.errors import FileError, InvalidInput, NoNumbers, UsageError
 from goodnet.formats import load_network
 from goodnet.network import RAW, usual_scales
 from goodnet.progress import Stage, no_progress
@@ -48,9 +48,10 @@ def open_suspect(model: Path, clean: Path | None, options: InputOptions) -> Inpu
         return Inputs(to_device(network, options.device), None, RAW, options)
     try:
         return open_inputs(model, clean, options)
-    except InvalidInput:
+    except InvalidInput as error:
         network = to_device(load_network(model, architecture=options.architecture), options.device)
-        if options.says_pixels or _answers(network):
+        silent = isinstance(error, NoNumbers) or not _answers(network)
+        if options.says_pixels or not silent:
             raise
         images = open_images_for(network, clean, options)
         network = network.with_preprocessing(RAW.preprocessing(images.range))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from goodnet.errors import UsageError
 from goodnet.guard.methods import detectors
 from goodnet.imagesets import Block, ImageSet
+from goodnet.network import NO_ANSWER
 from goodnet.options import from_texts
 from goodnet.runs.inputs import open_images_for, open_inputs
 
@@ -29,14 +30,14 @@ class Screened:
     Attributes:
         file: The file it is from; of a picture in a folder, its own.
         index: Its place in there, from 0.
-        answer: The class that the network gives it.
+        answer: The class that the network gives it; None where it gives no numbers.
         score: How suspicious it is; None, above all others, where the network gives no numbers.
         suspicious: Whether the score lies above the threshold.
     """
 
     file: str
     index: int
-    answer: int
+    answer: int | None
     score: float | None
     suspicious: bool
 
@@ -124,8 +125,9 @@ def screen(ready: Screen) -> Iterator[Screened]:
 
 def _block(ready: Screen, block: Block, images: ImageSet) -> Iterator[Screened]:
     scores = ready.fitted.score_block(block)
-    answers = ready.fitted.network.predict(block.images)
+    answers = ready.fitted.network.answers(block.images)
     for place, (score, answer) in enumerate(zip(scores, answers, strict=True), start=block.start):
         value = float(score)
         told = value if math.isfinite(value) else None
-        yield Screened(images.file_of(place), place, int(answer), told, value > ready.limit)
+        known = None if answer == NO_ANSWER else int(answer)
+        yield Screened(images.file_of(place), place, known, told, value > ready.limit)

@@ -95,6 +95,7 @@ class _Reading:
                 and constant.other is None
                 and array.size == len(weight) == array.shape[0 if value.rank == PICTURE else -1]
             ):
+                _check_finite(array, constant.key)
                 self.arrays[f"{layer.name}/bias"] = array.reshape(-1)
                 self.origins[f"{layer.name}/bias"] = Origin(constant.key, "as-is")
                 return value
@@ -116,6 +117,7 @@ class _Reading:
         self.layers.append(layer)
         self.shapes[name] = shape
         for key, numbers in found.arrays.items():
+            _check_finite(numbers.array, numbers.key or f"{name}/{key}")
             self.arrays[f"{name}/{key}"] = numbers.array
             self.origins[f"{name}/{key}"] = Origin(numbers.key, numbers.layout)
         axes = found.axes
@@ -183,6 +185,15 @@ def described(graph: Graph, folder: Path) -> tuple[NetworkSpec, dict[str, Origin
         )
     spec = NetworkSpec(tuple(reading.layers), reading.arrays, output.layer, name=graph.name)
     return spec, reading.origins
+
+
+def _check_finite(array: Array, key: str) -> None:
+    bad = array.size - int(np.isfinite(array).sum())
+    if bad:
+        raise InvalidInput(
+            f"{bad} of the {array.size} numbers in {key!r} are NaN or infinite in float32; a "
+            "network with such weights cannot be judged"
+        )
 
 
 def _image(name: str, shape: tuple[int | None, ...]) -> tuple[Axes, tuple[int | None, ...]]:

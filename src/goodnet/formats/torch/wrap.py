@@ -45,10 +45,12 @@ def wrap(
         preprocessing: Applied to images 0..1 before the module gets them; by default none.
 
     Raises:
-        InvalidInput: If the module does not take such images or does not return such outputs, or
-            the preprocessing is for images of another number of channels.
+        InvalidInput: If the module does not take such images or does not return such outputs, has
+            numbers that cannot be computed with, or the preprocessing is for images of another
+            number of channels.
     """
     network = _wrapped(module, input_shape)
+    network.spec.check_numbers()
     if network.num_classes == 1:
         network = build(two_classes(network.spec)).to(network.device)
     return network.with_preprocessing(preprocessing)
