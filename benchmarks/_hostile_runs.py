@@ -151,8 +151,8 @@ def _files() -> Iterator[Case]:
         "an empty iCCP chunk in every picture": _empty_chunk,
         "96 pictures of 4096 x 4096": _large_pictures,
         "pictures outside": _pictures_outside,
-        "marks that change a terminal": _marks,
-        "script in every name": _script,
+        "marks that change a terminal": partial(_named, name="x\x1b[31m\u202ey"),
+        "script in a name": partial(_named, name="</script><script>evil()</script>"),
     }
     for name, change in changes.items():
         yield Case(_FILES, name, _REPORT, partial(_run, change=change), ANY, check=_shown)
@@ -203,18 +203,20 @@ def _pictures_outside(folder: Path) -> None:
     _changed(folder, partial(_listed, files=names))
 
 
-def _marks(folder: Path) -> None:
-    name = "x\x1b[31m\u202ey"
+def _named(folder: Path, *, name: str) -> None:
+    """A poisoned set and a note of that name, also in the table, as a report wants it."""
     rate = {"count": 1, "total": 2}
-    _changed(folder, lambda found: found["baseline"].update(backdoor={name: rate}))
-    _changed(folder, lambda found: found.update(notes=[name]))
 
+    def change(found: dict[str, Any]) -> None:
+        found["notes"] = [name]
+        found["baseline"]["backdoor"] = {name: rate}
+        for drop in found["drops"]:
+            drop["repaired"]["backdoor"] = drop["goodnet"]["backdoor"] = {name: rate}
 
-def _script(folder: Path) -> None:
-    name = "</script><script>evil()</script>"
-    rate = {"count": 1, "total": 2}
-    _changed(folder, lambda found: found["baseline"].update(backdoor={name: rate}))
-    _changed(folder, lambda found: found.update(notes=[name], layer=name))
+    _changed(folder, change)
+    head, *rows = (folder / "curve.csv").read_text().splitlines()
+    lines = [f"{head},{name}", *(f"{row},0.5" for row in rows)]
+    (folder / "curve.csv").write_text("\n".join(lines) + "\n")
 
 
 _SPILLED = {"\x1b": "ESC", "\u202e": "U+202E", "<script>evil()": "a script", SECRET: "a secret"}
