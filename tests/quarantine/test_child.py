@@ -236,3 +236,18 @@ def test_the_most_that_a_child_may_take_is_bounded() -> None:
         return resource.getrlimit(resource.RLIMIT_AS)[0]
 
     assert run(limit) <= limits.MOST_MEMORY_BYTES + 64 * GIB
+
+
+def test_a_lower_limit_that_was_there_before_leaves_ours_in_place() -> None:
+    code = (
+        "import resource, numpy as np\n"
+        "from goodnet.errors import OverBudget\n"
+        "from goodnet.quarantine import limits, quarantined\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (12 * 2**30, 12 * 2**30))\n"
+        "try:\n"
+        "    quarantined(np.ones, limits.MEMORY_BYTES // 8 + 2**23, subject='x')\n"
+        "except OverBudget as error:\n"
+        "    print(error)\n"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "takes more memory to read" in found.stdout

@@ -93,10 +93,13 @@ def _limit_memory() -> None:
     import resource
 
     if _before:
-        wanted = MEMORY_BYTES + MEMORY_GROWTH * _largest
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
         most = _before + MOST_MEMORY_BYTES
+        # A limit that was set before us cannot be raised, and asking for more would set none.
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        wanted = _before + MEMORY_BYTES + MEMORY_GROWTH * _largest
         with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_AS, (min(_before + wanted, most), most))
+            resource.setrlimit(resource.RLIMIT_AS, (min(wanted, most), most))
 
 
 def _virtual_bytes() -> int:
