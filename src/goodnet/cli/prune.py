@@ -12,8 +12,6 @@ import typer
 from goodnet.cli import options as opt
 from goodnet.cli.text import note, percent, progress_bar, table
 from goodnet.errors import UsageError
-from goodnet.formats.budgets import MIB
-from goodnet.formats.safe_file import open_regular
 from goodnet.runs.options import InputFiles, InputOptions, Place
 
 if TYPE_CHECKING:
@@ -90,6 +88,9 @@ def _order(text: str) -> Order:
 
 
 def _channels(text: str | None) -> list[int] | None:
+    from goodnet.formats.budgets import MIB
+    from goodnet.formats.safe_file import open_regular
+
     if text is None:
         return None
     given = text
