@@ -8,6 +8,7 @@ from goodnet.ops import (
     attention,
     convolutions,
     ends,
+    group_and_layer_norm,
     merging,
     normalization,
     padding,
@@ -24,5 +25,5 @@ __all__ = ["FAMILIES", "OPS", "Layer", "Op", "register"]
 
 FAMILIES = (
     *(activations, attention, convolutions, ends, merging, normalization, padding, pooling),
-    *(reshaping, resizing, scaling, slicing, tokens),
+    *(group_and_layer_norm, reshaping, resizing, scaling, slicing, tokens),
 )
