@@ -58,7 +58,7 @@ def atomic_path(destination: Path, *, force: bool = False) -> Iterator[Path]:
     """
     with _clear_errors(destination):
         _check_file(destination, force)
-        with _hidden(destination) as folder:
+        with hidden_folder(destination) as folder:
             temporary = folder / destination.name
             temporary.touch()
             yield temporary
@@ -88,7 +88,7 @@ def run_folder(destination: Path, *, force: bool = False) -> Iterator[Path]:
     """
     with _clear_errors(destination):
         _check_folder(destination, force)
-        with _hidden(destination) as temporary:
+        with hidden_folder(destination) as temporary:
             try:
                 yield temporary
                 _sync_tree(temporary)
@@ -137,7 +137,7 @@ def sha256(path: Path) -> str:
 
 
 @contextmanager
-def _hidden(destination: Path) -> Iterator[Path]:
+def hidden_folder(destination: Path) -> Iterator[Path]:
     """A new folder beside `destination`, which is removed in the end.
 
     It is locked as long as it is at work, so that what a killed process left is told from what is

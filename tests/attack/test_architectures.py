@@ -152,7 +152,7 @@ def test_bad_arguments() -> None:
             make_architecture("residual", shape=shape, num_classes=2)  # type: ignore[arg-type]
     with pytest.raises(OverBudget, match=r"'output' may take at most 2\.0 GiB, got 37\.3 GiB"):
         make("small", num_classes=10**8)
-    with pytest.raises(OverBudget, match="may hold at most 67,108,864 numbers for each image"):
+    with pytest.raises(OverBudget, match="the value of layer 'input' may hold at most 67,108,864"):
         make_architecture("small", shape=(3, 9000, 9000), num_classes=2)
 
 

@@ -21,7 +21,7 @@ from weights_samples import small_resnet, state_dict
 import goodnet as gn
 from goodnet.architectures import recognised
 from goodnet.errors import InvalidInput, OverBudget, UnsafeInput, UsageError
-from goodnet.formats import budgets, load_network, read_spec
+from goodnet.formats import budgets, load_network, read_spec, safe_zip
 from goodnet.formats.state_dict import read_weights, weights_in
 from goodnet.runs.inspect import inspect_file
 
@@ -413,3 +413,20 @@ def test_other_files_hold_no_weights(tmp_path: Path) -> None:
     assert weights_in(tmp_path / "a.h5") is None
     (tmp_path / "b.pkl").write_bytes(pickle.dumps({"a": 1}))
     assert weights_in(tmp_path / "b.pkl") is None
+
+
+def test_tensors_that_share_a_storage_read_it_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = torch.arange(12.0)
+    torch.save({str(place): whole[place : place + 2] for place in range(10)}, tmp_path / "w.pt")
+    read, names = safe_zip.read_member, []
+
+    def watched(file: Any, member: safe_zip.Member, **limits: Any) -> bytes:
+        names.append(member.name)
+        return read(file, member, **limits)
+
+    monkeypatch.setattr(safe_zip, "read_member", watched)
+    found = read_weights(tmp_path / "w.pt").arrays
+    np.testing.assert_array_equal(found["7"].array("7"), [7, 8])
+    assert sum("/data/" in name for name in names) == 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,8 +81,7 @@ def export(folder: Path, destination: Path, *, force: bool = False) -> list[Path
 
     run = read_run(as_path(folder, what="run folder"))
     files.make_folder(destination)
-    with tempfile.TemporaryDirectory(prefix=".goodnet-", dir=destination) as temporary:
-        made = Path(temporary)
+    with files.hidden_folder(destination / "table.csv") as made:
         export_charts(run, made)
         (made / "table.csv").write_text(trials_csv(run), encoding="utf-8", newline="\n")
         (made / "table.tex").write_text(trials_latex(run), encoding="utf-8", newline="\n")

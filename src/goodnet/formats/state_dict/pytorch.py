@@ -85,7 +85,8 @@ def _read_zip(file: BinaryIO) -> tuple[dict[str, Stored], tuple[str, ...]]:
         raise InvalidInput("the state_dict was written big-endian, which is not read")
     pickle = safe_zip.read_member(file, members[pickles[0]], limit=budgets.PICKLE_BYTES)
     views, notes = _views(load(pickle).value)
-    arrays = {}
+    arrays: dict[str, Stored] = {}
+    rows: dict[str, bytes] = {}  # tensors may share a storage, which is read once
     for name, tensor in views.items():
         member = members.get(f"{root}data/{tensor.storage.key}")
         if member is None or member.deflated or member.size != tensor.storage.length:
@@ -93,7 +94,9 @@ def _read_zip(file: BinaryIO) -> tuple[dict[str, Stored], tuple[str, ...]]:
                 f"expected {tensor.storage.length:,} bytes, not packed, for the tensor {name!r}; "
                 "save the state_dict again"
             )
-        arrays[name] = tensor.stored(safe_zip.read_member(file, member))
+        if tensor.storage.key not in rows:
+            rows[tensor.storage.key] = safe_zip.read_member(file, member)
+        arrays[name] = tensor.stored(rows[tensor.storage.key])
     return arrays, notes
 
 
