@@ -295,9 +295,21 @@ def test_what_is_not_read_is_said(
     ("name", "numbers", "message"),
     [
         ("variance", [1, 1, -3], "1 of its 3 variances are zero or negative"),
-        ("variance", [1, np.nan, 1], "1 of the 3 numbers in 'variance' are NaN or infinite"),
-        ("weight", np.full((5, 768), np.inf), "3840 of the 3840 numbers in 'weight' are NaN"),
-        ("bias", [1, 1, 1, 1, -np.inf], "1 of the 5 numbers in 'bias' are NaN or infinite"),
+        (
+            "variance",
+            [1, np.nan, 1],
+            "1 of the 3 numbers in the weight 'variance' are NaN or infinite",
+        ),
+        (
+            "weight",
+            np.full((5, 768), np.inf),
+            "3840 of the 3840 numbers in the weight 'weight' are NaN",
+        ),
+        (
+            "bias",
+            [1, 1, 1, 1, -np.inf],
+            "1 of the 5 numbers in the weight 'bias' are NaN or infinite",
+        ),
     ],
 )
 def test_numbers_that_make_every_answer_nan_are_refused(

@@ -25,7 +25,15 @@ from goodnet.preprocessing import IDENTITY, Preprocessing
 if TYPE_CHECKING:
     from goodnet.network import ModuleSource
 
-__all__ = ["Activation", "Array", "Layer", "NetworkSpec", "Origin", "SourceFile"]
+__all__ = [
+    "Activation",
+    "Array",
+    "Layer",
+    "NetworkSpec",
+    "Origin",
+    "SourceFile",
+    "check_finite",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +173,24 @@ class NetworkSpec:
     def count_parameters(self) -> int:
         """Number of stored numbers, moving statistics included."""
         return sum(int(np.size(array)) for array in self.arrays.values())
+
+
+def check_finite(array: Array, name: str) -> None:
+    """Refuse weights that are no numbers in float32.
+
+    Args:
+        array: As read, or in float32.
+        name: What to call it in messages.
+
+    Raises:
+        InvalidInput: If one is NaN or infinite.
+    """
+    bad = array.size - int(np.isfinite(array).sum())
+    if bad:
+        raise InvalidInput(
+            f"{bad} of the {array.size} numbers in the weight {name!r} are NaN or infinite in "
+            "float32; a network with such weights cannot be judged"
+        )
 
 
 # What a description is made of, for the child process that reads it.

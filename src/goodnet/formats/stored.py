@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from goodnet.errors import InvalidInput
 from goodnet.formats import budgets
+from goodnet.formats.spec import check_finite
 from goodnet.ops.op import Array
 
 # As safetensors names them, and as NumPy reads their bytes.
@@ -58,12 +59,7 @@ class Stored:
             found: Array = (
                 _from_bfloat16(raw) if self.type == "BF16" else raw.astype("<f4", copy=False)
             )
-        bad = found.size - int(np.isfinite(found).sum())
-        if bad:
-            raise InvalidInput(
-                f"{bad} of the {found.size} numbers in the weight {name!r} are NaN or infinite in "
-                "float32; a network with such weights cannot be judged"
-            )
+        check_finite(found, name)
         return found
 
     def replaced(self, array: Array) -> Stored:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -25,7 +24,7 @@ from goodnet.formats.keras.matching import (
     raise_mismatches,
 )
 from goodnet.formats.keras.model import Member, Model, Path
-from goodnet.formats.spec import Array, Origin
+from goodnet.formats.spec import Array, Origin, check_finite
 from goodnet.ops.keras import Weight
 from goodnet.ops.layouts import to_spec
 
@@ -249,17 +248,8 @@ def _read(dataset: h5py.Dataset, path: str, notes: list[str]) -> Array:
         raise InvalidInput(f"expected floating-point weights in {path!r}, got {raw.dtype}")
     if name != "float32":
         notes.append(f"{name} weights converted to float32")
-    _check_finite(raw, path)
+    check_finite(raw, path)
     with np.errstate(over="ignore"):
         array = raw.astype(np.float32)
-    _check_finite(array, path)
+    check_finite(array, path)
     return array
-
-
-def _check_finite(array: np.ndarray[Any, Any], path: str) -> None:
-    bad = math.prod(array.shape) - int(np.isfinite(array).sum())
-    if bad:
-        raise InvalidInput(
-            f"{bad} of the {array.size} numbers in the weight {path!r} are NaN or infinite in "
-            "float32; a network with such weights cannot be judged"
-        )

@@ -12,7 +12,7 @@ import numpy as np
 from goodnet.errors import InvalidInput
 from goodnet.formats.onnx.model import Graph, GraphNode, Tensor
 from goodnet.formats.shapes import infer
-from goodnet.formats.spec import Layer, NetworkSpec, Origin
+from goodnet.formats.spec import Layer, NetworkSpec, Origin, check_finite
 from goodnet.ops import OPS
 from goodnet.ops.layouts import Axes
 from goodnet.ops.onnx import Constant, Found, Node, Rule, Value, placed
@@ -95,7 +95,7 @@ class _Reading:
                 and constant.other is None
                 and array.size == len(weight) == array.shape[0 if value.rank == PICTURE else -1]
             ):
-                _check_finite(array, constant.key)
+                check_finite(array, constant.key)
                 self.arrays[f"{layer.name}/bias"] = array.reshape(-1)
                 self.origins[f"{layer.name}/bias"] = Origin(constant.key, "as-is")
                 return value
@@ -117,7 +117,7 @@ class _Reading:
         self.layers.append(layer)
         self.shapes[name] = shape
         for key, numbers in found.arrays.items():
-            _check_finite(numbers.array, numbers.key or f"{name}/{key}")
+            check_finite(numbers.array, numbers.key or f"{name}/{key}")
             self.arrays[f"{name}/{key}"] = numbers.array
             self.origins[f"{name}/{key}"] = Origin(numbers.key, numbers.layout)
         axes = found.axes
@@ -185,15 +185,6 @@ def described(graph: Graph, folder: Path) -> tuple[NetworkSpec, dict[str, Origin
         )
     spec = NetworkSpec(tuple(reading.layers), reading.arrays, output.layer, name=graph.name)
     return spec, reading.origins
-
-
-def _check_finite(array: Array, key: str) -> None:
-    bad = array.size - int(np.isfinite(array).sum())
-    if bad:
-        raise InvalidInput(
-            f"{bad} of the {array.size} numbers in {key!r} are NaN or infinite in float32; a "
-            "network with such weights cannot be judged"
-        )
 
 
 def _image(name: str, shape: tuple[int | None, ...]) -> tuple[Axes, tuple[int | None, ...]]:
