@@ -204,7 +204,7 @@ def test_a_second_try_says_that_it_goes_on(
 
     checkpoint = out.with_name("run.checkpoint")
     with monkeypatch.context() as patched:
-        patched.setattr("goodnet.formats.keras.edit.patched", interrupted)
+        patched.setattr("goodnet.runs.predictions.save_spec", interrupted)
         assert repair(lab, out, "fine-tune", "--epochs", "2") == 130
     assert checkpoint.is_file()
     capsys.readouterr()
