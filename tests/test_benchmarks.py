@@ -154,6 +154,16 @@ def test_the_zoo_is_planted_scanned_and_told(run: Run, tmp_path: Path) -> None:
     assert (tmp_path / "rows.jsonl").read_text().splitlines() == rows
 
 
+@pytest.mark.long
+def test_clean_networks_are_cured_and_told(run: Run, tmp_path: Path) -> None:
+    options = ["--out", str(tmp_path)]
+    shown = run("cure_clean.py", *options)
+    assert "small, 8 classes  " in shown
+    assert "at most 0.5 points lost: " in shown
+    again = run("cure_clean.py", *options, "--networks", "0")
+    assert again.splitlines()[1:] == shown.splitlines()[1:]
+
+
 def test_no_network_of_the_zoo_is_in_two_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(BENCHMARKS)
     import _zoo
