@@ -15,6 +15,8 @@ DATA_BYTES = 64 * GIB
 FLOOR_BYTES = 64 * MIB
 HDF5_EXPANSION = 1000
 ZIP_EXPANSION = 100
+# The length of a file over what of it is not holes.
+SPARSE_EXPANSION = 10
 
 # Numbers one layer may give for one image, or make on the way: 256 MiB. Pictures of 600 x 600 in a
 # network as large as EfficientNetB7 become 2**24.
