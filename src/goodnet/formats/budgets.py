@@ -25,6 +25,12 @@ VALUE_NUMBERS = 2**26
 HELD_NUMBERS = 2**28
 # Multiplications one layer may take for one image, a second or two. A layer of VGG16 takes 2**31.
 LAYER_STEPS = 2**36
+# Those of all layers: so much whatever the network is, as VGG16 takes, and so much more for each
+# number of its image and its arrays, so that a small file cannot ask for much. For each of these
+# EfficientNetB7 makes 20 numbers with 600 multiplications; three convolutions of large pictures
+# make 100, with 6,000.
+NETWORK_NUMBERS, NUMBERS_FOR_EACH = 2**24, 2**8
+NETWORK_STEPS, STEPS_FOR_EACH = 2**34, 2**13
 
 JSON_BYTES = 8 * MIB
 # Values in a text; the configuration of a network has some thirty a layer.
