@@ -44,7 +44,7 @@ MAX_MEMBERS = 1024
 # Of a file of weights. For each array a pickle takes some fifty steps.
 MAX_ARRAYS = 20_000
 PICKLE_BYTES = 32 * MIB
-PICKLE_STEPS = 2_000_000
+PICKLE_STEPS = 1_000_000
 PICKLE_LINE = 256
 # Longest whole number: PyTorch's magic number has ten bytes.
 PICKLE_INTEGER_BYTES = 16
