@@ -1,6 +1,6 @@
 """Give every parser damaged files until the time is over; all it may do is refuse them.
 
-    python tests/fuzz/fuzz.py --seconds 3600 --seed 1 --only 'keras|onnx'
+    python tests/fuzz/fuzzer.py --seconds 3600 --seed 1 --only 'keras|onnx'
 
 A parser may return a value or raise a `GoodnetError`, in the memory and time that the quarantine
 allows. What else happens is a finding: its file is made as small as it goes, and printed with the
@@ -10,6 +10,7 @@ command that makes it again. Mutants are numbered; each depends on the seed and 
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import itertools
 import json
 import os
@@ -191,6 +192,7 @@ def _in_child(work: Callable[[], Iterator[str]]) -> tuple[list[str], int]:
     if not pid:
         os.close(ours)
         signal.signal(signal.SIGPROF, signal.SIG_DFL)
+        faulthandler.disable()
         try:
             with os.fdopen(theirs, "wb", buffering=0) as pipe:
                 for text in work():
@@ -269,7 +271,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _tell(name: str, finding: Finding, given: argparse.Namespace) -> None:
     print(f"- {finding.what}")
-    print(f"  fuzz.py --only '^{name}$' --seed {given.seed} --start {finding.number} --count 1")
+    print(f"  fuzzer.py --only '^{name}$' --seed {given.seed} --start {finding.number} --count 1")
     print(f"  {len(finding.data):,} bytes: {b64encode(finding.data[:_PRINTED]).decode()}")
     if given.keep is not None:
         given.keep.mkdir(parents=True, exist_ok=True)
