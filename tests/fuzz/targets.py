@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import h5py
 import mutations as m
@@ -219,16 +220,14 @@ def _read_run(folder: Path) -> object:
 def _results(folder: Path) -> list[bytes]:
     from made_runs import compare_run, cure_run, prune_run, repair_run, scan_run
 
-    runs = [
-        prune_run(folder / "prune"),
-        repair_run(folder / "repair"),
-        compare_run(folder / "compare"),
-        scan_run(folder / "scan"),
-        cure_run(folder / "cure"),
-    ]
-    for run in runs:  # the files that results speak of
-        shutil.copytree(run, folder, dirs_exist_ok=True)
-    return [(run / "results.json").read_bytes() for run in runs]
+    makers = (prune_run, repair_run, compare_run, scan_run, cure_run)
+    found = []
+    for make in makers:
+        with TemporaryDirectory() as home:
+            run = make(Path(home) / "run")
+            shutil.copytree(run, folder, dirs_exist_ok=True)  # the files that results speak of
+            found.append((run / "results.json").read_bytes())
+    return found
 
 
 def _read_checkpoint(path: Path) -> object:
