@@ -36,6 +36,7 @@ from goodnet.quarantine import child, limits
 
 __all__ = ["Finding", "fuzz", "main"]
 
+_IN_MEMORY = next(filter(os.path.isdir, ("/dev/shm",)), None)
 _TRIES = 100  # to make a finding smaller
 _MOST_FINDINGS = 20
 _PRINTED = 1200  # bytes of a finding that are printed
@@ -73,7 +74,7 @@ class Done:
 
 def fuzz(target: Target, numbers: Iterable[int], *, seed: str, seconds: float) -> Done:
     """Try mutants until the time, or their numbers, are at an end."""
-    with _without_quarantine(), TemporaryDirectory() as folder:
+    with _without_quarantine(), TemporaryDirectory(dir=_IN_MEMORY) as folder:
         made = _Mutants(target, Path(folder), seed)
         findings: dict[str, Finding] = {}
         refused = tried = 0

@@ -14,6 +14,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from random import Random
 from typing import Any, Literal
 
@@ -116,7 +117,7 @@ def json_text(chance: Random, data: bytes) -> bytes:
 def _json_changed(chance: Random, tree: Any) -> Any:
     inner = _containers(tree)
     if not inner:
-        return chance.choice(_VALUES)
+        return deepcopy(chance.choice(_VALUES))
     chosen = chance.choice(inner)
     keys = list(chosen) if isinstance(chosen, dict) else list(range(len(chosen)))
     if not keys:
@@ -126,15 +127,15 @@ def _json_changed(chance: Random, tree: Any) -> Any:
         case 0:
             del chosen[key]
         case 1:
-            chosen[key] = json.loads(json.dumps(other))  # a copy, or it would hold itself
+            chosen[key] = deepcopy(other)  # or it would hold itself
         case 2 if isinstance(chosen, dict):
             chosen[chance.choice(("", "a", "name", "class_name", "x" * 300))] = chosen.pop(key)
         case 3 if isinstance(chosen, list):
-            chosen[key:key] = [chosen[key]] * chance.choice((1, 1, 3, 100))
+            chosen[key:key] = [deepcopy(chosen[key]) for _ in range(chance.choice((1, 1, 3, 100)))]
         case 4:
             chosen[key] = [chosen[key]] if chance.random() < 0.5 else {"a": chosen[key]}
         case _:
-            chosen[key] = chance.choice(_VALUES)
+            chosen[key] = deepcopy(chance.choice(_VALUES))
     return tree
 
 
