@@ -4,8 +4,10 @@ import errno
 import hashlib
 import json
 import os
+import random
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -294,6 +296,38 @@ class TestRunFolder:
         assert [name[:9] for name in names(tmp_path)] == [".goodnet-", ".goodnet-"]
         with run_folder(tmp_path / "run") as folder:
             assert names(tmp_path) == [folder.name]
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("exchanges", [True, False])
+    def test_a_process_that_replaces_runs_may_be_killed_at_any_time(
+        self, tmp_path: Path, exchanges: bool
+    ) -> None:
+        out = tmp_path / "run"
+        code = (
+            "import itertools, pathlib, sys\n"
+            "from goodnet import files\n"
+            f"if not {exchanges}:\n"
+            "    files._exchanged = lambda *_: False\n"
+            "for number in itertools.count():\n"
+            "    with files.run_folder(pathlib.Path(sys.argv[1]), force=True) as folder:\n"
+            f"        files.write_json(folder / 'results.json', {{**{OURS}, 'number': number}})\n"
+            "        files.write_json(folder / 'again.json', number)\n"
+            "    if not number:\n"
+            "        print(flush=True)\n"
+        )
+        chance = random.Random(0)
+        for _ in range(12):
+            command = [sys.executable, "-c", code, str(out)]
+            with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+                assert process.stdout is not None
+                assert process.stdout.readline()
+                time.sleep(chance.uniform(0, 0.03))
+                process.kill()
+            with pytest.raises(UsageError, match="--force"), run_folder(out):
+                pass
+            assert names(tmp_path) == ["run"]
+            found = json.loads((out / "results.json").read_text())
+            assert json.loads((out / "again.json").read_text()) == found["number"]
 
     @pytest.mark.parametrize("moment", ["mkdir", "rename"])
     def test_a_run_put_aside_by_a_killed_process_comes_back(
