@@ -4,7 +4,8 @@
 
 A parser may return a value or raise a `GoodnetError`, in the memory and time that the quarantine
 allows. What else happens is a finding: its file is made as small as it goes, and printed with the
-command that makes it again. Mutants are numbered; each depends on the seed and its number only.
+command that makes it again. Mutants are numbered, and each depends on the seed and its number only,
+so that `--start` goes on where another run ended.
 """
 
 from __future__ import annotations

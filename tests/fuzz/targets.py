@@ -230,6 +230,14 @@ def _results(folder: Path) -> list[bytes]:
     return found
 
 
+def _curves(folder: Path) -> list[bytes]:
+    from made_runs import prune_run
+
+    with TemporaryDirectory() as home:
+        shutil.copytree(prune_run(Path(home) / "run"), folder, dirs_exist_ok=True)
+    return [(folder / "curve.csv").read_bytes()]
+
+
 def _read_checkpoint(path: Path) -> object:
     from goodnet.training.checkpoint import Checkpoint
 
@@ -314,6 +322,7 @@ TARGETS: Mapping[str, Target] = {
     "results": Target(
         _results, m.either(_RAW, m.json_text, m.json_text), _read_run, "results.json"
     ),
+    "curves": Target(_curves, _RAW, _read_run, "curve.csv"),
     "checkpoints": Target(
         _checkpoints, m.either(_RAW, m.zipped(_of_pytorch_zip)), _read_checkpoint
     ),
