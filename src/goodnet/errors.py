@@ -46,6 +46,13 @@ class FileError(GoodnetError):
     exit_code = 6
 
 
+def path_refused(error: OSError) -> FileError | None:
+    """What the system says against a path, as an error of ours; None if it speaks of none."""
+    if error.filename is None:
+        return None
+    return FileError(f"cannot use the path {error.filename!r}: {error.strerror}")
+
+
 # PyTorch says so in its own words, and with errors of many kinds.
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc")
 

@@ -39,7 +39,7 @@ from goodnet.cli import (
 from goodnet.cli.method_options import expanded
 from goodnet.cli.text import brief, plain
 from goodnet.cli.typed import APPEARANCE, LATER, Command, Commands, alone
-from goodnet.errors import FileError, GoodnetError, OverBudget, is_out_of_memory
+from goodnet.errors import FileError, GoodnetError, OverBudget, is_out_of_memory, path_refused
 
 INTERRUPTED = 130
 _STOPS = tuple(
@@ -167,12 +167,11 @@ def run(arguments: list[str]) -> int:
 
 def _unwritten(error: OSError) -> int:
     """The system refuses a path before it is opened, or what was printed did not arrive."""
-    if error.filename is not None:
+    refused = path_refused(error)
+    if refused is not None:
         if os.environ.get("GOODNET_DEBUG"):
             raise error
-        return _fail(
-            f"cannot use the path {error.filename!r}: {error.strerror}", FileError.exit_code
-        )
+        return _fail(str(refused), refused.exit_code)
     # What is left is dropped, or Python would try once more at its end.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if isinstance(error, BrokenPipeError):

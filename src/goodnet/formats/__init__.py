@@ -46,7 +46,7 @@ def read_spec(path: Path | str, *, architecture: Path | str | None = None) -> Ne
     """
     from goodnet.formats.format import reader_of
     from goodnet.formats.safe_file import as_path
-    from goodnet.formats.shapes import check_held
+    from goodnet.formats.shapes import check_whole
     from goodnet.formats.two_classes import two_classes
 
     given = as_path(path, what="model file")
@@ -54,7 +54,7 @@ def read_spec(path: Path | str, *, architecture: Path | str | None = None) -> Ne
     with _naming(given):
         spec = reader_of(given)(given, layers)
         spec.check_numbers()
-        check_held(spec)
+        check_whole(spec)
         return two_classes(spec)
 
 

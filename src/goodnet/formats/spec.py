@@ -121,12 +121,12 @@ class NetworkSpec:
             raise InvalidInput(
                 f"the network takes images of {self.input_shape}, got the size {tuple(size)}"
             )
-        from goodnet.formats.shapes import check_held  # which needs this module
+        from goodnet.formats.shapes import check_whole  # which needs this module
 
         given = replace(image, attributes={"shape": (channels, *size)})
         found = replace(self, layers=(given, *others))
         if None in own:
-            check_held(found)  # what a value takes is known only now
+            check_whole(found)  # what it takes is known only now
         return found
 
     @property

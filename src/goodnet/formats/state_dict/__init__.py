@@ -67,11 +67,11 @@ def read_weights(path: Path) -> Weights:
 
 def _read_weights(path: Path) -> Weights:
     with open_regular(path, what="model file", limit=budgets.MODEL_BYTES) as file:
-        digest = sha256(file)
         form: Literal["pytorch", "safetensors"]
         form = "pytorch" if pytorch.holds(file.read(foreign.HEAD)) else "safetensors"
         file.seek(0)
         found, notes = _READERS[form](file)
+        digest = sha256(file)
     arrays, prefix = without_prefix(found)
     if prefix:
         notes = (*notes, f"the names of the weights begin with {prefix!r}, which is left out")
