@@ -370,8 +370,8 @@ def _gemm_from_onnx(node: Node) -> Found:
     value = node.value()
     weight = node.numbers(1, "as-is" if node.integer("transB", 0) else "io")
     bias = node.numbers(2)
-    if value.rank != 1 or weight is None:
-        raise node.error(f"a vector for each image, got a value of {value.shape}")
+    if value.rank > 2 or weight is None:
+        raise node.error(f"vectors for each image, got a value of {value.shape}")
     arrays = {"weight": weight}
     if bias is not None:
         length = len(weight.array)
