@@ -17,7 +17,7 @@ from goodnet.ops.op import PICTURE, Array, Shape
 # Sizes of two batches: what differs between them depends on the batch.
 BATCHES = (2, 3)
 # Axes of arrays in a file, by their layout.
-_RANKS = {"io": 2, "io-1x1": 2, "channels": 1, "hwc": 3}
+_RANKS = {"io": 2, "io-1x1": 2, "channels": 1, "hwc": 3, "iohw": 4}
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,6 +200,19 @@ class Node:
         """Whole numbers that it reads."""
         found = self.constant(place)
         return None if found is None else tuple(found.array.reshape(-1).astype(int).tolist())
+
+    def has_shape(self, place: int, *sizes: int | None) -> bool:
+        """Whether it reads a shape there, if any, of these sizes for each image; -1 is any."""
+        found = self.operands[place] if place < len(self.operands) else None
+        if found is None:
+            return True
+        given = [found.of(images).tolist() for images in BATCHES if isinstance(found, Constant)]
+        return len(given) == len(BATCHES) and all(
+            isinstance(shape, list)
+            and len(shape) == len(sizes) + 1
+            and all(x in (-1, y) for x, y in zip(shape, (images, *sizes), strict=True))
+            for shape, images in zip(given, BATCHES, strict=True)
+        )
 
     def numbers(self, place: int, layout: str = "as-is") -> Numbers | None:
         """An array of its layer, as the file lays it out; None where it is left out."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from goodnet.formats.onnx.moves import MOVES, moved
 from goodnet.formats.onnx.views import FEATURE, IMAGE, STEP, Axis, Digit, View, axis, steps_to
+from goodnet.ops.activations import FIRST_SOFTMAX
 from goodnet.ops.onnx import BATCHES, Constant, Found, Node, Value
 
 _SEQUENCE = 2  # axes of a sequence (steps, features)
@@ -164,8 +165,8 @@ def _of_scores(node: Node, operands: Operands, add: Add) -> Value | Moved:
     scale = _scale(node, operands)
     if scale is not None and not scores.weighed:
         return replace(scores, factor=scores.factor * scale)
-    last = len(scores.shape(BATCHES[0])) - 1
-    if node.kind == "Softmax" and node.integer("axis", -1) in (-1, last):
+    last, usual = len(scores.shape(BATCHES[0])) - 1, -1 if node.opset >= FIRST_SOFTMAX else 1
+    if node.kind == "Softmax" and node.integer("axis", usual) in (-1, last):
         return replace(scores, weighed=True)
     if node.kind == "MatMul" and scores.weighed and operands[0] is scores:
         return _attended(node, scores, _viewed(node, operands[1]), add)
