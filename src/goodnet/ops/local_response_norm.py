@@ -7,6 +7,7 @@ References:
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from goodnet.errors import InvalidInput
@@ -23,8 +24,10 @@ _OPTIONS = ("size", "alpha", "beta", "bias")
 
 def _shape(given: Given) -> Shape:
     channels, _ = given.picture
-    if not 1 <= given["size"] <= 2 * (channels or 0):
-        raise InvalidInput(f"expected up to {channels} neighbours, got a size of {given['size']}")
+    size, most = given["size"], 2 * (channels or 0)
+    # Of an even number of neighbours, PyTorch and ONNX take the odd one from different sides.
+    if not 1 <= size <= most or not size % 2:
+        raise InvalidInput(f"expected an odd number of up to {most} channels, got a size of {size}")
     if given["alpha"] < 0 or given["bias"] <= 0:
         raise InvalidInput(
             f"expected an alpha of 0 or more and a bias above 0, got {given['alpha']:g} and "
@@ -42,16 +45,7 @@ def _compute(attributes: Attributes) -> Callable[[Tensor], Tensor]:
     from torch.nn import functional as F  # noqa: N812
 
     size, alpha, beta, bias = (attributes[key] for key in _OPTIONS)
-    # Of an even number, the odd one comes behind.
-    border = (0, 0, 0, 0, (size - 1) // 2, size // 2)
-
-    def function(value: Tensor) -> Tensor:
-        squares = F.pad((value * value)[:, None], border)
-        mean = F.avg_pool3d(squares, (size, 1, 1), stride=1)[:, 0]
-        found: Tensor = value / (bias + alpha * mean) ** beta
-        return found
-
-    return function
+    return partial(F.local_response_norm, size=size, alpha=alpha, beta=beta, k=bias)
 
 
 def _to_keras(part: Part) -> list[Step]:
@@ -63,7 +57,6 @@ def _to_keras(part: Part) -> list[Step]:
 
 def _of_module(call: Call) -> Operation | None:
     norm = call.module
-    # PyTorch takes the odd neighbour of an even number from in front.
     if len(call.reads) != PICTURE or norm.size % 2 == 0 or norm.k <= 0:
         return None
     numbers = {"alpha": float(norm.alpha), "beta": float(norm.beta), "bias": float(norm.k)}

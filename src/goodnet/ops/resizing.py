@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _INTERPOLATIONS = ("nearest", "bilinear")
 _LONGEST = 2**16  # side of a picture, in pixels
+_ROUNDING = 1e-6
 
 
 def _upsample_shape(given: Given) -> Shape:
@@ -207,19 +208,22 @@ def _resize_from_onnx(node: Node) -> Found:
     size = (height.after, width.after)
     factors = (height.after // height.before, width.after // width.before)
     whole = all(side.after == side.before * by for side, by in zip(sides, factors, strict=True))
-    how, antialias = node.text("mode", "nearest"), bool(node.integer("antialias", 0))
+    how = node.text("mode", "nearest")
+    node.must_be(antialias=0)
     if how == "nearest":
         interpolation = "nearest"
         exact = all(map(_takes_the_nearest, sides, [side.pixels(node) for side in sides]))
     else:
         interpolation = "bilinear"
         exact = how == "linear" and _mode(node) in _HALF_PIXEL and min(size) > 1
-        exact = exact and all(side.scale == side.after / side.before for side in sides)
+        exact = exact and all(
+            math.isclose(x.scale, x.after / x.before, rel_tol=_ROUNDING) for x in sides
+        )
     if not exact:
         raise node.error("the nearest pixel, or a linear mean of those around the centre of one")
-    if whole and not antialias:
+    if whole:
         return node.found("upsample2d", size=factors, interpolation=interpolation)
-    attributes = {"interpolation": interpolation, "antialias": antialias, "crop": False}
+    attributes = {"interpolation": interpolation, "antialias": False, "crop": False}
     return node.found("resize", size=size, **attributes)
 
 
@@ -244,7 +248,11 @@ def _sides_from_onnx(node: Node) -> tuple[_Side, _Side]:
         numbers = node.attributes.get("scales", ()) if scales is None else scales.array.tolist()
         if not isinstance(numbers, Sequence) or not all(isinstance(x, float) for x in numbers):
             raise node.error("sizes, or a number for each axis to multiply them by")
-        found |= {x: (math.floor(before[x] * by), by) for x, by in zip(axes, numbers, strict=False)}
+        found |= {
+            x: (int(np.float32(before[x]) * np.float32(by)), by)
+            for x, by in zip(axes, numbers, strict=False)
+            if math.isfinite(by)
+        }
     if found[1] != (before[1], 1.0) or (found[0][1] != 1 and not isinstance(wanted, Constant)):
         raise node.error("another height and width alone")
     sides = tuple(_Side(before[x], *found[x]) for x in (2, 3))

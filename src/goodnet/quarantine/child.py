@@ -33,7 +33,6 @@ _ERRORS = {
 }
 _SET_PIPE_SIZE, _PIPE_BYTES = 1031, 2**20
 _VALUE, _END, _ERROR, _BUG = "value", "end", "error", "bug"
-_LONGEST = 1500  # letters of a message
 
 
 def quarantined(
@@ -180,7 +179,7 @@ class _Pipe:
                 case ("end",):
                     return
                 case ("error", str(kind), str(text)) if kind in _ERRORS:
-                    raise _ERRORS[kind](_shortened(text) or self._too_much("memory"))
+                    raise _ERRORS[kind](text or self._too_much("memory"))
                 case ("bug", str(text), str(trace)):
                     raise RuntimeError(text) from RuntimeError(trace)
                 case _:
@@ -235,8 +234,3 @@ class _Pipe:
         except ChildProcessError:
             return None
         return os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
-
-
-def _shortened(text: str) -> str:
-    """A message, which may hold names and lists of a stranger's file, as one that can be read."""
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

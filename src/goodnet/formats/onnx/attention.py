@@ -93,8 +93,8 @@ def is_read(node: Node, operands: Operands) -> bool:
     return isinstance(operands[0], Viewed) and _scale(node, operands) is not None
 
 
-def read(node: Node, operands: Operands, add: Add) -> Value | Moved:
-    """What such an operation gives.
+def read(node: Node, operands: Operands, add: Add) -> Value | Moved | None:
+    """What such an operation gives; None where it is to be read as a layer.
 
     Raises:
         InvalidInput: If it is of another kind than attention takes.
@@ -113,8 +113,8 @@ def read(node: Node, operands: Operands, add: Add) -> Value | Moved:
     viewed, scale = _viewed(node, first), _scale(node, operands)
     if scale is not None:
         return replace(viewed, name=node.name, factor=viewed.factor * scale)
-    views = tuple(moved(node, view) for view in viewed.views)
-    return replace(viewed, name=node.name, views=views)
+    views = tuple(x for view in viewed.views if (x := moved(node, view)) is not None)
+    return replace(viewed, name=node.name, views=views) if len(views) == len(BATCHES) else None
 
 
 def rows(node: Node, operands: Operands) -> Viewed | None:

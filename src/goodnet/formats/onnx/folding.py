@@ -163,8 +163,10 @@ def _gather(node: Node, x: Arguments) -> list[Array]:
 
 
 def _split(node: Node, x: Arguments) -> list[Array]:
+    axis, count = node.integer("axis", 0), max(1, node.integer("num_outputs", 1))
     sizes = x[1].tolist() if len(x) > 1 and x[1] is not None else node.integers("split")
-    return np.split(x[0], np.cumsum(sizes)[:-1].tolist(), axis=node.integer("axis", 0))
+    sizes = sizes or [-(-x[0].shape[axis] // count)] * count
+    return np.split(x[0], np.cumsum(sizes)[:-1].tolist(), axis=axis)
 
 
 def _transpose(node: Node, x: Arguments) -> list[Array]:

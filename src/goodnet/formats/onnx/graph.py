@@ -66,7 +66,9 @@ class _Reading:
         plain = [None if isinstance(x, Moved) else x for x in operands]
         given = Node(node.name, node.kind, plain, node.attributes, self.graph.opset)
         if attention.is_read(given, operands):
-            return attention.read(given, operands, self.add)
+            found = attention.read(given, operands, self.add)
+            if found is not None:
+                return found
         settled = [self._settled(node, x) for x in operands]
         read = [x for x in settled if not isinstance(x, Moved)]
         if len(read) == len(settled):
@@ -202,6 +204,8 @@ def described(graph: Graph, folder: Path) -> tuple[NetworkSpec, dict[str, Origin
     output = reading.output(graph.outputs[0])
     if output is None:
         raise InvalidInput("the output does not depend on the images")
+    if len(output.shape) == PICTURE and output.shape[1:] == (1, 1):
+        output = reading.add(f"{output.layer}/flat", Found("flatten", (output,), {"order": "chw"}))
     if len(output.shape) != 1:
         raise InvalidInput(
             f"expected a classifier with an output for each class, got outputs of {output.shape}"

@@ -6,18 +6,20 @@ import math
 from collections.abc import Callable, Mapping
 
 from goodnet.errors import InvalidInput
-from goodnet.formats.onnx.views import View
+from goodnet.formats.onnx.views import NoStrides, View
 from goodnet.ops.onnx import Constant, Node
 
 
-def moved(node: Node, view: View) -> View:
-    """The view that an operation gives of one.
+def moved(node: Node, view: View) -> View | None:
+    """The view that an operation gives of one; None if it moves numbers out of any view.
 
     Raises:
-        InvalidInput: If it is none.
+        InvalidInput: If it cannot be applied to it.
     """
     try:
         return MOVES[node.kind](node, view)
+    except NoStrides:
+        return None
     except (ValueError, IndexError) as error:
         raise InvalidInput(f"operation {node.name!r} ({node.kind}): {error}") from error
 

@@ -81,7 +81,8 @@ class _Patterns:
         axes, x, shape, last = self._axes(length), length.inputs[0], "", length
         following = self._reader(last)
         if following is not None and following.kind in ("Clip", "Max"):
-            least = self._number(following.inputs[1]) if len(following.inputs) == 2 else None
+            ends = following.inputs[1:]
+            least = self._number(ends[0]) if ends and not any(ends[1:]) else None
             if least is None or not 0 <= least <= _LEAST or following.attributes:
                 return None
             last, following = following, self._reader(following)

@@ -28,6 +28,10 @@ class Digit(NamedTuple):
     size: int
 
 
+class NoStrides(ValueError):
+    """What is asked for is no view."""
+
+
 Axis = tuple[Digit, ...]  # the digits of a place along an axis of the view, the highest first
 
 
@@ -75,7 +79,8 @@ class View:
         """With the same numbers in the same order.
 
         Raises:
-            ValueError: If there are more or fewer, or an axis would be cut where it has no joint.
+            NoStrides: If an axis would be cut where it has no joint.
+            ValueError: If there are more or fewer.
         """
         rest = [digit for each in self.axes for digit in each][::-1]
         if math.prod(sizes) != math.prod(self.shape):
@@ -121,7 +126,7 @@ def _taken(rest: list[Digit], size: int) -> Iterable[Digit]:
             rest.append(Digit(digit.source, digit.stride, inner))
             digit = Digit(digit.source, digit.stride * inner, size)
         if size % digit.size:
-            raise ValueError(f"an axis of {digit.size} is not cut into parts of {size}")
+            raise NoStrides(f"an axis of {digit.size} is not cut into parts of {size}")
         size //= digit.size
         yield digit
 
