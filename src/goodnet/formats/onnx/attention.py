@@ -170,11 +170,26 @@ def _of_scores(node: Node, operands: Operands, add: Add) -> Value | Moved:
         return replace(scores, weighed=True)
     if node.kind == "MatMul" and scores.weighed and operands[0] is scores:
         return _attended(node, scores, _viewed(node, operands[1]), add)
-    if node.kind in ("Identity", "Dropout", "Cast"):
+    if node.kind in ("Identity", "Dropout", "Cast") or _adds_nothing(node, scores, operands):
         return scores
     raise node.error(
         "a factor, a softmax and a product in attention, of which a mask or an offset is not read"
     )
+
+
+def _adds_nothing(node: Node, scores: Scores, operands: Operands) -> bool:
+    """Whether it is the sum with a mask that masks nothing."""
+    masks = [x for x in operands if isinstance(x, Constant)]
+    return (
+        (node.kind, len(operands), len(masks)) == ("Add", 2, 1)
+        and not any(masks[0].of(images).any() for images in BATCHES)
+        and all(_fits(masks[0].of(x).shape, scores.shape(x)) for x in BATCHES)
+    )
+
+
+def _fits(mask: tuple[int, ...], scores: tuple[int, ...]) -> bool:
+    pairs = zip(mask[::-1], scores[::-1], strict=False)
+    return len(mask) <= len(scores) and all(x in (1, y) for x, y in pairs)
 
 
 def _of_attention(node: Node, operands: Operands, add: Add) -> Value | Moved:
