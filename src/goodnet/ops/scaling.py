@@ -73,8 +73,9 @@ def _factor(applied: Applied, name: str, *, default: float) -> float | tuple[flo
     value = applied.fields.numbers(name, default=default)
     if isinstance(value, float):
         return value
-    if not applied.axes.is_hwc(applied.rank) or len(value) not in (1, applied.shape[0]):
-        raise applied.fields.error(name, "one number, or one for each channel of a picture")
+    last = applied.axes.is_hwc(applied.rank) or applied.rank != PICTURE
+    if not last or len(value) not in (1, *applied.axes.shape_to_file(applied.shape)[-1:]):
+        raise applied.fields.error(name, "one number, or one for each channel, which are last")
     return value if len(value) > 1 else value[0]
 
 
