@@ -240,7 +240,7 @@ def _node(node: Fields, place: int) -> GraphNode:
     if domain == _TABLES:
         raise InvalidInput(
             f"the operation {domain}.{kind:.80}, as scikit-learn-onnx writes it, is of a model of "
-            "rows of a table, which does not know what a picture is; only networks of images are read"
+            "rows of a table, which does not know what a picture is; networks of images are read"
         )
     if domain not in _OWN_DOMAINS:
         raise InvalidInput(
