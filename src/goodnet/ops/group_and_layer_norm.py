@@ -194,6 +194,15 @@ def _instance_norm_from_onnx(node: Node) -> Found:
     return Found("group_norm", (value,), attributes, node.arrays(gamma=1, beta=2))
 
 
+def _unit_norm_from_onnx(node: Node) -> Found:
+    """Where a pattern of smaller operations stands for it, it reads the shape, too."""
+    node.must_be(p=2)
+    value = node.value()
+    if not node.has_shape(1, *value.axes.shape_to_file(value.shape)):
+        raise node.error("a length for each image")
+    return node.found("unit_norm", axes=(node.axis(node.integer("axis", -1), value),))
+
+
 def _group_norm_from_onnx(node: Node) -> Found:
     """Until version 20 there was a number for each group."""
     value, arrays = node.picture(), node.arrays(gamma=1, beta=2)
@@ -259,5 +268,6 @@ register(
         compute=_unit_norm,
         from_keras={"UnitNormalization": reading("unit_norm", _UNIT)},
         to_keras=_unit_norm_to_keras,
+        from_onnx={"LpNormalization": _unit_norm_from_onnx},
     ),
 )

@@ -39,7 +39,14 @@ _FACTORS = ("scale", "offset")
 
 
 def _rescale(_: Attributes) -> Callable[..., Tensor]:
-    return lambda own, value: value * own.scale + own.offset
+    def function(own: Any, value: Tensor) -> Tensor:
+        scale, offset = own.scale, own.offset
+        if value.ndim <= PICTURE:  # numbers for features, which are last
+            scale, offset = (x.flatten() if x.ndim else x for x in (scale, offset))
+        found: Tensor = value * scale + offset
+        return found
+
+    return function
 
 
 def _factors(attributes: Attributes) -> Arrays:
@@ -66,8 +73,9 @@ def _factor(applied: Applied, name: str, *, default: float) -> float | tuple[flo
     value = applied.fields.numbers(name, default=default)
     if isinstance(value, float):
         return value
-    if not applied.axes.is_hwc(applied.rank) or len(value) not in (1, applied.shape[0]):
-        raise applied.fields.error(name, "one number, or one for each channel of a picture")
+    last = applied.axes.is_hwc(applied.rank) or applied.rank != PICTURE
+    if not last or len(value) not in (1, *applied.axes.shape_to_file(applied.shape)[-1:]):
+        raise applied.fields.error(name, "one number, or one for each channel, which are last")
     return value if len(value) > 1 else value[0]
 
 
@@ -208,7 +216,7 @@ def onnx_arithmetic(node: Node, op: str) -> Found:
         constant = placed(given.array.astype(np.float64), value)
     if constant is None or broadcast(value.shape, constant.shape) != value.shape:
         raise node.error("a value and a constant that fits it, or values")
-    per_channel = len(constant) == constant.size and value.rank == PICTURE
+    per_channel = constant.shape[0 if value.rank == PICTURE else -1] == constant.size
     if constant.size == 1 or per_channel:
         numbers = constant.reshape(() if constant.size == 1 else (-1,))
         made = _combined(op, numbers, first=first)
