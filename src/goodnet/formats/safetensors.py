@@ -106,7 +106,7 @@ def write_module(spec: NetworkSpec, path: Path, force: bool) -> None:
     if not isinstance(spec.source, ModuleSource):
         raise UsageError(
             f"a network that was not made of a PyTorch module, or has other layers than it, is "
-            f"written as .keras or .h5, got the file name {path.name!r}"
+            f"written as .onnx, .keras or .h5, got the file name {path.name!r}"
         )
     # Copies: safetensors refuses tensors that share their memory.
     state = {key: x.detach().clone() for key, x in build(spec).module.state_dict().items()}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from goodnet.errors import InvalidInput
+from goodnet.ops.expression import Expression, Written, apply
 from goodnet.ops.keras import Applied, Option, Part, Reading, Step, Value, reading, writing
 from goodnet.ops.layouts import channels_last, full_rank, to_spec
 from goodnet.ops.onnx import Constant, Found, Node, Numbers, placed
@@ -216,9 +217,17 @@ def onnx_arithmetic(node: Node, op: str) -> Found:
             return Found("rescale", (value,), made)
     elif op in ("add", "subtract") and (op, first) != ("subtract", True):
         mean = constant.astype(np.float32) * (1 if op == "subtract" else -1)
-        arrays = {"mean": Numbers(mean), "variance": Numbers(np.ones_like(mean))}
-        return Found("normalize", (value,), {"invert": False}, arrays)
+        return _normalized(value, mean, np.ones_like(mean), invert=False)
+    elif (constant > 0).all() and (op == "multiply" or (op, first) == ("divide", False)):
+        deviation = constant.astype(np.float32)
+        mean, invert = np.zeros_like(deviation), op == "multiply"
+        return _normalized(value, mean, deviation**2, invert=invert)
     raise node.error(f"another constant to {op}, got {constant.ravel()[:4].tolist()}")
+
+
+def _normalized(value: OnnxValue, mean: Array, variance: Array, *, invert: bool) -> Found:
+    arrays = {"mean": Numbers(mean), "variance": Numbers(variance)}
+    return Found("normalize", (value,), {"invert": invert}, arrays)
 
 
 def _prelu_from_onnx(node: Node) -> Found:
@@ -232,6 +241,22 @@ def _prelu_from_onnx(node: Node) -> Found:
 
 def _negative_from_onnx(node: Node) -> Found:
     return node.found("rescale", scale=-1.0, offset=0.0)
+
+
+def _rescale_to_onnx(written: Written) -> Expression:
+    """Less what changes nothing."""
+    factors = _factors(written.layer.attributes)
+    scale, offset = (factors[name] for name in _FACTORS)
+    found: Expression | str = written.value
+    if (scale != 1).any():
+        found = apply("Mul", found, scale)
+    if (offset != 0).any():
+        found = apply("Add", found, offset)
+    return apply("Identity", found) if isinstance(found, str) else found
+
+
+def _prelu_to_onnx(written: Written) -> Expression:
+    return apply("PRelu", written.value, written.array("alpha"))
 
 
 # What networks of `keras.applications` bring along: a learned scale for each channel, and the sum
@@ -322,6 +347,7 @@ register(
         to_keras=writing("Rescaling", _RESCALING),
         from_torch=dict.fromkeys(_DIVISIONS, _of_division),
         from_onnx={"Div": partial(onnx_arithmetic, op="divide"), "Neg": _negative_from_onnx},
+        to_onnx=_rescale_to_onnx,
     ),
     # alpha broadcasts against a value without its batch axis
     Op(
@@ -334,5 +360,6 @@ register(
         to_keras=_prelu_to_keras,
         from_torch={"nn.PReLU": _of_prelu},
         from_onnx={"PRelu": _prelu_from_onnx},
+        to_onnx=_prelu_to_onnx,
     ),
 )

@@ -1,6 +1,6 @@
-"""ONNX files, read without onnx: the graph as data, and its operations as layers.
+"""ONNX files, read and written without onnx: the graph as data, and its operations as layers.
 
-What is written is a copy of the file in which only some numbers differ.
+A network with the layers of its file is written as a copy in which only some numbers differ.
 """
 
 from __future__ import annotations
@@ -98,4 +98,10 @@ def _put(tensor: Tensor, origin: Origin, array: Array, copy: bytearray) -> bytes
     return new
 
 
-FORMAT = Format("onnx", ".onnx", None, b"\x08", in_child(_read), _patch)
+def _write(spec: NetworkSpec, path: Path, force: bool) -> None:
+    from goodnet.formats.onnx.write import write
+
+    write(spec, path, force)
+
+
+FORMAT = Format("onnx", ".onnx", _write, b"\x08", in_child(_read), _patch)
