@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from goodnet.errors import InvalidInput
+from goodnet.ops.attributes import FUNCTION
 from goodnet.ops.expression import Expression, Operand, Written, apply, number
 from goodnet.ops.keras import HWC, Applied, Dialect, Fields, Part, Reading, Step
 from goodnet.ops.onnx import Found, Node
@@ -611,5 +612,6 @@ register(
             "ThresholdedRelu": _thresholded_from_onnx,
         },
         to_onnx=_to_onnx,
+        checks={"activation": FUNCTION},
     )
 )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from goodnet.errors import InvalidInput
+from goodnet.ops import attributes as kinds
 from goodnet.ops.activations import activated, active, fused_function, read_activation
 from goodnet.ops.expression import Expression, Parameter, Written, apply
 from goodnet.ops.keras import Applied, Part, Reading, Step, Weight
@@ -483,6 +484,7 @@ register(
         from_keras={"Conv2DTranspose": _read_transposed},
         to_keras=_transposed_to_keras,
         to_onnx=_transposed_to_onnx,
+        checks={"padding": kinds.BORDER},
     ),
     # Acts on the last axis of a value of one or two axes.
     Op(

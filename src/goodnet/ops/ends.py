@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING
 
+from goodnet.ops.attributes import IMAGE
 from goodnet.ops.expression import apply
 from goodnet.ops.keras import HWC, Part, Step, reading
 from goodnet.ops.onnx import Found, Node
@@ -84,6 +85,7 @@ register(
         shape=_declared,
         compute=lambda _: identity,
         to_keras=_input_to_keras,
+        checks={"shape": IMAGE},
     ),
     Op(
         name="identity",

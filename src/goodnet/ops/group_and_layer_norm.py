@@ -96,6 +96,12 @@ def _along_shape(given: Given) -> Shape:
     """Along the channels of a picture or all its axes, or along the last axes of another value."""
     if not _can_be_along(given["axes"], len(given.value)):
         raise InvalidInput(f"the axes {given['axes']} are not the channels or all of {given.value}")
+    along = tuple(given.value[axis - 1] for axis in given["axes"])
+    if len(given.value) == PICTURE and given["axes"] == (1,):
+        along = (*along, 1, 1)
+    for name, array in given.parameters.items():
+        if None not in along and array != along:
+            raise InvalidInput(f"expected {name} of shape {along}, got {array}")
     return same_shape(given)
 
 

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from goodnet.errors import InvalidInput
+from goodnet.ops.attributes import SIDES
 from goodnet.ops.expression import Expression, Operand, Written, apply, sizes
 from goodnet.ops.keras import Applied, Option, reading, writing
 from goodnet.ops.onnx import Found, Node
@@ -196,6 +197,7 @@ register(
         from_torch={"nn.ZeroPad2d": _of_zero_pad, "F.pad": _of_pad},
         from_onnx={"Pad": _from_onnx},
         to_onnx=_pad_to_onnx,
+        checks={"padding": SIDES},
     ),
     Op(
         name="crop2d",
@@ -206,5 +208,6 @@ register(
         from_keras={"Cropping2D": reading("crop2d", _CROPPING, picture=True)},
         to_keras=writing("Cropping2D", _CROPPING),
         to_onnx=_crop_to_onnx,
+        checks={"padding": SIDES},
     ),
 )

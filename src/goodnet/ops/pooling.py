@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from goodnet.errors import InvalidInput
+from goodnet.ops import attributes as kinds
 from goodnet.ops.expression import Expression, Written, apply, sizes
 from goodnet.ops.keras import (
     Applied,
@@ -332,6 +333,7 @@ register(
         ),
         from_onnx={"AveragePool": _pool_from_onnx},
         to_onnx=_pool_to_onnx("AveragePool"),
+        checks={"padding": kinds.BORDER},
     ),
     *(
         Op(

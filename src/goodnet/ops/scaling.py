@@ -20,6 +20,7 @@ from goodnet.ops.op import (
     Arrays,
     Attributes,
     Channels,
+    Given,
     Kept,
     Layer,
     Op,
@@ -46,6 +47,15 @@ def _rescale(_: Attributes) -> Callable[..., Tensor]:
 def _factors(attributes: Attributes) -> Arrays:
     numbers = {name: np.asarray(attributes[name], dtype=np.float32) for name in _FACTORS}
     return {name: x.reshape(-1, 1, 1) if x.ndim else x for name, x in numbers.items()}
+
+
+def _rescaled_shape(given: Given) -> Shape:
+    shape = same_shape(given)
+    for name in _FACTORS:
+        count = np.size(given[name])
+        if count > 1 and (len(shape) != PICTURE or shape[0] not in (None, count)):
+            raise InvalidInput(f"{count} numbers as {name} do not fit a value of shape {shape}")
+    return shape
 
 
 def _has_no_offset(layer: Layer, channels: Channels, _: Arrays) -> bool:
@@ -332,7 +342,7 @@ register(
         name="rescale",
         attributes=_FACTORS,
         buffers=_FACTORS,
-        shape=same_shape,
+        shape=_rescaled_shape,
         compute=_rescale,
         constants=_factors,
         channels=Kept(_has_no_offset, without=_without),
