@@ -51,7 +51,7 @@ def test_modules_answer_as_onnxruntime_has_it(tmp_path: Path, name: str, how: st
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["convnext", "normalized", "everyday"])
+@pytest.mark.parametrize("name", ["convnext", "normalized", "everyday", "reshaping"])
 def test_modules_of_the_newer_exporter_do(tmp_path: Path, name: str) -> None:
     torch.manual_seed(0)
     path = export(MODULES[name]().eval(), tmp_path / "net.onnx", shape=SMALL, how="dynamo")
@@ -405,8 +405,16 @@ ODD: tuple[Any, ...] = (
 )
 
 
+KINDS = (
+    *("Attention", "Clip", "ConvTranspose", "Gather", "LRN", "MatMul", "PRelu", "Pad", "Reshape"),
+    *("Resize", "Slice", "Split", "Squeeze", "Tile", "Transpose"),
+)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["convnext", "normalizing", "normalized"])
+@pytest.mark.parametrize(
+    "name", ["attention", "convnext", "normalizing", "normalized", "reshaping"]
+)
 def test_odd_graphs_never_end_in_another_error(tmp_path: Path, name: str) -> None:
     """Other attributes, operands, operations and shapes."""
     random_ = np.random.default_rng(0)
@@ -433,7 +441,7 @@ def test_odd_graphs_never_end_in_another_error(tmp_path: Path, name: str) -> Non
                 [*names, *(x.name for x in arrays)]
             )
         elif how == 2:
-            node.op_type = one_of(["Slice", "Squeeze", "Pad", "Reshape", "PRelu", "Clip", "MatMul"])
+            node.op_type = one_of(KINDS)
         elif one_of(arrays).dims:
             dims = one_of([x for x in arrays if x.dims]).dims
             dims[random_.integers(len(dims))] = one_of([0, 1, 5, 2**31, -1])

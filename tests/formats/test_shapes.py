@@ -268,7 +268,7 @@ def test_shapes_of_a_network() -> None:
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_shapes_of_arrays(layout: str) -> None:
-    ranks = {"hwio": 4, "hwoi": 4, "hwim": 4, "io": 2, "io-1x1": 2, "hwc": 3}
+    ranks = {"hwio": 4, "hwoi": 4, "iohw": 4, "hwim": 4, "io": 2, "io-1x1": 2, "hwc": 3}
     ranks |= {"in-heads": 3, "heads": 2, "heads-out": 3}
     one_output = {"two-io": (2, 1), "two-as-is": (1,)}
     shape = one_output.get(layout, (2, 3, 4, 5)[: ranks.get(layout, 1)])

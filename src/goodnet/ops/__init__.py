@@ -9,6 +9,7 @@ from goodnet.ops import (
     convolutions,
     ends,
     group_and_layer_norm,
+    local_response_norm,
     merging,
     normalization,
     padding,
@@ -25,5 +26,5 @@ __all__ = ["FAMILIES", "OPS", "Layer", "Op", "register"]
 
 FAMILIES = (
     *(activations, attention, convolutions, ends, merging, normalization, padding, pooling),
-    *(group_and_layer_norm, reshaping, resizing, scaling, slicing, tokens),
+    *(group_and_layer_norm, local_response_norm, reshaping, resizing, scaling, slicing, tokens),
 )

@@ -18,7 +18,7 @@ from goodnet.ops.attributes import FUNCTION
 from goodnet.ops.expression import Expression, Operand, Written, apply, number
 from goodnet.ops.keras import HWC, Applied, Dialect, Fields, Part, Reading, Step
 from goodnet.ops.onnx import Found, Node
-from goodnet.ops.op import Given, Kept, Op, Shape, identity, register
+from goodnet.ops.op import Given, Kept, Op, Shape, identity, product, register
 from goodnet.ops.torch import Call, Operation, Rule, as_module, resolved
 
 if TYPE_CHECKING:
@@ -238,6 +238,8 @@ def _read_own_layer(applied: Applied) -> Reading:
 
 # Keras 2 knows no such name, or means another slope by it.
 _KERAS_3_ONLY = frozenset({"hard_sigmoid", "relu6"})
+# Keras has a function of this name, but no layer.
+_NO_LAYER = frozenset({"erf"})
 
 
 def activated(part: Part, step: Step) -> list[Step]:
@@ -255,7 +257,7 @@ def _plain_name(activation: Activation | None, rank: int, dialect: Dialect) -> s
     name, options = activation.function, all_options(activation)
     if name in SOFTMAX:
         return name if HWC.to_file(int(options["axis"]), rank) == rank else None
-    if name == "leaky_relu" or (dialect == "h5" and name in _KERAS_3_ONLY):
+    if name in _NO_LAYER or name == "leaky_relu" or (dialect == "h5" and name in _KERAS_3_ONLY):
         return None
     return name if options == FUNCTIONS[name].options else None
 
@@ -331,7 +333,7 @@ def _rules(name: str, function: Function) -> dict[str, Rule]:
 # ONNX, reading.
 
 _ROUNDING = 1e-6
-_FIRST_SOFTMAX = 13  # from this version on it is along one axis, the last by default
+FIRST_SOFTMAX = 13  # from this version on it is along one axis, the last by default
 
 
 def _from_onnx(name: str, function: Function) -> Callable[[Node], Found]:
@@ -352,9 +354,11 @@ def _gelu_from_onnx(node: Node) -> Found:
 
 def _softmax_from_onnx(node: Node) -> Found:
     value, name = node.value(), {"Softmax": "softmax"}.get(node.kind, "log_softmax")
-    if node.opset < _FIRST_SOFTMAX and value.rank > 1:
-        raise node.error("a vector for each image")
-    axis = node.axis(node.integer("axis", -1), value)
+    earlier, shape = node.opset < FIRST_SOFTMAX, value.axes.shape_to_file(value.shape)
+    given = node.integer("axis", 1 if earlier else -1)
+    axis, place = node.axis(given, value), given % (value.rank + 1) - 1
+    if earlier and product(shape[place:]) != shape[place]:
+        raise node.error("a softmax along one axis, not along all from one on")
     return node.found("activation", activation=_activation(name, axis=axis))
 
 
@@ -403,7 +407,7 @@ def _said(activation: Activation, value: Operand) -> Expression:
     if function.to_onnx is not None:
         return function.to_onnx(options, value)
     numbers = {name: float(options[key]) for key, (name, _) in function.onnx_options.items()}
-    return Expression(function.onnx, (value,), numbers)
+    return apply(function.onnx, value, **numbers)
 
 
 def _clip(value: Operand, low: float, high: float) -> Expression:
@@ -436,7 +440,7 @@ def _log_sigmoid_said(_: Options, value: Operand) -> Expression:
 
 def _gelu_said(options: Options, value: Operand) -> Expression:
     how = "tanh" if options["approximate"] else "none"
-    return apply("Gelu", value, since=20, approximate=how)
+    return apply("Gelu", value, approximate=how).since(20)
 
 
 def _along(kind: str) -> Callable[[Options, Operand], Expression]:
@@ -563,6 +567,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
             read=lambda call: {"approximate": float(call.module.approximate == "tanh")},
             to_onnx=_gelu_said,
         ),
+        "erf": Function(_torch("torch.erf"), torch=("torch.erf", ".erf"), onnx="Erf"),
         "exponential": Function(_torch("torch.exp"), moves_zero=True, onnx="Exp"),
         # axis of the value as laid out in the spec
         **{

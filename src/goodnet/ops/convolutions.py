@@ -374,13 +374,34 @@ def _conv_from_onnx(node: Node) -> Found:
     )
 
 
+def _transposed_from_onnx(node: Node) -> Found:
+    """The whole of it, of which the border is cut off."""
+    value, more = node.picture(), node.integers("output_padding", (0, 0))
+    node.must_be(group=1, output_shape=())
+    strides, dilation = node.pair("strides"), node.pair("dilations")
+    border = onnx_border(node)
+    if border == "same" or len(more) != 2 or min(more) < 0:
+        raise node.error(f"a border of known size, and two numbers of more, got {more}")
+    arrays = {name: x for name, x in (("weight", node.numbers(1, "iohw")),) if x is not None}
+    attributes = {
+        "strides": strides,
+        "dilation": dilation,
+        "padding": "valid",
+        "output_padding": more,
+        "activation": None,
+    }
+    arrays |= node.arrays(bias=2)
+    then = None if border == "valid" else lambda x: Found("crop2d", (x,), {"padding": border})
+    return Found("conv2d_transpose", (value,), attributes, arrays, then=then)
+
+
 def _gemm_from_onnx(node: Node) -> Found:
     node.must_be(alpha=1.0, beta=1.0, transA=0)
     value = node.value()
     weight = node.numbers(1, "as-is" if node.integer("transB", 0) else "io")
     bias = node.numbers(2)
-    if value.rank != 1 or weight is None:
-        raise node.error(f"a vector for each image, got a value of {value.shape}")
+    if value.rank > 2 or weight is None:
+        raise node.error(f"vectors for each image, got a value of {value.shape}")
     arrays = {"weight": weight}
     if bias is not None:
         length = len(weight.array)
@@ -483,6 +504,7 @@ register(
         channels=Made(),
         from_keras={"Conv2DTranspose": _read_transposed},
         to_keras=_transposed_to_keras,
+        from_onnx={"ConvTranspose": _transposed_from_onnx},
         to_onnx=_transposed_to_onnx,
         checks={"padding": kinds.BORDER},
     ),

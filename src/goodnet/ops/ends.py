@@ -64,10 +64,18 @@ def _dropped(call: Call) -> Operation | None:
 # Types of floats in ONNX.
 _FLOATS = (1, 10, 11, 16)
 # Where activations are quantised, they are read as floats.
-_PASSED_ON = ("Identity", "Dropout", "QuantizeLinear", "DequantizeLinear")
+_PASSED_ON = ("Identity", "QuantizeLinear", "DequantizeLinear")
 
 
 def _passed_on(node: Node) -> Found:
+    return node.found("identity")
+
+
+def _dropout_from_onnx(node: Node) -> Found:
+    """A flag of later versions says that it is in training."""
+    flag = node.constant(2)
+    if flag is not None and flag.array.any():
+        raise node.error("a network that is not in training; export it in evaluation mode")
     return node.found("identity")
 
 
@@ -98,7 +106,11 @@ register(
             **dict.fromkeys(("nn.Identity", *_TORCH_DROPOUTS, ".contiguous", ".clone"), _same),
             **dict.fromkeys(_TORCH_DROPS, _dropped),
         },
-        from_onnx={**dict.fromkeys(_PASSED_ON, _passed_on), "Cast": _cast},
+        from_onnx={
+            **dict.fromkeys(_PASSED_ON, _passed_on),
+            "Cast": _cast,
+            "Dropout": _dropout_from_onnx,
+        },
         to_onnx=lambda written: apply("Identity", written.value),
     ),
     # a part of the user's module, the shape of its value

@@ -6,7 +6,7 @@ Values are laid out as in the spec, with the batch in front: pictures have the c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -37,21 +37,25 @@ class Expression:
         operands: The names of layers, arrays, or what other operations give; None for what is left
             out. An expression that stands in several places is computed once.
         attributes: Whole numbers, floats, texts, or tuples of whole numbers.
-        since: The version of the operations that first has it, where that is later than most.
+        opset: The version of the operations that first has it, where that is later than most.
     """
 
     kind: str
     operands: tuple[Operand, ...]
     attributes: Mapping[str, Any] = field(default_factory=dict)
-    since: int = 0
+    opset: int = 0
+
+    def since(self, opset: int) -> Expression:
+        """The same, where it needs a later version of the operations."""
+        return replace(self, opset=opset)
 
 
 Operand = str | Array | Parameter | Expression | None
 
 
-def apply(kind: str, *operands: Operand, since: int = 0, **attributes: Any) -> Expression:
+def apply(kind: str, *operands: Operand, **attributes: Any) -> Expression:
     """An operation on operands."""
-    return Expression(kind, operands, attributes, since)
+    return Expression(kind, operands, attributes)
 
 
 def number(value: float) -> Array:

@@ -203,6 +203,15 @@ def _instance_norm_from_onnx(node: Node) -> Found:
     return Found("group_norm", (value,), attributes, node.arrays(gamma=1, beta=2))
 
 
+def _unit_norm_from_onnx(node: Node) -> Found:
+    """Where a pattern of smaller operations stands for it, it reads the shape, too."""
+    node.must_be(p=2)
+    value = node.value()
+    if not node.has_shape(1, *value.axes.shape_to_file(value.shape)):
+        raise node.error("a length for each image")
+    return node.found("unit_norm", axes=(node.axis(node.integer("axis", -1), value),))
+
+
 def _group_norm_from_onnx(node: Node) -> Found:
     """Until version 20 there was a number for each group."""
     value, arrays = node.picture(), node.arrays(gamma=1, beta=2)
@@ -230,26 +239,15 @@ def _layer_norm_from_onnx(node: Node) -> Found:
     return Found("layer_norm", (value,), attributes, arrays)
 
 
-def _unit_norm_from_onnx(node: Node) -> Found:
-    node.must_be(p=2)
-    value = node.value()
-    return node.found("unit_norm", axes=(node.axis(node.integer("axis", -1), value),))
-
-
 # ONNX, writing.
 
 
 def _group_norm_to_onnx(written: Written) -> Expression:
     """With a scale and an offset for each channel, as it is since version 21."""
     factors = _factors(written, written.known(written.shape[:1]))
-    return apply(
-        "GroupNormalization",
-        written.value,
-        *factors,
-        since=21,
-        num_groups=written["groups"],
-        epsilon=float(written["epsilon"]),
-    )
+    groups, epsilon = written["groups"], float(written["epsilon"])
+    kind = "GroupNormalization"
+    return apply(kind, written.value, *factors, num_groups=groups, epsilon=epsilon).since(21)
 
 
 def _layer_norm_to_onnx(written: Written) -> Expression:

@@ -12,6 +12,7 @@ from goodnet.ops.keras import HWC, Applied, Part, Reading, Step, reading, writin
 from goodnet.ops.onnx import Found, Node, Value
 from goodnet.ops.op import Attributes, Given, Joined, Merged, Op, Shape, broadcast, register
 from goodnet.ops.scaling import onnx_arithmetic, read_arithmetic, rescaled
+from goodnet.ops.tokens import prepended_from_onnx, shifted_from_onnx
 from goodnet.ops.torch import Call, Operation, Rule, resolved
 
 if TYPE_CHECKING:
@@ -110,7 +111,8 @@ def _from_onnx(op: str) -> Callable[[Node], Found]:
     def rule(node: Node) -> Found:
         values = [x for x in node.operands if isinstance(x, Value)]
         if len(values) < len(node.operands):
-            return onnx_arithmetic(node, op)
+            shifted = shifted_from_onnx(node) if op == "add" and len(node.operands) == 2 else None
+            return shifted or onnx_arithmetic(node, op)
         if len(values) == 1:
             return node.found("identity")
         if len({(x.rank, x.axes) for x in values}) > 1:
@@ -121,6 +123,8 @@ def _from_onnx(op: str) -> Callable[[Node], Found]:
 
 
 def _concatenate_from_onnx(node: Node) -> Found:
+    if not isinstance(node.operands[0], Value):
+        return prepended_from_onnx(node)
     values = [node.value(place) for place in range(len(node.operands))]
     if len(values) == 1:
         return node.found("identity")

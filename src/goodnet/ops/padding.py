@@ -127,7 +127,7 @@ def onnx_border(node: Node) -> str | Sides:
     if how == "NOTSET":
         pads = node.integers("pads", (0, 0, 0, 0))
         if len(pads) != 4 or min(pads) < 0:
-            raise node.error(f"pads to be four numbers of 0 or more, got {pads}")
+            raise node.error(f"pads to be four numbers of 0 or more, got {pads!r:.80}")
         top, left, bottom, right = pads
         return (top, bottom, left, right) if any(pads) else "valid"
     if how not in ("VALID", "SAME_UPPER"):
@@ -142,7 +142,7 @@ def _from_onnx(node: Node) -> Found:
     rest = (*pads[:2], *pads[4:6])
     zero = node.number("value", 0.0) == 0 and (fill is None or not fill.array.any())
     if len(pads) != 8 or min(pads) < 0 or any(rest) or not zero or node.constant(3) is not None:
-        raise node.error(f"zeros around a picture, got the pads {pads}")
+        raise node.error(f"zeros around a picture, got the pads {pads!r:.80}")
     node.picture()
     return node.found("zero_pad2d", padding=(pads[2], pads[6], pads[3], pads[7]))
 

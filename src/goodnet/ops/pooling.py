@@ -221,6 +221,8 @@ def _pool_from_onnx(node: Node) -> Found:
         return Found("max_pool2d", (value,), attributes)
     inside = {**attributes, "padding": "valid"}
     counts = node.integer("count_include_pad", 0)
+    if not counts and border == _same_border(value, attributes):
+        attributes["padding"] = border = "same"
     if border == "valid" or (border == "same" and not counts):
         return Found("avg_pool2d", (value,), attributes)
     if border == "same" or not counts:
@@ -231,6 +233,17 @@ def _pool_from_onnx(node: Node) -> Found:
         {"padding": border},
         then=lambda padded: Found("avg_pool2d", (padded,), inside),
     )
+
+
+def _same_border(value: Value, attributes: Attributes) -> Any:
+    """The four sides of the border that "same" stands for."""
+    sides = list[int]()
+    for size, pool, stride in zip(
+        value.shape[1:], attributes["pool"], attributes["strides"], strict=True
+    ):
+        total = max((-(-(size or 0) // stride) - 1) * stride + pool - (size or 0), 0)
+        sides += [total // 2, total - total // 2]
+    return tuple(sides)
 
 
 def _grown(node: Node, value: Value, attributes: Attributes) -> Any:
@@ -257,13 +270,32 @@ def _global_from_onnx(node: Node) -> Found:
 
 def _reduced_from_onnx(node: Node) -> Found:
     value = node.value()
-    axes = sorted(node.axis(axis, value) for axis in node.sizes(1) or node.integers("axes"))
-    ending = {(PICTURE, 2, 3): "2d", (2, 1): "1d"}.get((value.rank, *axes))
-    if ending is None:
-        raise node.error(f"the pixels of a picture, or the steps of a sequence, got axes {axes}")
+    axes = tuple(sorted(node.axis(axis, value) for axis in node.sizes(1) or node.integers("axes")))
     kind = "max" if node.kind == "ReduceMax" else "avg"
     keepdims = bool(node.integer("keepdims", 1))
-    return node.found(f"global_{kind}_pool{ending}", keepdims=keepdims)
+    ending = {(PICTURE, 2, 3): "2d", (2, 1): "1d"}.get((value.rank, *axes))
+    if ending is not None:
+        return node.found(f"global_{kind}_pool{ending}", keepdims=keepdims)
+    if value.rank == PICTURE and axes in ((2,), (3,)) and None not in value.shape:
+        return _along_a_side(value, axes[0], kind, keepdims=keepdims)
+    if value.rank == 2 and axes == (2,) and not keepdims:
+        turned = {"dims": (2, 1), "order": "chw"}
+        pooled = f"global_{kind}_pool1d"
+        return Found(
+            "permute", (value,), turned, then=lambda x: Found(pooled, (x,), {"keepdims": False})
+        )
+    raise node.error(f"pixels of a picture, or one axis of a sequence, got axes {axes}")
+
+
+def _along_a_side(value: Value, axis: int, kind: str, *, keepdims: bool) -> Found:
+    """Windows as high or as wide as a picture."""
+    channels, height, width = value.shape
+    pool = (height, 1) if axis == 2 else (1, width)
+    left = (channels, width if axis == 2 else height)
+    attributes = {"pool": pool, "strides": pool, "padding": "valid"}
+    shape = {"shape": left, "order": "chw"}
+    then = None if keepdims else (lambda x: Found("reshape", (x,), shape))
+    return Found(f"{kind}_pool2d", (value,), attributes, then=then)
 
 
 # ONNX, writing.

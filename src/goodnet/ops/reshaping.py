@@ -244,7 +244,7 @@ def _reshape_from_onnx(node: Node) -> Found:
     }
     rest = found.pop()
     if found or rest is None:
-        raise node.error(f"a row for each image, got the shape {target.array.tolist()}")
+        raise node.error(f"a row for each image, got the shape {target.array.tolist()!r:.80}")
     return _reshaped_to(value, rest)
 
 

@@ -277,7 +277,7 @@ def _tensor(message: Message) -> Tensor:
     if kind not in _TYPES:
         raise InvalidInput(f"the array {name!r} is of a type that is not read ({kind})")
     if len(shape) > budgets.MAX_RANK or any(not 0 <= x <= budgets.MAX_DIMENSION for x in shape):
-        raise InvalidInput(f"the array {name!r} has the impossible shape {shape}")
+        raise InvalidInput(f"the array {name!r:.80} has the impossible shape {shape!r:.80}")
     found = Tensor(name, shape, _TYPES[kind])
     budgets.check(found.length, budgets.MODEL_BYTES, "an array")
     if tensor.integer(_LOCATION) == 1:

@@ -122,7 +122,7 @@ class _Graph:
         ]
         while not operands[-1]:
             operands.pop()
-        self.opset = max(self.opset, expression.since)
+        self.opset = max(self.opset, expression.opset)
         node = [
             *(field(1, operand.encode()) for operand in operands),
             field(2, name.encode()),
