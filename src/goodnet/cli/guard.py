@@ -18,7 +18,8 @@ def guard(
     ],
     *,
     out: Annotated[
-        Path, typer.Option(metavar="FILE", help="The .keras, .h5 or .onnx file to write.")
+        Path,
+        typer.Option(metavar="FILE", help="The .keras, .h5, .onnx or .safetensors file to write."),
     ],
     architecture: opt.Architecture = None,
     force: opt.Force = False,
