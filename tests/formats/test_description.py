@@ -12,12 +12,14 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from lab import Lab
 from layer_samples import CASES
 from modules import SHAPE, ResNet, Transformer, made
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from spec_samples import Draft, goodnet_draft, networks, outputs
 
+from goodnet.cli.main import run
 from goodnet.errors import GoodnetError, InvalidInput, UsageError
 from goodnet.formats import load_network, read_spec
 from goodnet.formats.description import from_json, to_json
@@ -26,6 +28,7 @@ from goodnet.formats.silence import default_layer
 from goodnet.formats.spec import NetworkSpec
 from goodnet.formats.torch import wrap
 from goodnet.guard.goodnet import GoodNet
+from goodnet.imagesets import load_images
 from goodnet.repair import silence_channels
 
 
@@ -218,3 +221,40 @@ def test_what_is_read_can_be_run(spec: NetworkSpec, data: st.DataObject) -> None
         return
     changed = NetworkSpec(found.layers, spec.arrays, found.output)
     assert outputs(changed).ndim == 2
+
+
+def test_a_run_on_such_a_file(lab: Lab, tmp_path: Path) -> None:
+    """As on the Keras file; B' describes its layers, too, and G is ONNX."""
+    runtime = pytest.importorskip("onnxruntime", reason="no onnxruntime to run G in")
+    model, runs = tmp_path / "net.safetensors", []
+    load_network(lab.model).save(model)
+    for source, out in ((lab.model, tmp_path / "keras"), (model, tmp_path / "run")):
+        command = [
+            "prune",
+            source,
+            "--clean",
+            lab.valid,
+            "--backdoor",
+            lab.poisoned,
+            "--drop",
+            "30",
+        ]
+        assert run([*map(str, command), "--compact", "--out", str(out), "--no-report"]) == 0
+        (drop,) = json.loads((out / "results.json").read_text())["drops"]
+        runs.append(drop)
+    keras, torch_like = runs
+    assert torch_like.pop("files") == {
+        "model": "model_drop_30.safetensors",
+        "goodnet": "goodnet_drop_30.onnx",
+        "compact": "compact_drop_30.onnx",
+    }
+    del keras["files"]
+    assert torch_like == keras
+    repaired = read_spec(tmp_path / "run" / "model_drop_30.safetensors")
+    assert repaired.layers == read_spec(model).layers
+    poisoned = load_images(lab.poisoned).sample(60)
+    session = runtime.InferenceSession(str(tmp_path / "run" / "goodnet_drop_30.onnx"))
+    pixels = (2 * poisoned.images - 1).astype(np.float32)
+    (found,) = session.run(None, {session.get_inputs()[0].name: pixels})
+    refused = int((found.argmax(1) == found.shape[1] - 1).sum())
+    assert refused == keras["goodnet"]["detected"]["bd"]["count"]

@@ -108,8 +108,9 @@ class _Graph:
         say = OPS[layer.op].to_onnx
         if say is None:
             raise InvalidInput(
-                f"layer {layer.name!r} is a part of a PyTorch module that no operation of ONNX is "
-                "known to compute; write the network as .safetensors, or export its `module`"
+                f"layer {layer.name!r} ({layer.op}) is not said in operations of ONNX; write a "
+                "network made of a PyTorch module as .safetensors, or export its `module`, and "
+                "another as .keras"
             )
         self._layer, self._done = layer.name, {}
         self._compute(say(written), layer.name)
