@@ -102,6 +102,18 @@ def test_plain_products_of_a_sequence(tmp_path: Path) -> None:
     check_small(attention(tmp_path, SCORES, SOFTMAX, READ))
 
 
+def test_a_mask_that_masks_nothing(tmp_path: Path) -> None:
+    """As exporters write one with a guard against rows that are masked whole."""
+    nodes = [
+        helper.make_node("Add", ["scores", "mask"], ["masked"]),
+        helper.make_node("Softmax", ["masked"], ["plain"], axis=2),
+        helper.make_node("IsNaN", ["plain"], ["empty"]),
+        helper.make_node("Where", ["empty", "zero", "plain"], ["shares"]),
+    ]
+    mask, zero = np.zeros((1, 1, 4), np.float32), np.array(0, np.float32)
+    check_small(attention(tmp_path, SCORES, *nodes, READ, mask=mask, zero=zero))
+
+
 @pytest.mark.parametrize("scale", [0.0, 0.3])
 def test_the_operation_of_version_23(tmp_path: Path, scale: float) -> None:
     more = {"scale": scale} if scale else {}
@@ -133,7 +145,7 @@ HEADS = {"heads": np.array([-1, 4, 3, 4])}
                 helper.make_node("Softmax", ["masked"], ["shares"], axis=-1),
                 READ,
             ],
-            {"mask": np.zeros((4, 4), np.float32)},
+            {"mask": np.eye(4, dtype=np.float32)},
             "a mask or an offset is not read",
         ),
         (

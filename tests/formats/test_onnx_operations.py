@@ -158,6 +158,34 @@ OPERATIONS: dict[str, tuple[list[Any], dict[str, Any], int]] = {
         {"side": np.array([2]), "other": np.array([3])},
         18,
     ),
+    "factors of features": (
+        [
+            node("Reshape", ["images", "to"], ["sequence"]),
+            node("Mul", ["sequence", "scales"], ["scaled"]),
+            node("Sub", ["scales", "scaled"], ["shifted"]),
+            node("Mul", ["shifted", "rows"], ["read_"]),
+            node("Reshape", ["read_", "back"], ["read"]),
+        ],
+        {
+            "to": np.array([0, 12, 10]),
+            "scales": random(10),
+            "rows": np.full((1, 1, 1), -3, np.float32),
+            "back": np.array([-1, 4, 6, 5]),
+        },
+        18,
+    ),
+    "a window over all": (
+        [
+            node(
+                *("AveragePool", ["images"], ["read"]),
+                kernel_shape=[9, 9],
+                strides=[9, 9],
+                ceil_mode=1,
+            )
+        ],
+        {},
+        19,
+    ),
     "means of means": (
         [
             node("ReduceMean", ["images"], ["rows"], axes=[3], keepdims=0),
@@ -283,6 +311,19 @@ def test_a_picture_of_one_pixel_is_a_vector(tmp_path: Path) -> None:
         ([node("LRN", ["images"], ["read"], size=3, bias=-1.0)], {}, "a bias above 0, got"),
         ([node("LRN", ["images"], ["read"], size=99)], {}, "an odd number of up to 8 channels"),
         ([node("LRN", ["images"], ["read"], size=2)], {}, "an odd number of up to 8 channels"),
+        (
+            [
+                node("Reshape", ["images", "to"], ["sequence"]),
+                node("Mul", ["sequence", "rows"], ["scaled"]),
+                node("Reshape", ["scaled", "back"], ["read"]),
+            ],
+            {
+                "to": np.array([0, 12, 10]),
+                "rows": random(12, 1),
+                "back": np.array([-1, 4, 6, 5]),
+            },
+            "another constant to multiply",
+        ),
         ([node("LpNormalization", ["images"], ["read"], p=1)], {}, "p to be 2"),
         (
             [

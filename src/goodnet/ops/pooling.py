@@ -214,6 +214,9 @@ def _pool_from_onnx(node: Node) -> Found:
     pool = node.pair("kernel_shape", ())
     attributes = {"pool": pool, "strides": node.pair("strides"), "padding": border}
     if node.integer("ceil_mode", 0) and border != "same":
+        windows = zip(value.shape[1:], pool, node.pair("strides"), strict=True)
+        if border == "valid" and all(x and x <= y < x + stride for x, y, stride in windows):
+            return _global_from_onnx(node)  # of a window that is cut off at the border
         attributes["padding"] = grown = _grown(node, value, attributes)
         if node.kind != "MaxPool" and grown != border:
             raise node.error("windows that fit whole, or ceil_mode=0")
@@ -264,7 +267,7 @@ def _grown(node: Node, value: Value, attributes: Attributes) -> Any:
 
 def _global_from_onnx(node: Node) -> Found:
     node.picture()
-    kind = "max" if node.kind == "GlobalMaxPool" else "avg"
+    kind = "max" if node.kind in ("GlobalMaxPool", "MaxPool") else "avg"
     return node.found(f"global_{kind}_pool2d", keepdims=True)
 
 

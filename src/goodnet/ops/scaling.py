@@ -41,7 +41,14 @@ _FACTORS = ("scale", "offset")
 
 
 def _rescale(_: Attributes) -> Callable[..., Tensor]:
-    return lambda own, value: value * own.scale + own.offset
+    def function(own: Any, value: Tensor) -> Tensor:
+        scale, offset = own.scale, own.offset
+        if value.ndim <= PICTURE:  # numbers for features, which are last
+            scale, offset = (x.flatten() if x.ndim else x for x in (scale, offset))
+        found: Tensor = value * scale + offset
+        return found
+
+    return function
 
 
 def _factors(attributes: Attributes) -> Arrays:
@@ -219,7 +226,7 @@ def onnx_arithmetic(node: Node, op: str) -> Found:
         constant = placed(given.array.astype(np.float64), value)
     if constant is None or broadcast(value.shape, constant.shape) != value.shape:
         raise node.error("a value and a constant that fits it, or values")
-    per_channel = len(constant) == constant.size and value.rank == PICTURE
+    per_channel = constant.shape[0 if value.rank == PICTURE else -1] == constant.size
     if constant.size == 1 or per_channel:
         numbers = constant.reshape(() if constant.size == 1 else (-1,))
         made = _combined(op, numbers, first=first)

@@ -14,6 +14,7 @@ from goodnet.formats.onnx.moves import MOVES, moved
 from goodnet.formats.onnx.views import FEATURE, IMAGE, STEP, Axis, Digit, View, axis, steps_to
 from goodnet.ops.activations import FIRST_SOFTMAX
 from goodnet.ops.onnx import BATCHES, Constant, Found, Node, Value
+from goodnet.ops.op import product
 
 _SEQUENCE = 2  # axes of a sequence (steps, features)
 # Operations that treat every row for itself.
@@ -45,10 +46,15 @@ class Viewed:
 
     def settled(self, add: Add) -> Value | None:
         """The value of layers that give it; None if images do not come first in it."""
-        steps, features = (size or 0 for size in self.value.shape)
-        found = steps_to(self.views, steps, features)
+        own = self.value.shape
+        shape = own if len(own) == _SEQUENCE else (1, product(own))
+        found = steps_to(self.views, *(size or 0 for size in shape))
         if found is None:
             return None
+        if shape != own and len(found) > 1:
+            found.insert(0, ("reshape", {"shape": shape, "order": "chw"}))
+        if self.views[0].shape[1:] == own and len(found) == 1:
+            found = []  # what it is already
         if self.factor != 1:
             found.append(("rescale", {"scale": self.factor, "offset": 0.0}))
         value = self.value
@@ -87,7 +93,8 @@ def is_read(node: Node, operands: Operands) -> bool:
     """Whether an operation moves a sequence, or is a part of attention."""
     if any(isinstance(x, Scores) for x in operands) or node.kind in ("Attention", *MOVES):
         first = operands[0]
-        return node.kind not in MOVES or isinstance(first, Moved) or _is_sequence(first)
+        apart = node.kind in MOVES and not isinstance(first, Moved) and not _is_sequence(first)
+        return not apart or _mixes_images(node, first)
     if node.kind == "MatMul":
         return not any(isinstance(x, Constant) for x in operands)
     return isinstance(operands[0], Viewed) and _scale(node, operands) is not None
@@ -105,6 +112,8 @@ def read(node: Node, operands: Operands, add: Add) -> Value | Moved | None:
     if isinstance(first, Scores) or any(isinstance(x, Scores) for x in operands):
         return _of_scores(node, operands, add)
     if node.kind == "MatMul":
+        if len(operands) != 2:
+            raise node.error(f"two values, got {len(operands)}")
         left, right = (_viewed(node, x) for x in operands)
         order = [*range(len(right.views[0].axes))]
         turned = [*order[:-2], *order[:-3:-1]]
@@ -137,12 +146,26 @@ def _is_sequence(operand: object) -> bool:
     )
 
 
+def _mixes_images(node: Node, operand: object) -> bool:
+    """Whether all numbers of a batch become one row, out of which exporters may take them again."""
+    target = node.operands[1] if node.kind == "Reshape" and len(node.operands) == 2 else None
+    return (
+        isinstance(operand, Value)
+        and isinstance(target, Constant)
+        and target.array.shape == (1,)
+        and bool(product(operand.shape))
+        and operand.axes.order == "chw"
+    )
+
+
 def _viewed(node: Node, operand: object) -> Viewed:
+    """A sequence as it is; another value that is to be moved as a sequence of one step."""
     if isinstance(operand, Viewed):
         return operand
-    if not isinstance(operand, Value) or not _is_sequence(operand):
+    if not isinstance(operand, Value) or not (_is_sequence(operand) or node.kind in MOVES):
         raise node.error("attention of sequences (steps, features) of known size")
-    steps, features = (size or 0 for size in operand.shape)
+    whole = (1, product(operand.shape))
+    steps, features = (size or 0 for size in (operand.shape if _is_sequence(operand) else whole))
     views = tuple(View.whole(images, steps, features) for images in BATCHES)
     return Viewed(operand.layer, operand, views)
 
@@ -170,11 +193,26 @@ def _of_scores(node: Node, operands: Operands, add: Add) -> Value | Moved:
         return replace(scores, weighed=True)
     if node.kind == "MatMul" and scores.weighed and operands[0] is scores:
         return _attended(node, scores, _viewed(node, operands[1]), add)
-    if node.kind in ("Identity", "Dropout", "Cast"):
+    if node.kind in ("Identity", "Dropout", "Cast") or _adds_nothing(node, scores, operands):
         return scores
     raise node.error(
         "a factor, a softmax and a product in attention, of which a mask or an offset is not read"
     )
+
+
+def _adds_nothing(node: Node, scores: Scores, operands: Operands) -> bool:
+    """Whether it is the sum with a mask that masks nothing."""
+    masks = [x for x in operands if isinstance(x, Constant)]
+    return (
+        (node.kind, len(operands), len(masks)) == ("Add", 2, 1)
+        and not any(masks[0].of(images).any() for images in BATCHES)
+        and all(_fits(masks[0].of(x).shape, scores.shape(x)) for x in BATCHES)
+    )
+
+
+def _fits(mask: tuple[int, ...], scores: tuple[int, ...]) -> bool:
+    pairs = zip(mask[::-1], scores[::-1], strict=False)
+    return len(mask) <= len(scores) and all(x in (1, y) for x, y in pairs)
 
 
 def _of_attention(node: Node, operands: Operands, add: Add) -> Value | Moved:

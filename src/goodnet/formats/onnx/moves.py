@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
+import numpy as np
+
 from goodnet.errors import InvalidInput
 from goodnet.formats.onnx.views import NoStrides, View
 from goodnet.ops.onnx import Constant, Node
@@ -82,15 +84,17 @@ def _unsqueeze(node: Node, view: View) -> View:
 
 
 def _gather(node: Node, view: View) -> View:
-    """One of the parts along an axis."""
-    place = _place(node.integer("axis", 0), len(view.axes))
-    given = node.constant(1)
-    if given is None or given.array.size != 1:
+    """One of the parts along an axis, or all numbers of a row, in their order."""
+    place, given = _place(node.integer("axis", 0), len(view.axes)), node.operands[1]
+    if not isinstance(given, Constant):
+        raise node.error("operand 1 to be constant")
+    size, index = view.shape[place], given.of(view.images)
+    if len(view.axes) == 1 and np.array_equal(index.reshape(-1), np.arange(size)):
+        return view.reshaped(index.shape)
+    if index.size != 1:
         raise ValueError("one part of a sequence is read, not several in any order")
-    size = view.shape[place]
-    cut = view.cut(place, range(size)[int(given.array.item())], 1)
-    rest = [1] * given.array.ndim
-    return cut.reshaped([*view.shape[:place], *rest, *view.shape[place + 1 :]])
+    cut = view.cut(place, range(size)[int(index.item())], 1)
+    return cut.reshaped([*view.shape[:place], *index.shape, *view.shape[place + 1 :]])
 
 
 def _slice(node: Node, view: View) -> View:

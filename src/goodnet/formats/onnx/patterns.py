@@ -1,8 +1,8 @@
 """Operations that exporters write as several smaller ones, put together again.
 
-GELU before version 20 of the operations, layer normalisation before version 17, and vectors of
-length one and local response normalisation, as PyTorch has them. What is left of the smaller ones
-leads nowhere and is not read.
+GELU before version 20 of the operations, layer normalisation before version 17, and a softmax that
+gives no NaN, vectors of length one and local response normalisation, as PyTorch has them. What is
+left of the smaller ones leads nowhere and is not read.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ class _Patterns:
         """What a pattern is in which an operation stands at its place."""
         looked_for = {
             "Erf": self._gelu,
+            "IsNaN": self._softmax,
             "Pow": self._local_response_norm,
             "ReduceL2": self._unit_norm,
             "Sqrt": self._layer_norm,
@@ -75,6 +76,17 @@ class _Patterns:
         ):
             return replace(last, kind="Gelu", inputs=(x,), attributes={})
         return None
+
+    def _softmax(self, test: GraphNode) -> GraphNode | None:
+        """A softmax with zeros in place of NaN, which it gives where all is masked."""
+        name, chosen = test.inputs[0], self._reader(test)
+        giver = self._giver.get(name)
+        if chosen is None or chosen.kind != "Where" or giver is None or giver.kind != "Softmax":
+            return None
+        first, zero, last = chosen.inputs if len(chosen.inputs) == 3 else ("", "", "")
+        if (first, last) != (test.outputs[0], name) or self._number(zero) != 0:
+            return None
+        return replace(chosen, kind="Identity", inputs=(name,), attributes={})
 
     def _unit_norm(self, length: GraphNode) -> GraphNode | None:
         """`x / max(|x|, epsilon)`, the length perhaps expanded to the shape of x."""
