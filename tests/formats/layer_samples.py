@@ -149,6 +149,15 @@ CASES: dict[str, Callable[[Draft], object]] = {
     "upsample bilinear": _with("upsample2d", interpolation="bilinear"),
     "rescale": _with("rescale", scale=0.5, offset=-1.0),
     "rescale per channel": _with("rescale", scale=(0.5, 2.0, 1.0), offset=(1.0, 0.0, -3.0)),
+    "rescale per feature": lambda d: (
+        d.add("reshape", shape=(24, 9), order="chw"),
+        d.add("rescale", scale=tuple(range(1, 10)), offset=0.5),
+    ),
+    "rescale of a vector": lambda d: (
+        d.add("flatten"),
+        d.dense(3),
+        d.add("rescale", scale=(0.5, 2.0, 1.0), offset=(1.0, 0.0, -3.0)),
+    ),
     "normalize per channel": _normalize(3, 1, 1),
     "normalize everything": _normalize(),
     "normalize per pixel": _normalize(3, 8, 9),

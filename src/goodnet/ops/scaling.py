@@ -57,10 +57,12 @@ def _factors(attributes: Attributes) -> Arrays:
 
 
 def _rescaled_shape(given: Given) -> Shape:
+    """One number, or one for each channel of a picture or feature of another value."""
     shape = same_shape(given)
+    features = shape[0 if len(shape) == PICTURE else -1]
     for name in _FACTORS:
         count = np.size(given[name])
-        if count > 1 and (len(shape) != PICTURE or shape[0] not in (None, count)):
+        if count > 1 and features not in (None, count):
             raise InvalidInput(f"{count} numbers as {name} do not fit a value of shape {shape}")
     return shape
 
@@ -84,8 +86,10 @@ def _factor(applied: Applied, name: str, *, default: float) -> float | tuple[flo
     value = applied.fields.numbers(name, default=default)
     if isinstance(value, float):
         return value
-    if not applied.axes.is_hwc(applied.rank) or len(value) not in (1, applied.shape[0]):
-        raise applied.fields.error(name, "one number, or one for each channel of a picture")
+    last_in_file = applied.axes.shape_to_file(applied.shape)[-1:]
+    channels_first = applied.rank == PICTURE and not applied.axes.is_hwc(PICTURE)
+    if channels_first or len(value) not in (1, *last_in_file):
+        raise applied.fields.error(name, "one number, or one for each channel, which are last")
     return value if len(value) > 1 else value[0]
 
 
@@ -264,6 +268,8 @@ def _rescale_to_onnx(written: Written) -> Expression:
     """Less what changes nothing."""
     factors = _factors(written.layer.attributes)
     scale, offset = (factors[name] for name in _FACTORS)
+    if written.rank != PICTURE:
+        scale, offset = (x.reshape(-1) if x.ndim else x for x in (scale, offset))
     found: Expression | str = written.value
     if (scale != 1).any():
         found = apply("Mul", found, scale)
