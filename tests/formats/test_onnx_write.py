@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,47 @@ from goodnet.ops import OPS
 REFUSED = "resize the centre"
 
 
+def _tokens(draft: Draft) -> None:
+    draft.add("reshape", shape=(24, 9), order="chw")
+    draft.add("prepend", arrays={"tokens": draft.numbers(2, 9)})
+    draft.add("shift", arrays={"offset": draft.numbers(26, 9)})
+
+
+def _everything_norm(draft: Draft) -> None:
+    draft.add("reshape", shape=(24, 9), order="chw")
+    draft.own_norm("layer_norm", 24, 9, axes=(1, 2))
+
+
+# What Keras has no layer for, or another reading of.
+MORE: dict[str, Callable[[Draft], object]] = {
+    "local response norm": lambda d: d.add(
+        "local_response_norm", size=3, alpha=0.5, beta=0.75, bias=2.0
+    ),
+    "conv over a border": lambda d: d.conv(4, padding=(1, 0, 2, 1), strides=(2, 1)),
+    "conv dilated, same, strides": lambda d: d.conv(
+        4, dilation=(1, 2), padding="same", strides=(2, 2)
+    ),
+    "pool over a border": lambda d: d.add(
+        "max_pool2d", pool=(3, 3), strides=(2, 2), padding=(1, 1, 0, 1)
+    ),
+    "average of windows apart": lambda d: d.add(
+        "avg_pool2d", pool=(2, 2), strides=(3, 3), padding="same"
+    ),
+    "tokens and places": _tokens,
+    "layer norm of everything": lambda d: d.own_norm("layer_norm", 3, 8, 9, axes=(1, 2, 3)),
+    "layer norm of all steps": _everything_norm,
+    "unit norm of everything": lambda d: d.add("unit_norm", axes=(1, 2, 3)),
+    "relu from a threshold on": lambda d: d.activation("relu", threshold=0.5),
+    "leaky relu up to a value": lambda d: d.activation("relu", negative_slope=0.1, max_value=0.5),
+    "gelu by tanh": lambda d: d.activation("gelu", approximate=1.0),
+    "linear": lambda d: d.activation("linear"),
+    "resize down": lambda d: d.add(
+        "resize", size=(5, 4), interpolation="bilinear", antialias=False, crop=False
+    ),
+    "grow a small centre": lambda d: d.add("center_crop", size=(12, 9)),
+}
+
+
 def close(found: Array, expected: Array) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
@@ -47,10 +89,10 @@ def checked(spec: NetworkSpec, path: Path) -> Array:
     return expected
 
 
-@pytest.mark.parametrize("case", sorted({*CASES} - {REFUSED}))
+@pytest.mark.parametrize("case", sorted({*CASES, *MORE} - {REFUSED}))
 def test_onnxruntime_computes_the_same(tmp_path: Path, case: str) -> None:
     draft = Draft(3, 8, 9)
-    CASES[case](draft)
+    {**CASES, **MORE}[case](draft)
     expected = checked(draft.ended(), tmp_path / "net.onnx")
     close(outputs(read_spec(tmp_path / "net.onnx")), expected)
 
