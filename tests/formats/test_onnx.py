@@ -26,6 +26,7 @@ from goodnet.errors import GoodnetError, InvalidInput, UnsafeInput
 from goodnet.formats import load_network, read_spec
 from goodnet.formats.format import save_spec
 from goodnet.formats.silence import silence
+from goodnet.guard.form import guard_spec
 from goodnet.imagesets import load_images
 
 SMALL = (3, 16, 16)
@@ -104,6 +105,20 @@ def test_channels_last_and_sums_that_are_biases(tmp_path: Path) -> None:
     assert sum(key.endswith("/bias") for key in spec.arrays) == 2
     theirs = answers(path, np.ascontiguousarray(pixels.transpose(0, 2, 3, 1)))
     np.testing.assert_allclose(load_network(path).outputs(pixels), theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_what_is_made_of_a_file_with_channels_last_takes_the_same_images(tmp_path: Path) -> None:
+    path, pixels = channels_last(tmp_path / "net.onnx"), images(4)
+    spec, good = read_spec(path), tmp_path / "goodnet.onnx"
+    layer = next(x.name for x in spec.layers if x.op == "conv2d")
+    save_spec(guard_spec(spec, spec.with_arrays(silence(spec, layer, [1]))), good)
+    onnx.checker.check_model(str(good), full_check=True)
+    found = answers(good, np.ascontiguousarray(pixels.transpose(0, 2, 3, 1)))
+    again = load_network(good)
+    assert again.input_shape == SMALL
+    np.testing.assert_allclose(again.outputs(pixels), found, rtol=1e-5, atol=1e-6)
+    agreed = found.argmax(1) < found.shape[1] - 1
+    assert (found.argmax(1) == load_network(path).predict(pixels))[agreed].all()
 
 
 def test_quantised_weights_are_read_as_floats_and_said(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,7 +50,7 @@ def _read(path: Path, architecture: Path | None) -> NetworkSpec:
         notes=(_QUANTISED,) if quantised else (),
         origins=origins,
     )
-    return NetworkSpec(spec.layers, spec.arrays, spec.output, name=spec.name, source=source)
+    return replace(spec, source=source)
 
 
 def _patch(source: SourceFile, changed: Mapping[str, Array]) -> bytes:

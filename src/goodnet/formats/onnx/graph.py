@@ -210,7 +210,13 @@ def described(graph: Graph, folder: Path) -> tuple[NetworkSpec, dict[str, Origin
         raise InvalidInput(
             f"expected a classifier with an output for each class, got outputs of {output.shape}"
         )
-    spec = NetworkSpec(tuple(reading.layers), reading.arrays, output.layer, name=graph.name)
+    spec = NetworkSpec(
+        tuple(reading.layers),
+        reading.arrays,
+        output.layer,
+        name=graph.name,
+        channels_last=axes.is_hwc(len(image)),
+    )
     return spec, reading.origins
 
 

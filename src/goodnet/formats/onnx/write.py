@@ -1,7 +1,8 @@
 """Write a network as an ONNX file, without onnx.
 
 One graph of plain operations: any number of images, pictures with the channels first, arrays as raw
-data, layers and arrays under their names. The same network always gives the same bytes.
+data, layers and arrays under their names. Only the images have the channels last where those of the
+file do that the network came from. The same network always gives the same bytes.
 
 References:
     https://github.com/onnx/onnx/blob/main/onnx/onnx.proto, whose fields the numbers below are of.
@@ -21,7 +22,9 @@ from goodnet.formats.onnx.wire import field, real, whole
 from goodnet.formats.shapes import layer_shapes
 from goodnet.formats.spec import Array, Layer, NetworkSpec
 from goodnet.ops import OPS
-from goodnet.ops.expression import Expression, Operand, Parameter, Written
+from goodnet.ops.expression import Expression, Operand, Parameter, Written, apply
+from goodnet.ops.layouts import Axes
+from goodnet.ops.op import Shape
 
 # The version of the operations, unless one is newer, and of the file for each from there on: those
 # that the same release of onnx had.
@@ -30,6 +33,7 @@ _FILE_VERSIONS = {18: 8, 19: 9, 20: 9, 21: 10}
 _PRODUCER = "goodnet"
 _TYPES = {"float32": 1, "int64": 7}
 _FLOAT, _INT, _STRING, _INTS = 1, 2, 3, 7
+_OPEN = ("channels", "height", "width")
 # What protobuf can say at most.
 _LARGEST = 2**31 - 1
 
@@ -59,12 +63,13 @@ def content_of(spec: NetworkSpec) -> bytes:
         arrays = spec.parameters(layer.name)
         graph.add(Written(layer, arrays, inputs, shapes[layer.name]))
     image = spec.layers[0].name
+    axes = Axes("hwc" if spec.channels_last else "chw")
     parts = [
         *graph.nodes,
         field(2, spec.name.encode()),
         *graph.arrays,
-        field(11, _value(image, shapes[image])),
-        field(12, _value(spec.output, shapes[spec.output])),
+        field(11, _value(image, axes.shape_to_file(_named(shapes[image])))),
+        field(12, _value(spec.output, _named(shapes[spec.output]))),
     ]
     content = b"".join(
         [
@@ -101,6 +106,12 @@ class _Graph:
         self.opset = _OPSET
         self._taken = {layer.name for layer in spec.layers}
         self._layer, self._done = "", dict[int, str]()
+        self._called: dict[str, str] = {}
+        image = spec.layers[0].name
+        if spec.channels_last:
+            turned = self._free(f"{image}/transpose")
+            self._compute(apply("Transpose", image, perm=(0, 3, 1, 2)), turned)
+            self._called[image] = turned
 
     def add(self, written: Written) -> None:
         """The operations of a layer; the last one and what it gives have the layer's name."""
@@ -137,7 +148,7 @@ class _Graph:
     def _operand(self, operand: Operand, name: str) -> str:
         """The name of an operand, which is added where it is not there; `name` for a number."""
         if operand is None or isinstance(operand, str):
-            return operand or ""
+            return self._called.get(operand, operand) if operand else ""
         if id(operand) not in self._done:
             self._done[id(operand)] = self._add(operand, name)
         return self._done[id(operand)]
@@ -179,14 +190,17 @@ def _attribute(name: str, value: Any) -> bytes:
     return b"".join([field(1, name.encode()), *content])
 
 
-def _value(name: str, shape: Sequence[int | None]) -> bytes:
+def _named(shape: Shape) -> tuple[int | str, ...]:
+    """A shape with names for the sizes that are open."""
+    return tuple(_OPEN[axis] if size is None else size for axis, size in enumerate(shape))
+
+
+def _value(name: str, shape: Sequence[int | str]) -> bytes:
     """A value for any number of images, as ValueInfoProto has it."""
-    named = zip(("height", "width"), shape[1:], strict=False)
-    open_sizes = ["channels", *(name for name, _ in named)]
-    sizes = [field(2, b"images")] + [
-        field(2, open_sizes[place].encode()) if size is None else whole(1, size)
-        for place, size in enumerate(shape)
-    ]
+    sizes = (
+        whole(1, size) if isinstance(size, int) else field(2, size.encode())
+        for size in ("images", *shape)
+    )
     dimensions = b"".join(field(1, size) for size in sizes)
     tensor = whole(1, _TYPES["float32"]) + field(2, dimensions)
     return field(1, name.encode()) + field(2, field(1, tensor))
