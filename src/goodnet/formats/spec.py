@@ -80,6 +80,8 @@ class NetworkSpec:
         source: The file or module that has these very layers, if perhaps other numbers; None for
             a network made here.
         preprocessing: What is done to images 0..1 before the first layer; no file holds it.
+        channels_last: Whether an ONNX file takes its images with the channels last, here still
+            first; others made of it do so, too.
     """
 
     layers: tuple[Layer, ...]
@@ -88,6 +90,7 @@ class NetworkSpec:
     name: str = "network"
     source: SourceFile | ModuleSource | None = None
     preprocessing: Preprocessing = IDENTITY
+    channels_last: bool = False
 
     @property
     def file(self) -> SourceFile | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING
 
+from goodnet.ops.attributes import IMAGE
+from goodnet.ops.expression import apply
 from goodnet.ops.keras import HWC, Part, Step, reading
 from goodnet.ops.onnx import Found, Node
 from goodnet.ops.op import Attributes, Given, Kept, Op, Shape, identity, register, same_shape
@@ -91,6 +93,7 @@ register(
         shape=_declared,
         compute=lambda _: identity,
         to_keras=_input_to_keras,
+        checks={"shape": IMAGE},
     ),
     Op(
         name="identity",
@@ -108,6 +111,7 @@ register(
             "Cast": _cast,
             "Dropout": _dropout_from_onnx,
         },
+        to_onnx=lambda written: apply("Identity", written.value),
     ),
     # a part of the user's module, the shape of its value
     Op(name="opaque", attributes=("module", "shape"), shape=_declared, compute=_module),

@@ -1,22 +1,24 @@
-"""Files of weights alone, of PyTorch: arrays by key, and the known architecture they fit.
+"""Files of weights, of PyTorch: arrays by key, and the known architecture they fit.
 
-What is written is a `.safetensors` file with the keys that torchvision or timm give the arrays.
+What is written is a `.safetensors` file with the keys that torchvision or timm give the arrays. Of
+other layers it holds a description, too, by which it is read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats import budgets, foreign, safetensors
+from goodnet.formats.description import Description, from_json
 from goodnet.formats.format import Format
 from goodnet.formats.safe_file import open_regular, sha256
-from goodnet.formats.spec import Array, NetworkSpec, Origin, SourceFile
+from goodnet.formats.spec import KINDS, Array, NetworkSpec, Origin, SourceFile
 from goodnet.formats.state_dict import pytorch
 from goodnet.formats.state_dict.unwrapping import as_now, without_prefix
 from goodnet.formats.stored import Stored
@@ -39,17 +41,25 @@ class Weights:
         format: "pytorch" or "safetensors".
         sha256: Of the file.
         notes: What was left unread or out.
+        texts: What the file says beside its arrays, by name.
+        description: The layers, where one of the texts describes them.
     """
 
     arrays: Mapping[str, Stored]
     format: Literal["pytorch", "safetensors"]
     sha256: str
     notes: tuple[str, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
+    description: Description | None = None
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Of every array, by key."""
         return {key: each.shape for key, each in self.arrays.items()}
+
+
+# What the child that reads a file may answer.
+_PLAIN = (Weights, Stored, Description, *KINDS)
 
 
 def read_weights(path: Path) -> Weights:
@@ -62,20 +72,32 @@ def read_weights(path: Path) -> Weights:
         FileError: If it cannot be read.
     """
     subject = f"the model file {str(path)!r}"
-    return quarantined(_read_weights, path, subject=subject, kinds=(Weights, Stored))
+    return quarantined(_read_weights, path, subject=subject, kinds=_PLAIN)
 
 
 def _read_weights(path: Path) -> Weights:
     with open_regular(path, what="model file", limit=budgets.MODEL_BYTES) as file:
-        form: Literal["pytorch", "safetensors"]
-        form = "pytorch" if pytorch.holds(file.read(foreign.HEAD)) else "safetensors"
+        pickled = pytorch.holds(file.read(foreign.HEAD))
         file.seek(0)
-        found, notes = _READERS[form](file)
+        if pickled:
+            found, notes = pytorch.read(file)
+            return _named(Weights(found, "pytorch", sha256(file), notes))
+        found, texts = safetensors.read(file)
         digest = sha256(file)
-    arrays, prefix = without_prefix(found)
+    weights = Weights(found, "safetensors", digest, texts=texts)
+    text = texts.get(safetensors.DESCRIPTION)
+    if text is None:
+        return _named(weights)
+    return replace(weights, description=from_json(text, weights.shapes))
+
+
+def _named(weights: Weights) -> Weights:
+    """The arrays under the names that the known architectures have for them."""
+    arrays, prefix = without_prefix(weights.arrays)
+    notes = weights.notes
     if prefix:
         notes = (*notes, f"the names of the weights begin with {prefix!r}, which is left out")
-    return Weights(_renamed(arrays), form, digest, notes)
+    return replace(weights, arrays=_renamed(arrays), notes=notes)
 
 
 def weights_in(path: Path) -> Weights | None:
@@ -87,12 +109,6 @@ def weights_in(path: Path) -> Weights | None:
     with open_regular(path, what="model file", limit=budgets.MODEL_BYTES) as file:
         head = file.read(foreign.HEAD)
     return read_weights(path) if pytorch.holds(head) or safetensors.holds(head) else None
-
-
-_READERS: Mapping[str, Callable[[BinaryIO], tuple[dict[str, Stored], tuple[str, ...]]]] = {
-    "pytorch": pytorch.read,
-    "safetensors": safetensors.read,
-}
 
 
 def _renamed(arrays: Mapping[str, Stored]) -> dict[str, Stored]:
@@ -111,6 +127,10 @@ def _read(path: Path, architecture: Path | None) -> NetworkSpec:
             f"got the file {str(architecture)!r}"
         )
     weights = read_weights(path)
+    if weights.description is not None:
+        if architecture is not None:
+            raise UsageError("the file describes its layers itself: leave out --architecture")
+        return _as_described(weights, weights.description, path)
     plan = recognised(weights.shapes, None if architecture is None else str(architecture))
     return _described(weights, plan, path, told=architecture is not None)
 
@@ -140,6 +160,24 @@ def _described(weights: Weights, plan: Plan, path: Path, *, told: bool) -> Netwo
     return NetworkSpec(found.layers, arrays, found.output, name=plan.name, source=source)
 
 
+def _as_described(weights: Weights, description: Description, path: Path) -> NetworkSpec:
+    """The network whose layers the file itself describes."""
+    source = SourceFile(
+        path=path,
+        format=weights.format,
+        sha256=weights.sha256,
+        version="goodnet",
+        origins={key: Origin(key, "as-is") for key in weights.arrays},
+    )
+    return NetworkSpec(
+        description.layers,
+        {key: stored.array(key) for key, stored in weights.arrays.items()},
+        description.output,
+        name=description.name,
+        source=source,
+    )
+
+
 def _patch(source: SourceFile, changed: Mapping[str, Array]) -> bytes:
     weights = read_weights(source.path)
     if weights.sha256 != source.sha256:
@@ -156,14 +194,14 @@ def _patch(source: SourceFile, changed: Mapping[str, Array]) -> bytes:
                 f"several layers share the array {origin.path!r}, so that no copy can be made in "
                 "which it differs for one of them"
             )
-    return safetensors.packed(arrays | written)
+    return safetensors.packed(arrays | written, weights.texts)
 
 
 FORMATS = tuple(
     Format(
         name,
         ".safetensors",
-        safetensors.write_module,
+        safetensors.write,
         read=_read,
         patch=_patch,
         holds=holds,
