@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -124,7 +125,8 @@ def compare_outputs(
         apart = max(apart, _apart(_probabilities(mine), _probabilities(theirs)))
         both_logits &= not (_are_probabilities(mine) or _are_probabilities(theirs))
         logit = max(logit, _apart(mine, theirs))
-    return OutputDifference(name, proportion(equal, total), apart, logit if both_logits else None)
+    known = both_logits and math.isfinite(logit)
+    return OutputDifference(name, proportion(equal, total), apart, logit if known else None)
 
 
 def _blocks(network: Network, images: ImageSet | None) -> Iterable[Tensor | Array]:

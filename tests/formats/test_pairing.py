@@ -121,6 +121,15 @@ def test_pictures_that_are_flattened_in_another_order_are_the_same() -> None:
         np.testing.assert_array_equal(one, two)
 
 
+def test_the_order_of_what_is_no_picture_says_nothing() -> None:
+    drafts = [Draft(12, 4, 4), Draft(12, 4, 4)]
+    for order, draft in zip(("hwc", "chw"), drafts, strict=True):
+        draft.add("global_avg_pool2d")
+        draft.add("reshape", shape=(4, 3), order=order)
+        draft.add("global_max_pool1d")
+    assert pair(*(draft.ended() for draft in drafts)).alike
+
+
 @pytest.mark.parametrize("what", ["layer", "attribute", "wiring", "shape"])
 def test_what_is_built_differently_is_said(what: str) -> None:
     drafts = [Draft(3, 8, 8), Draft(3, 8, 8)]

@@ -185,9 +185,16 @@ def _turns(layer: Layer) -> bool:
 
 
 def _in_one_order(spec: NetworkSpec) -> NetworkSpec:
-    """Pictures are flattened channel by channel, where only dense layers read them."""
+    """Pictures are flattened channel by channel, where only dense layers read them.
+
+    Where there are no pictures, an order says nothing.
+    """
     shapes = layer_shapes(spec)
     for layer in spec.layers:
+        ranks = {len(shapes[name]) for name in (layer.name, *layer.inputs)}
+        if "order" in layer.attributes and PICTURE not in ranks:
+            spec = _with(spec, layer.name, order="chw")
+            continue
         readers = spec.consumers(layer.name)
         shape = shapes[layer.inputs[0]] if layer.inputs else ()
         known = tuple(size for size in shape if size is not None)

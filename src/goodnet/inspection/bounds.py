@@ -6,6 +6,7 @@ operation that is not known here it is all numbers, so what is said by a bound i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import reduce
@@ -19,6 +20,7 @@ from goodnet.ops.activations import all_options
 from goodnet.ops.op import PICTURE, VECTOR, Joined, Moved
 
 Floats = NDArray[np.float64]
+_BLOCK = 1 << 21  # weights to sum up at a time
 # Values of these lie where those lie that they read, channel by channel.
 _WITHIN = frozenset(
     f"global_{kind}_pool{axes}" for kind in ("max", "avg") for axes in ("1d", "2d")
@@ -130,68 +132,48 @@ def _made(graph: Graph, layer: Layer, given: Interval) -> Interval:
     if layer.attributes.get("padding", "valid") not in ("valid", (0, 0, 0, 0)):
         given = given.with_zero
     own = given.over(weight.shape[1] * groups)
+    low, high = (end.reshape(groups, -1) for end in (own.low, own.high))
+    table = weight.reshape(groups, len(weight) // groups, weight.shape[1], -1)
     bias = arrays.get("bias", np.zeros(1)).astype(np.float64)
-    if weight.shape[1] == 1:
-        found = _scaled(weight, own.over(groups))
-        return Interval(found.low + bias, found.high + bias)
-    rows = np.split(weight, groups)
-    ends = zip(np.split(own.low, groups), np.split(own.high, groups), strict=True)
-    parts = [_products(x, low, high) for x, (low, high) in zip(rows, ends, strict=True)]
-    return Interval(
-        np.concatenate([low for low, _ in parts]) + bias,
-        np.concatenate([high for _, high in parts]) + bias,
-    )
+    return Interval(bias - _most(table, -high, -low), bias + _most(table, low, high))
 
 
-def _scaled(weight: Array, given: Interval) -> Interval:
-    """Of sums of products with one channel each, as a depthwise convolution makes them."""
-    table = weight.reshape(len(weight), -1).astype(np.float64)
-    above, below = np.maximum(table, 0).sum(1), np.minimum(table, 0).sum(1)
-    times = len(weight) // given.low.size
-    low, high = np.repeat(given.low, times), np.repeat(given.high, times)
-    return Interval(
-        _times(above, low) + _times(below, high), _times(above, high) + _times(below, low)
+def _most(table: Array, low: Floats, high: Floats) -> Floats:
+    """The largest sum of products of each row, shape (groups * rows,).
+
+    Only rows whose sum is bounded are summed up: of trained networks there are few.
+
+    Args:
+        table: Weights, shape (groups, rows, channels, places).
+        low: Of the channels that are read, shape (groups, channels).
+        high: Of them.
+    """
+    rising, falling = (
+        _extreme(np.max, table, np.isinf(high)),
+        _extreme(np.min, table, np.isinf(low)),
     )
+    found = np.where((rising <= 0) & (falling >= 0), 0.0, np.inf)
+    top, bottom = (np.where(np.isinf(end), 0.0, end) for end in (high, low))
+    groups, rows = np.nonzero(found == 0)
+    step = max(_BLOCK // max(math.prod(table.shape[2:]), 1), 1)
+    for start in range(0, len(rows), step):
+        group, row = groups[start : start + step], rows[start : start + step]
+        some = table[group, row].astype(np.float64)
+        above, below = np.maximum(some, 0).sum(2), np.minimum(some, 0).sum(2)
+        found[group, row] = (above * top[group] + below * bottom[group]).sum(1)
+    return found.ravel()
+
+
+def _extreme(reduce: Callable[..., Array], table: Array, endless: NDArray[np.bool_]) -> Array:
+    """The largest or least weight of each row on a channel without an end, or else 0."""
+    if endless.all():
+        return reduce(table, axis=(2, 3), initial=0.0)
+    return reduce(table, axis=(2, 3), initial=0.0, where=endless[:, None, :, None])
 
 
 def _times(factor: Floats, end: Floats) -> Floats:
     """A product in which zero times infinity is zero."""
     return np.where(factor == 0, 0.0, factor * end)
-
-
-def _products(weight: Array, low: Floats, high: Floats) -> tuple[Floats, Floats]:
-    """The least and the largest sum of products of each row, shape (rows,) each."""
-    table = weight.reshape(*weight.shape[:2], -1)
-    most = _most(table, low, high)
-    return -_most(table, -high, -low), most
-
-
-def _most(table: Array, low: Floats, high: Floats) -> Floats:
-    """The largest sum of products of each row, shape (rows,).
-
-    Only rows whose sum is bounded are summed up: of trained networks there are few.
-
-    Args:
-        table: Weights, shape (rows, channels, places).
-        low: Of the channels that are read.
-        high: Of them.
-    """
-    bounded = np.ones(len(table), dtype=bool)
-    if np.isinf(high).any():
-        bounded &= _part(table, np.isinf(high)).max((1, 2), initial=0.0) <= 0
-    if np.isinf(low).any():
-        bounded &= _part(table, np.isinf(low)).min((1, 2), initial=0.0) >= 0
-    found = np.full(len(table), np.inf)
-    if bounded.any():
-        some = table[bounded].astype(np.float64)
-        above, below = np.maximum(some, 0).sum(2), np.minimum(some, 0).sum(2)
-        ends = [np.where(np.isinf(end), 0.0, end) for end in (high, low)]
-        found[bounded] = above @ ends[0] + below @ ends[1]
-    return found
-
-
-def _part(table: Array, channels: NDArray[np.bool_]) -> Array:
-    return table if channels.all() else table[:, channels]
 
 
 def _normalized(arrays: Mapping[str, Array], layer: Layer, given: Interval) -> Interval:

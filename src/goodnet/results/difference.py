@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from msgspec import Meta
 
 from goodnet.notebook import html_table
 from goodnet.results.commands import Results
-from goodnet.results.parts import Count, LayerRecord, ModelFile, Number
+from goodnet.results.parts import Count, LayerRecord, ModelFile
 from goodnet.types import Proportion
+
+# Weights may be as large as single precision holds.
+Distance = Annotated[float, Meta(ge=0.0)]
 
 
 @dataclass(frozen=True)
@@ -33,9 +39,9 @@ class LayerDifference:
     op: str
     numbers: Count
     changed: Count
-    largest: Number
-    mean: Number
-    relative: Number | None
+    largest: Distance
+    mean: Distance
+    relative: Distance | None
     channels: Count = 0
     changed_channels: Count = 0
 
@@ -48,13 +54,14 @@ class OutputDifference:
         images: Which images.
         equal: Images answered alike.
         probability: The largest difference of the probability of a class.
-        logit: The largest difference of a logit; None where one of the networks has none.
+        logit: The largest difference of a logit; None where one of the networks has none, or one
+            that is infinite.
     """
 
     images: str
     equal: Proportion
-    probability: Number
-    logit: Number | None
+    probability: Distance
+    logit: Distance | None
 
     @property
     def alike(self) -> bool:
