@@ -30,6 +30,10 @@ from goodnet.stats import proportion
 # Numbers that went through another program in single precision differ by less than this, relative
 # to the largest of their array.
 _ROUNDING = 1e-5
+_FOLDED = (
+    "in one of the files batch normalisation or biases are layers of their own: they are compared "
+    "as part of the layers before them"
+)
 _COUNT, _SEED = 48, 0
 _SUM = 1e-4
 
@@ -72,6 +76,7 @@ def diff(first: Network, second: Network, images: ImageSet | None = None) -> Dif
         only_second=tuple(_records(found.second, found.only_second)),
         structure=tuple(structure),
         outputs=outputs,
+        notes=(_FOLDED,) if found.folded else (),
     )
 
 

@@ -103,7 +103,40 @@ def test_normalisation_that_an_exporter_folded_is_found() -> None:
     spec = draft.ended()
     found = pair(spec, renamed(folded(canonical(spec))))
     assert found.alike
+    assert found.folded
+    assert not pair(spec, renamed(spec)).folded
     assert "batch_norm" not in {layer.op for layer in found.first.layers}
+
+
+@pytest.mark.parametrize("where", ["picture", "vector"])
+def test_a_bias_that_is_added_by_itself_is_the_layers_own(where: str) -> None:
+    """As Keras exports its layers to ONNX."""
+    one, other = Draft(3, 8, 8), Draft(3, 8, 8)
+    for apart, draft in enumerate((one, other)):
+        if where == "vector":
+            draft.add("global_avg_pool2d")
+        name = (draft.conv if where == "picture" else draft.dense)(4, bias=False, name="made")
+        bias = np.arange(4, dtype=np.float32) - 1.5
+        if not apart:
+            draft.arrays[f"{name}/bias"] = bias
+        elif where == "picture":
+            draft.add("rescale", scale=1.0, offset=tuple(bias.tolist()))
+        else:
+            draft.add("normalize", arrays={"mean": -bias, "variance": np.ones(4, np.float32)})
+        draft.activation("relu")
+    found = pair(one.ended(), other.ended())
+    assert found.alike
+    for _, mine, theirs in found.arrays("made"):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-6)
+
+
+def test_what_is_shifted_along_another_axis_stays_apart() -> None:
+    draft = Draft(3, 4, 4)
+    draft.conv(4, 1, name="made")
+    rows = {"mean": np.ones((1, 4, 1), np.float32), "variance": np.ones((1, 4, 1), np.float32)}
+    draft.add("normalize", arrays=rows, name="rows")
+    spec = canonical(draft.ended())
+    assert "rows" in {layer.name for layer in folded(spec).layers}
 
 
 def test_pictures_that_are_flattened_in_another_order_are_the_same() -> None:

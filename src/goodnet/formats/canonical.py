@@ -14,6 +14,7 @@ from itertools import count
 
 import numpy as np
 
+from goodnet.formats.affine import affine
 from goodnet.formats.shapes import layer_shapes
 from goodnet.formats.softmax import without_softmax
 from goodnet.formats.spec import Activation, Array, Layer, NetworkSpec
@@ -34,29 +35,33 @@ def canonical(spec: NetworkSpec) -> NetworkSpec:
 
 
 def folded(spec: NetworkSpec) -> NetworkSpec:
-    """A canonical network in which batch normalisation is part of the layer that it alone reads."""
-    layers = {layer.name: layer for layer in spec.layers}
-    arrays, found = dict(spec.arrays), spec
+    """A canonical network in which layers are scaled and shifted by their own numbers alone.
+
+    What is taken into the layer that it alone reads is batch normalisation, and a bias that is
+    added by an operation of its own.
+    """
+    shapes = layer_shapes(spec)
     for layer in spec.layers:
-        if layer.op != "batch_norm":
+        here = spec[layer.name]
+        before = spec[here.inputs[0]] if here.inputs else here
+        if before.op not in _FOLDS or len(spec.consumers(before.name)) > 1:
             continue
-        before = layers[layer.inputs[0]]
-        alone = before.op in _FOLDS and len(spec.consumers(before.name)) == 1
-        if alone and before.name != spec.output:
-            keys = [key for key in arrays if key.rpartition("/")[0] == layer.name]
-            arrays |= _scaled(spec, before, layer)
-            arrays = {key: array for key, array in arrays.items() if key not in keys}
-            found = _bypassed(found, layer)
-    return replace(found, arrays=arrays)
+        found = affine(spec, here, shapes[layer.name])
+        if found is not None:
+            arrays = {key: x for key, x in spec.arrays.items() if key not in _keys(spec, here)}
+            arrays |= _scaled(spec, before, *found)
+            spec = replace(_bypassed(spec, here), arrays=arrays)
+    return spec
 
 
-def _scaled(spec: NetworkSpec, layer: Layer, norm: Layer) -> dict[str, Array]:
-    """Weight and bias of a layer with what a batch normalisation behind it does."""
-    own = {name: array.astype(np.float64) for name, array in spec.parameters(norm.name).items()}
-    factor = own.get("gamma", 1.0) / np.sqrt(own["variance"] + norm.attributes["epsilon"])
+def _keys(spec: NetworkSpec, layer: Layer) -> set[str]:
+    return {f"{layer.name}/{name}" for name in spec.parameters(layer.name)}
+
+
+def _scaled(spec: NetworkSpec, layer: Layer, factor: Array, offset: Array) -> dict[str, Array]:
+    """Weight and bias of a layer whose channels are multiplied and shifted."""
     arrays = spec.parameters(layer.name)
-    weight = arrays["weight"]
-    bias = (arrays.get("bias", 0.0) - own["mean"]) * factor + own.get("beta", 0.0)
+    weight, bias = arrays["weight"], arrays.get("bias", np.zeros(1)) * factor + offset
     scaled = weight * factor.reshape(-1, *[1] * (weight.ndim - 1))
     return {
         f"{layer.name}/weight": scaled.astype(np.float32),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from functools import cached_property
 
@@ -29,11 +29,13 @@ class Pairing:
         first: The one.
         second: The other.
         pairs: Names of layers of both, in running order of the first.
+        folded: Whether what only scales and shifts the value of another layer is part of that.
     """
 
     first: NetworkSpec
     second: NetworkSpec
     pairs: Mapping[str, str]
+    folded: bool = False
 
     @property
     def only_first(self) -> tuple[Layer, ...]:
@@ -106,10 +108,12 @@ def pair(first: NetworkSpec, second: NetworkSpec) -> Pairing:
     do.
     """
     plain = canonical(first), canonical(second)
-    ways = [(plain, True), (plain, False)]
-    taken = folded(plain[0]), folded(plain[1])
-    ways += [(taken, True), (taken, False)]
-    found = [_pair(*specs, by_name=by_name) for specs, by_name in ways]
+    found = [_pair(*plain, by_name=True)]
+    if not found[0].alike:
+        taken = folded(plain[0]), folded(plain[1])
+        found.append(_pair(*plain, by_name=False))
+        tries = (_pair(*taken, by_name=by_name) for by_name in (True, False))
+        found += [replace(each, folded=True) for each in tries]
     return next((each for each in found if each.alike), found[0])
 
 

@@ -14,12 +14,12 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
+from goodnet.formats.affine import Floats, affine
 from goodnet.formats.channels import BlockedError, Graph, passing
 from goodnet.formats.spec import Activation, Array, Layer
 from goodnet.ops.activations import all_options
 from goodnet.ops.op import PICTURE, VECTOR, Joined, Moved
 
-Floats = NDArray[np.float64]
 _BLOCK = 1 << 21  # weights to sum up at a time
 # Values of these lie where those lie that they read, channel by channel.
 _WITHIN = frozenset(
@@ -99,8 +99,9 @@ def _of_layer(graph: Graph, layer: Layer, given: list[Interval]) -> Interval:
         return given[0].over(count)
     if layer.op == "zero_pad2d":
         return given[0].over(count).with_zero
-    if layer.op == "batch_norm":
-        return _normalized(graph.spec.parameters(layer.name), layer, given[0].over(count))
+    change = affine(graph.spec, layer, graph.shapes[layer.name])
+    if change is not None and len(change[0]) == count:
+        return _shifted(*change, given[0].over(count))
     if isinstance(passing(layer), Moved | Joined):
         return _moved(graph, layer, given, count)
     if layer.op in _MERGES:
@@ -171,16 +172,9 @@ def _extreme(reduce: Callable[..., Array], table: Array, endless: NDArray[np.boo
     return reduce(table, axis=(2, 3), initial=0.0, where=endless[:, None, :, None])
 
 
-def _times(factor: Floats, end: Floats) -> Floats:
-    """A product in which zero times infinity is zero."""
-    return np.where(factor == 0, 0.0, factor * end)
-
-
-def _normalized(arrays: Mapping[str, Array], layer: Layer, given: Interval) -> Interval:
-    own = {name: array.astype(np.float64) for name, array in arrays.items()}
-    factor = own.get("gamma", np.ones(1)) / np.sqrt(own["variance"] + layer.attributes["epsilon"])
-    shift = own.get("beta", np.zeros(1)) - own["mean"] * factor
-    ends = [_times(factor, end) + shift for end in (given.low, given.high)]
+def _shifted(factor: Floats, offset: Floats, given: Interval) -> Interval:
+    """Of channels that are multiplied and shifted; zero times infinity is zero."""
+    ends = [np.where(factor == 0, 0.0, factor * end) + offset for end in (given.low, given.high)]
     return Interval(np.minimum(*ends), np.maximum(*ends))
 
 

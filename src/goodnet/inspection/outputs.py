@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from goodnet.formats.affine import Floats
 from goodnet.formats.softmax import without_softmax
 from goodnet.formats.spec import Array, Layer
-from goodnet.inspection.bounds import Floats, Interval
+from goodnet.inspection.bounds import Interval
 from goodnet.inspection.finding import Finding, Oddity, Rule, Subject
 
 RULE = Rule(
