@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import re
 import runpy
 import subprocess
 import sys
@@ -64,6 +65,13 @@ def test_a_network_of_keras_applications_is_compared_with_keras(run: Run) -> Non
     shown = run("keras_applications.py", "--only", "MobileNetV3Small")
     assert "MobileNetV3Small   64x64   1,540,218" in shown
     assert "at most 0.0001: met" in shown
+
+
+@pytest.mark.slow
+def test_ordinary_networks_are_looked_at_for_oddities(run: Run) -> None:
+    shown = run("oddities.py", "--only", "MobileNetV3Small")
+    assert re.search(r"^MobileNetV3Small +\d+ +0 +\d+ ", shown, re.M)
+    assert "false warnings at most 0: met" in shown
 
 
 @pytest.mark.slow

@@ -120,6 +120,18 @@ def test_channels_that_can_never_be_active_are_a_note() -> None:
     assert findings[1].message.endswith("(2, 4)")
 
 
+def test_a_layer_that_can_never_be_active_is_a_red_flag() -> None:
+    draft = Draft(3, 8, 8)
+    draft.conv(4, activation=RELU, name="first")
+    draft.conv(4, activation=RELU, name="second")
+    spec = draft.ended(3)
+    below = {"second/weight": -np.abs(spec.arrays["second/weight"])}
+    below["second/bias"] = np.full(4, -0.1, np.float32)
+    finding, *_ = found(spec.with_arrays(below))
+    assert (finding.rule, finding.level, finding.layer) == ("dead-layer", "warning", "second")
+    assert "none of the 4 channels of second" in finding.message
+
+
 def test_channels_without_weights_are_a_red_flag_and_not_named_twice() -> None:
     spec = deepid_spec()
     weight, bias = (spec.arrays[f"conv_2/{name}"].copy() for name in ("weight", "bias"))
@@ -263,7 +275,7 @@ def test_what_pruning_leaves_dead_is_really_dead(shared: Path) -> None:
 
 
 def test_every_rule_has_its_own_id() -> None:
-    ids = [each.rule.id for each in ODDITIES]
+    ids = [rule.id for each in ODDITIES for rule in each.rules]
     assert len(set(ids)) == len(ids)
 
 

@@ -106,4 +106,4 @@ def _ahead(graph: Graph) -> dict[str, int]:
     return found
 
 
-ODDITY = Oddity(RULE, _find)
+ODDITY = Oddity((RULE,), _find)

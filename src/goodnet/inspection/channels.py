@@ -23,6 +23,13 @@ DEAD = Rule(
     "What such a channel is given is never above zero, and its activation makes zero of that. "
     "Training leaves some such channels in many networks.",
 )
+DEAD_LAYER = Rule(
+    "dead-layer",
+    "warning",
+    "A layer can never be active",
+    "All of its channels are zero for every image, so that it adds nothing to the network. "
+    "Training leaves no such layers: it was damaged, or is there for another reason.",
+)
 _WITH_WEIGHTS = ("conv2d", "dense", "batch_norm")
 
 
@@ -43,7 +50,13 @@ def _dead(subject: Subject) -> Iterator[Finding]:
         if not silent.size or not is_rectifier(subject.graph.layers[name].attributes["activation"]):
             continue
         never = np.flatnonzero((given.over(silent.size).high <= 0) & ~silent).tolist()
-        if never:
+        if never and len(never) + silent.sum() == silent.size:
+            yield DEAD_LAYER.finding(
+                f"none of the {silent.size} channels of {name} can ever be active: what they are "
+                "given is never above 0",
+                name,
+            )
+        elif never:
             yield DEAD.finding(
                 f"{len(never)} of {silent.size} channels of {name} can never be active: what they "
                 f"are given is never above 0 ({_listed(never)})",
@@ -56,4 +69,4 @@ def _listed(channels: list[int], most: int = 8) -> str:
     return f"{shown}, ..." if len(channels) > most else shown
 
 
-ODDITIES = (Oddity(SILENT, _silent), Oddity(DEAD, _dead))
+ODDITIES = (Oddity((SILENT,), _silent), Oddity((DEAD, DEAD_LAYER), _dead))

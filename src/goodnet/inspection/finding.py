@@ -74,7 +74,7 @@ class Subject:
 
 @dataclass(frozen=True, eq=False)
 class Oddity:
-    """A rule for networks with what looks for it."""
+    """Rules for networks, and what looks for them."""
 
-    rule: Rule
+    rules: tuple[Rule, ...]
     find: Callable[[Subject], Iterator[Finding]]

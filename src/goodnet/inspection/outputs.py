@@ -23,13 +23,15 @@ RULE = Rule(
 _SHOWN = 5
 # Features by which rivals of a class are told, and rivals that are looked at: no more are left of
 # a trained network, and a crafted one takes no longer.
-_TELLING, _RIVALS, _MOST_CLASSES = 4, 8, 25_000
+_TELLING, _RIVALS, _MOST_CLASSES, _MOST_WEIGHTS = 4, 8, 25_000, 1 << 26
 
 
 def _find(subject: Subject) -> Iterator[Finding]:
     last = _last(subject)
-    arrays = {} if last is None else subject.spec.parameters(last.name)
-    if last is None or not arrays["weight"].size or len(arrays["weight"]) > _MOST_CLASSES:
+    if last is None:
+        return
+    arrays = subject.spec.parameters(last.name)
+    if len(arrays["weight"]) > _MOST_CLASSES or not 0 < arrays["weight"].size <= _MOST_WEIGHTS:
         return
     features = subject.bounds.values[last.inputs[0]].over(arrays["weight"].shape[1])
     bias = arrays.get("bias", np.zeros(len(arrays["weight"])))
@@ -90,4 +92,4 @@ def _telling(weight: Array) -> NDArray[np.intp]:
     return np.argpartition(-spread, count - 1, 1)[:, :count]
 
 
-ODDITY = Oddity(RULE, _find)
+ODDITY = Oddity((RULE,), _find)

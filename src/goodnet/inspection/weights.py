@@ -31,4 +31,4 @@ def _find(subject: Subject) -> Iterator[Finding]:
             yield RULE.finding(f"{key} holds a number as large as {largest:.3g}{beyond}", layer)
 
 
-ODDITY = Oddity(RULE, _find)
+ODDITY = Oddity((RULE,), _find)

@@ -53,7 +53,7 @@ def sarif(
         sha256: Of the file, where it is known.
         code: The exit code of the command.
     """
-    rules = (*(each.rule for each in ODDITIES), *RULES)
+    rules = (*(rule for each in ODDITIES for rule in each.rules), *RULES)
     places = {rule.id: place for place, rule in enumerate(rules)}
     where = {"uri": _uri(path)}
     hashes = {"hashes": {"sha-256": sha256}} if sha256 else {}
