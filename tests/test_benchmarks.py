@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import re
 import runpy
 import subprocess
 import sys
@@ -72,6 +73,13 @@ def test_onnx_files_are_compared_with_onnxruntime(run: Run) -> None:
     shown = run("onnx_files.py")
     assert "NHWC, as of tf2onnx" in shown
     assert "at most 0.0001: met" in shown
+
+
+@pytest.mark.slow
+def test_ordinary_networks_are_looked_at_for_oddities(run: Run) -> None:
+    shown = run("oddities.py", "--only", "MobileNetV3Small")
+    assert re.search(r"^MobileNetV3Small +\d+ +0 +\d+ ", shown, re.M)
+    assert "false warnings at most 0: met" in shown
 
 
 @pytest.mark.slow

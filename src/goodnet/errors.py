@@ -34,6 +34,10 @@ class NoNumbers(InvalidInput):
     """A network computes NaN or infinity, so that its answers say nothing."""
 
 
+class NotFinite(InvalidInput):
+    """A file holds weights that are NaN or infinite."""
+
+
 class OverBudget(GoodnetError):
     """The input declares more bytes, layers or pixels than the budget allows."""
 

@@ -61,7 +61,8 @@ def atomic_path(destination: Path, *, force: bool = False) -> Iterator[Path]:
         with hidden_folder(destination) as folder:
             temporary = folder / destination.name
             temporary.touch()
-            yield temporary
+            with _known_as(temporary, destination):
+                yield temporary
             _sync(temporary)
             _check_file(destination, force)
             temporary.replace(destination)
@@ -89,15 +90,11 @@ def run_folder(destination: Path, *, force: bool = False) -> Iterator[Path]:
     with _clear_errors(destination):
         _clear_up(destination.parent)  # an old run may come back
         _check_folder(destination, force)
-        with hidden_folder(destination) as temporary:
-            try:
-                yield temporary
-                _sync_tree(temporary)
-                _check_folder(destination, force)
-                _put_in_place(temporary, destination)
-            except FileError as error:
-                # What is written inside knows only the hidden name.
-                raise FileError(str(error).replace(str(temporary), str(destination))) from error
+        with hidden_folder(destination) as temporary, _known_as(temporary, destination):
+            yield temporary
+            _sync_tree(temporary)
+            _check_folder(destination, force)
+            _put_in_place(temporary, destination)
         _sync(destination.parent)
 
 
@@ -315,6 +312,15 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _known_as(temporary: Path, destination: Path) -> Iterator[None]:
+    """Errors tell the name of the output, though what is written inside knows the hidden one."""
+    try:
+        yield
+    except FileError as error:
+        raise FileError(str(error).replace(str(temporary), str(destination))) from error
 
 
 @contextmanager

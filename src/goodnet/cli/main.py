@@ -20,8 +20,10 @@ import typer
 from goodnet.cli import (
     attack,
     compare,
+    convert,
     cure,
     demo,
+    diff,
     evaluate,
     faces,
     guard,
@@ -55,10 +57,10 @@ app = typer.Typer(
     help="Inspect an image classifier without executing its file, scan it for a backdoor, repair "
     "it and guard it.",
     cls=Commands,
-    epilog="Exit codes: 0 done, 1 a scan has a finding, a cure could not remove what it found, or "
-    "a screened image is suspicious, 2 wrong usage, 3 refused as unsafe, 4 invalid or unsupported "
-    "input, 5 resource limit, 6 file cannot be read or written, 8 a scan or a cure is "
-    "inconclusive, 70 a bug in GoodNet, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 a scan has a finding, a cure could not remove what it found, two "
+    "models differ, or a screened image is suspicious, 2 wrong usage, 3 refused as unsafe, 4 "
+    "invalid or unsupported input, 5 resource limit, 6 file cannot be read or written, 8 a scan or "
+    "a cure is inconclusive, 70 a bug in GoodNet, 130 interrupted.",
     **APPEARANCE,
 )
 
@@ -98,6 +100,8 @@ for function in (
     compare.compare,
     methods.methods,
     guard.guard,
+    convert.convert,
+    diff.diff,
     screen.screen,
     evaluate.evaluate,
     predict.predict,

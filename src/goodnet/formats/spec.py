@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from goodnet.errors import InvalidInput
+from goodnet.errors import InvalidInput, NotFinite
 from goodnet.ops import OPS, Layer
 from goodnet.ops.activations import Activation
 from goodnet.ops.op import Array
@@ -186,11 +186,11 @@ def check_finite(array: Array, name: str) -> None:
         name: What to call it in messages.
 
     Raises:
-        InvalidInput: If one is NaN or infinite.
+        NotFinite: If one is NaN or infinite.
     """
     bad = array.size - int(np.isfinite(array).sum())
     if bad:
-        raise InvalidInput(
+        raise NotFinite(
             f"{bad} of the {array.size} numbers in the weight {name!r} are NaN or infinite in "
             "float32; a network with such weights cannot be judged"
         )

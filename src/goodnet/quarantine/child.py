@@ -19,6 +19,7 @@ from goodnet.errors import (
     FileError,
     GoodnetError,
     InvalidInput,
+    NotFinite,
     OverBudget,
     UnsafeInput,
     UsageError,
@@ -30,7 +31,9 @@ T = TypeVar("T")
 
 _ERRORS = {
     each.__name__: each
-    for each in (GoodnetError, UsageError, UnsafeInput, InvalidInput, OverBudget, FileError)
+    for each in (
+        *(GoodnetError, UsageError, UnsafeInput, InvalidInput, NotFinite, OverBudget, FileError),
+    )
 }
 _SET_PIPE_SIZE, _PIPE_BYTES = 1031, 2**20
 _VALUE, _END, _ERROR, _BUG = "value", "end", "error", "bug"
