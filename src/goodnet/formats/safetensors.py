@@ -18,7 +18,7 @@ from goodnet.formats.spec import NetworkSpec
 from goodnet.formats.stored import Stored, check_shape
 
 _LENGTH = 8
-_METADATA = "__metadata__"
+_METADATA, _CONFIG = "__metadata__", "config.json"
 # Where the arrays begin.
 _ALIGNED = 8
 
@@ -39,14 +39,7 @@ def read(file: BinaryIO) -> tuple[dict[str, Stored], tuple[str, ...]]:
         InvalidInput: If it is damaged, or holds a type that is not read.
         OverBudget: If it declares more than the budgets allow.
     """
-    from goodnet.formats.keras.configuration import parse_json
-
-    there = size(file)
-    length = int.from_bytes(file.read(_LENGTH), "little")
-    if length > there - _LENGTH:
-        raise InvalidInput("the .safetensors file is cut off; download it again")
-    budgets.check(length, budgets.JSON_BYTES, "the header of a .safetensors file")
-    header = parse_json(file.read(length), what="header of the .safetensors file")
+    header = _header(file)
     header.pop(_METADATA, None)
     if len(header) > budgets.MAX_ARRAYS:
         raise OverBudget(f"a file may hold {budgets.MAX_ARRAYS:,} arrays: {len(header):,}")
@@ -65,6 +58,35 @@ def read(file: BinaryIO) -> tuple[dict[str, Stored], tuple[str, ...]]:
     return {name: found[name] for name in header}, ()
 
 
+def config(file: BinaryIO) -> dict[str, Any] | None:
+    """The configuration of Hugging Face that a copy written here has in its metadata.
+
+    Args:
+        file: The open file, at its start.
+
+    Raises:
+        InvalidInput: If it is damaged.
+    """
+    from goodnet.formats.keras.configuration import parse_json
+
+    metadata = _header(file).get(_METADATA)
+    text = metadata.get(_CONFIG) if isinstance(metadata, dict) else None
+    if not isinstance(text, str):
+        return None
+    return parse_json(text.encode(), what="configuration in the metadata")
+
+
+def _header(file: BinaryIO) -> dict[str, Any]:
+    from goodnet.formats.keras.configuration import parse_json
+
+    there = size(file)
+    length = int.from_bytes(file.read(_LENGTH), "little")
+    if length > there - _LENGTH:
+        raise InvalidInput("the .safetensors file is cut off; download it again")
+    budgets.check(length, budgets.JSON_BYTES, "the header of a .safetensors file")
+    return parse_json(file.read(length), what="header of the .safetensors file")
+
+
 def _span(name: str, entry: Any) -> tuple[str, int, int, str, tuple[int, ...]]:
     """An array's name, where it begins and ends, its type and shape."""
     if isinstance(entry, dict):
@@ -76,9 +98,12 @@ def _span(name: str, entry: Any) -> tuple[str, int, int, str, tuple[int, ...]]:
     raise InvalidInput(f"expected type, shape and place of the array {name!r}")
 
 
-def packed(arrays: Mapping[str, Stored]) -> bytes:
-    """Arrays under their names, as a file holds them."""
-    header: dict[str, Any] = {_METADATA: {"format": "pt"}}
+def packed(arrays: Mapping[str, Stored], config: Mapping[str, Any] | None = None) -> bytes:
+    """Arrays under their names, as a file holds them, perhaps with a configuration."""
+    metadata = {"format": "pt"}
+    if config is not None:
+        metadata[_CONFIG] = json.dumps(config, separators=(",", ":"))
+    header: dict[str, Any] = {_METADATA: metadata}
     place = 0
     for name, each in arrays.items():
         end = place + len(each.data)

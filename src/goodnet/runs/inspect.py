@@ -161,8 +161,12 @@ def _input_notes(spec: NetworkSpec) -> Iterator[str]:
 
 
 def _silent(spec: NetworkSpec, layer: str) -> list[int] | None:
-    has_weights = spec[layer].op in ("conv2d", "dense", "batch_norm")
-    return silence.silent_channels(spec, layer) if has_weights else None
+    if spec[layer].op not in ("conv2d", "dense", "batch_norm"):
+        return None
+    try:
+        return silence.silent_channels(spec, layer)
+    except InvalidInput:
+        return None  # a sequence has no channels
 
 
 def _default_layer(spec: NetworkSpec) -> str | None:
