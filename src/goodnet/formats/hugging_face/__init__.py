@@ -7,7 +7,14 @@ code in a folder is run.
 
 from goodnet.formats.hugging_face.config import Told, is_config, read_config
 from goodnet.formats.hugging_face.drawing import Drawing
-from goodnet.formats.hugging_face.folder import CONFIG, Held, holds, read_config_file, read_folder
+from goodnet.formats.hugging_face.folder import (
+    CONFIG,
+    Held,
+    holds,
+    homes,
+    read_config_file,
+    read_folder,
+)
 
 __all__ = [
     "CONFIG",
@@ -15,6 +22,7 @@ __all__ = [
     "Held",
     "Told",
     "holds",
+    "homes",
     "is_config",
     "read_config",
     "read_config_file",

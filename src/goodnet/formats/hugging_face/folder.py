@@ -90,6 +90,13 @@ def read_folder(path: Path, readers: Mapping[str, Reader]) -> Held:
     return Held(config, arrays, folder.digest.hexdigest(), notes)
 
 
+def homes(folder: Path) -> tuple[Path, ...]:
+    """Where the files of a folder may lie: in it, or where the Hub's cache keeps those of it."""
+    home = folder.resolve()
+    cached = home.parent.name == "snapshots"
+    return (home, home.parent.parent / "blobs") if cached else (home,)
+
+
 def read_config_file(path: Path) -> dict[str, Any]:
     """What a configuration in a file of its own says.
 
@@ -141,12 +148,8 @@ class _Folder:
         Raises:
             UnsafeInput: If the name, or the link of that name, leads out of it.
         """
-        home = self.path.resolve()
-        allowed = [home]
-        if home.parent.name == "snapshots":
-            allowed.append(home.parent.parent / "blobs")
-        target = (home / name).resolve()
-        if os.sep in name or name in (".", "..") or target.parent not in allowed:
+        target = (self.path / name).resolve()
+        if os.sep in name or name in (".", "..") or target.parent not in homes(self.path):
             raise UnsafeInput(
                 f"{name!r} in the folder {str(self.path)!r} leads out of it, to {str(target)!r}: "
                 "files elsewhere are not read"
