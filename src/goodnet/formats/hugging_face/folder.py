@@ -149,7 +149,7 @@ class _Folder:
             UnsafeInput: If the name, or the link of that name, leads out of it.
         """
         target = (self.path / name).resolve()
-        if os.sep in name or name in (".", "..") or target.parent not in homes(self.path):
+        if not _is_name(name) or target.parent not in homes(self.path):
             raise UnsafeInput(
                 f"{name!r} in the folder {str(self.path)!r} leads out of it, to {str(target)!r}: "
                 "files elsewhere are not read"
@@ -171,7 +171,7 @@ class _Folder:
         found: dict[str, Stored] = {}
         notes: list[str] = []
         for shard in sorted(set(wanted.values())):
-            if not self.has(shard) and os.sep not in shard:
+            if _is_name(shard) and not self.has(shard):
                 raise InvalidInput(
                     f"the file {shard!r}, which {name} names, is missing; download the whole again"
                 )
@@ -211,6 +211,11 @@ class _Folder:
         return found
 
 
+def _is_name(name: str) -> bool:
+    """Whether it can only be that of something in a folder."""
+    return os.sep not in name and name not in (".", "..")
+
+
 def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
@@ -241,7 +246,8 @@ def _same(one: Stored | None, other: Stored | None) -> bool:
 
 def _also(found: Sequence[str]) -> Iterator[str]:
     if found[1:]:
-        yield f"read from {found[0]}; {' and '.join(found[1:])} beside it holds the same numbers"
+        others = " and ".join(found[1:])
+        yield f"read from {found[0]}; the same numbers are in {others} beside it"
 
 
 def _left(names: Iterator[str]) -> Iterator[str]:

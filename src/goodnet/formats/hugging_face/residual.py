@@ -49,7 +49,8 @@ class _RegNet:
     groups_width: Width = 64
     layer_type: Literal["x", "y"] = "y"
     hidden_act: str = "relu"
-    downsample_in_first_stage: bool = True
+    # Before transformers 5 it was true whatever the configuration says.
+    downsample_in_first_stage: Literal[True] = True
 
 
 @dataclass(frozen=True)

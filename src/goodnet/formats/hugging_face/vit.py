@@ -82,6 +82,11 @@ def _embedded(drawing: Drawing, config: _ViT, kind: _Kind) -> tuple[Value, int]:
     conv = Conv(width, kernel=patch, stride=patch, padding="valid", bias=True)
     value = drawing.conv(value, f"{patches}.projection", conv)
     rows, columns = (side // each for side, each in zip(drawing.size, patch, strict=True))
+    if not rows * columns:
+        raise InvalidInput(
+            f"config.json: patches of {patch[0]} x {patch[1]} are larger than images of "
+            f"{drawing.size[0]} x {drawing.size[1]}"
+        )
     value = drawing.sequence(value, patches, rows * columns)
     for token in reversed(kind.tokens):
         arrays = {"tokens": Place(f"{path}.{token}", (1, 1, width), (1, width))}
