@@ -10,7 +10,6 @@ References:
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,7 +58,6 @@ def ways(window: int) -> NDArray[np.int64]:
     return down * (2 * window - 1) + columns[:, None] - columns + window - 1
 
 
-@lru_cache(maxsize=32)
 def apart(size: tuple[int, int], window: int, shift: int) -> NDArray[np.float32]:
     """What is added where two pixels of a shifted window do not meet in the picture.
 
