@@ -67,6 +67,12 @@ def test_a_network_of_keras_applications_is_compared_with_keras(run: Run) -> Non
 
 
 @pytest.mark.slow
+def test_folders_of_hugging_face_are_compared_where_transformers_is(run: Run) -> None:
+    shown = run("hugging_face.py")
+    assert "at most 0.0001: met" in shown or "transformers is not installed" in shown
+
+
+@pytest.mark.slow
 def test_the_goodnet_is_timed_against_its_network(run: Run) -> None:
     assert "at most 1.25" in run("guard.py")
 
