@@ -82,6 +82,11 @@ def test_ordinary_networks_are_looked_at_for_oddities(run: Run) -> None:
     assert "false warnings at most 0: met" in shown
 
 
+def test_folders_of_hugging_face_are_compared_where_transformers_is(run: Run) -> None:
+    shown = run("hugging_face.py")
+    assert "at most 0.0001: met" in shown or "transformers is not installed" in shown
+
+
 @pytest.mark.slow
 def test_the_goodnet_is_timed_against_its_network(run: Run) -> None:
     assert "at most 1.25" in run("guard.py")

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -50,22 +50,26 @@ class SourceFile:
 
     Attributes:
         path: The file as given.
-        format: "keras-h5", "keras-zip", "onnx", "pytorch" or "safetensors".
+        format: "keras-h5", "keras-zip", "onnx", "pytorch", "safetensors" or "hugging-face".
         sha256: Of the bytes that were read.
         version: Version of the program that wrote the file, as the file says.
         notes: What was left unread or is worth a look ("training configuration ignored", ...).
         origins: For each array, where it lies in the file.
         size: Height and width of the images it is for, where it takes others, too, and this is
             known of its architecture.
+        class_names: What each class is called, from 0 on; empty where the file does not say.
+        config: What `config.json` of a Hugging Face model says, where it tells of the layers.
     """
 
     path: Path
-    format: Literal["keras-h5", "keras-zip", "onnx", "pytorch", "safetensors"]
+    format: Literal["keras-h5", "keras-zip", "onnx", "pytorch", "safetensors", "hugging-face"]
     sha256: str
     version: str = ""
     notes: tuple[str, ...] = ()
     origins: Mapping[str, Origin] = field(default_factory=dict)
     size: tuple[int, int] | None = None
+    class_names: tuple[str, ...] = ()
+    config: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

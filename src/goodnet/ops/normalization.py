@@ -264,7 +264,7 @@ def _batch_norm_to_onnx(written: Written) -> Expression:
 
 def _normalize_to_onnx(written: Written) -> Expression:
     variance = np.asarray(written.arrays["variance"], np.float32)
-    deviation = np.maximum(np.sqrt(variance), np.float32(_NORMALIZE_EPSILON))
+    deviation = np.maximum(np.sqrt(variance), np.float32(NORMALIZE_EPSILON))
     mean: Operand = written.array("mean")
     if written["invert"]:
         return apply("Add", apply("Mul", written.value, deviation), mean)

@@ -25,6 +25,7 @@ from goodnet.runs.inputs import (
     classes_of,
     load_set,
     open_images_for,
+    own_names,
     said_beside_model,
     to_device,
 )
@@ -195,7 +196,8 @@ def open_predictor(
         second = load_network(repaired, architecture=options.architecture)
         check_belongs(network, second)
         second = to_device(second, options.device)
-    names = () if options.classes is None else ClassNames.read(options.classes).names
+    told = None if options.classes is None else ClassNames.read(options.classes).names
+    names = own_names(network) if told is None else told
     beside, said = said_beside_model(model, options)
     predictor = Predictor(network, second, beside, names=names)
     if options.says_pixels:
@@ -205,7 +207,7 @@ def open_predictor(
         images = open_images_for(network, clean, beside)
         if beside.preprocessing is not None:
             network = network.with_preprocessing(beside.preprocessing)
-        found, names = calibrate(network, images), images.class_names or ()
+        found, names = calibrate(network, images), images.class_names or names
         note = f"{classes_of(network, images)}; {said}{found.sentence()}"
         return replace(predictor, wants=found.preprocessing, note=note, names=names)
     wants, note = _from_run_folder(model)
