@@ -87,11 +87,29 @@ class LayerNorm(nn.Module):
         return found
 
 
+class ResponseNorm(nn.Module):
+    """Of pictures with the channels last, as transformers has it, and as timm has it."""
+
+    def __init__(self, *, fused: bool) -> None:
+        super().__init__()
+        self.weight, self.bias = (nn.Parameter(torch.randn(1, 1, 1, 24)) for _ in range(2))
+        self.fused = fused
+
+    def forward(self, value: Tensor) -> Tensor:
+        strength = torch.linalg.vector_norm(value, dim=(1, 2), keepdim=True)
+        scaled = value * (strength / (strength.mean(-1, keepdim=True) + 1e-6))
+        if self.fused:
+            return value + torch.addcmul(self.bias.view(-1), self.weight.view(-1), scaled)
+        found: Tensor = self.weight * scaled + self.bias + value
+        return found
+
+
 class ConvNeXt(nn.Module):
     """A stem, one block with the channels last, and a head."""
 
-    def __init__(self) -> None:
+    def __init__(self, respond: nn.Module | None = None) -> None:
         super().__init__()
+        self.respond = respond or nn.Identity()
         self.stem = nn.Sequential(nn.Conv2d(3, 12, 4, 4), LayerNorm(12))
         self.depthwise = nn.Conv2d(12, 12, 3, padding=1, groups=12)
         self.norm, self.head_norm = nn.LayerNorm(12), nn.LayerNorm(12)
@@ -102,7 +120,7 @@ class ConvNeXt(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         value = self.stem(images)
         inner = self.norm(self.depthwise(value).permute(0, 2, 3, 1))
-        inner = self.second(F.gelu(self.first(inner))) * self.scale
+        inner = self.second(self.respond(F.gelu(self.first(inner)))) * self.scale
         value = value + inner.permute(0, 3, 1, 2)
         found: Tensor = self.head(self.head_norm(value.mean((2, 3))))
         return found
@@ -179,6 +197,8 @@ MODULES: dict[str, Callable[[], nn.Module]] = {
     "attention": lambda: ViT("by hand"),
     "reshaping": Reshaping,
     "convnext": ConvNeXt,
+    "convnext v2": lambda: ConvNeXt(ResponseNorm(fused=False)),
+    "convnext v2 of timm": lambda: ConvNeXt(ResponseNorm(fused=True)),
     "normalized": Normalized,
     "everyday": everyday,
     "normalizing": normalizing,

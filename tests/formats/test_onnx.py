@@ -52,7 +52,9 @@ def test_modules_answer_as_onnxruntime_has_it(tmp_path: Path, name: str, how: st
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["convnext", "normalized", "everyday", "reshaping"])
+@pytest.mark.parametrize(
+    "name", ["convnext", "convnext v2 of timm", "normalized", "everyday", "reshaping"]
+)
 def test_modules_of_the_newer_exporter_do(tmp_path: Path, name: str) -> None:
     torch.manual_seed(0)
     path = export(MODULES[name]().eval(), tmp_path / "net.onnx", shape=SMALL, how="dynamo")
@@ -433,7 +435,7 @@ KINDS = (
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["attention", "convnext", "normalizing", "normalized", "reshaping"]
+    "name", ["attention", "convnext v2", "normalizing", "normalized", "reshaping"]
 )
 def test_odd_graphs_never_end_in_another_error(tmp_path: Path, name: str) -> None:
     """Other attributes, operands, operations and shapes."""

@@ -64,6 +64,7 @@ MORE: dict[str, Callable[[Draft], object]] = {
     "tokens and places": _tokens,
     "layer norm of everything": lambda d: d.own_norm("layer_norm", 3, 8, 9, axes=(1, 2, 3)),
     "layer norm of all steps": _everything_norm,
+    "response norm": lambda d: d.own_norm("response_norm", 3, 1, 1, epsilon=1e-6),
     "unit norm of everything": lambda d: d.add("unit_norm", axes=(1, 2, 3)),
     "relu from a threshold on": lambda d: d.activation("relu", threshold=0.5),
     "leaky relu up to a value": lambda d: d.activation("relu", negative_slope=0.1, max_value=0.5),

@@ -1,8 +1,8 @@
 """Operations that exporters write as several smaller ones, put together again.
 
 GELU before version 20 of the operations, layer normalisation before version 17, and a softmax that
-gives no NaN, vectors of length one and local response normalisation, as PyTorch has them. What is
-left of the smaller ones leads nowhere and is not read.
+gives no NaN, vectors of length one, local and global response normalisation, as PyTorch has them.
+What is left of the smaller ones leads nowhere and is not read.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 from goodnet.formats.onnx.model import Graph, GraphNode, Tensor
@@ -43,11 +44,14 @@ class _Patterns:
             "Erf": self._gelu,
             "IsNaN": self._softmax,
             "Pow": self._local_response_norm,
-            "ReduceL2": self._unit_norm,
+            "ReduceL2": self._by_length,
             "Sqrt": self._layer_norm,
         }.get(node.kind)
         made = looked_for(node) if looked_for and node.outputs and _has_inputs(node) else None
         return [made] if made else []
+
+    def _by_length(self, length: GraphNode) -> GraphNode | None:
+        return self._unit_norm(length) or self._response_norm(length)
 
     def _gelu(self, erf: GraphNode) -> GraphNode | None:
         """`x / 2 * (1 + erf(x / sqrt(2)))`."""
@@ -106,6 +110,31 @@ class _Patterns:
             return None
         attributes = {"axis": axes[0], "p": 2}
         return replace(whole, kind="LpNormalization", inputs=(x, shape), attributes=attributes)
+
+    def _response_norm(self, length: GraphNode) -> GraphNode | None:
+        """`gamma * (x * |x| / (mean(|x|) + epsilon)) + beta + x`."""
+        means = [x for x in self._readers[length.outputs[0]] if x.kind == "ReduceMean"]
+        added = self._next(means[0], "Add") if len(means) == 1 and means[0].outputs else None
+        epsilon = None if added is None else self._number(_other(added, means[0]))
+        if added is None or epsilon is None:
+            return None
+        share = self._next(added, "Div")
+        if share is None or share.inputs != (length.outputs[0], added.outputs[0]):
+            return None
+        scaled = self._chain(share, "Mul", "Mul")
+        one = self._next(scaled[-1], "Mul")  # as `torch.addcmul` is traced
+        times = one if one is not None and self._number(_other(one, scaled[-1])) == 1 else None
+        whole = self._chain(times or scaled[-1], "Add", "Add")
+        if len(scaled) < 3 or len(whole) < 3:
+            return None
+        first, gamma, beta, x = (_other(b, a) for y in (scaled, whole) for a, b in pairwise(y))
+        kept = all(node.attributes.get("keepdims", 1) for node in (length, means[0]))
+        if not first == x == length.inputs[0] or not kept:
+            return None
+        attributes = {"axes": self._axes(length), "axis": self._axes(means[0]), "epsilon": epsilon}
+        inputs = (x, gamma, beta)
+        made = replace(whole[-1], kind="ResponseNormalization", inputs=inputs)
+        return replace(made, attributes=attributes)
 
     def _local_response_norm(self, power: GraphNode) -> GraphNode | None:
         """`x / (k + alpha * mean(squares of neighbouring channels)) ** beta`."""
@@ -201,6 +230,16 @@ class _Patterns:
         reader = self._reader(node)
         fits = reader is not None and reader.kind == kind and len(reader.inputs) == 2
         return reader if fits else None
+
+    def _chain(self, node: GraphNode, *kinds: str) -> list[GraphNode]:
+        """An operation and those of some kinds that read it, each the one before, while they do."""
+        found = [node]
+        for kind in kinds:
+            following = self._next(found[-1], kind)
+            if following is None:
+                break
+            found.append(following)
+        return found
 
     def _reader(self, node: GraphNode) -> GraphNode | None:
         """The only operation that reads a value."""
