@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,6 +47,17 @@ def _everything_norm(draft: Draft) -> None:
     draft.own_norm("layer_norm", 24, 9, axes=(1, 2))
 
 
+def _windows(shift: int) -> Callable[[Draft], object]:
+    def grow(draft: Draft) -> None:
+        picture = draft.add("crop2d", padding=(1, 1, 0, 0))
+        inputs = tuple(draft.conv(6, 1, source=picture) for _ in range(3))
+        arrays = {"bias": draft.numbers(25, 2)}
+        sizes: dict[str, Any] = {"heads": 2, "window": 3, "shift": shift}
+        draft.add("window_attention", name="windows", inputs=inputs, arrays=arrays, **sizes)
+
+    return grow
+
+
 # What Keras has no layer for, or another reading of.
 MORE: dict[str, Callable[[Draft], object]] = {
     "local response norm": lambda d: d.add(
@@ -65,6 +77,8 @@ MORE: dict[str, Callable[[Draft], object]] = {
     "layer norm of everything": lambda d: d.own_norm("layer_norm", 3, 8, 9, axes=(1, 2, 3)),
     "layer norm of all steps": _everything_norm,
     "response norm": lambda d: d.own_norm("response_norm", 3, 1, 1, epsilon=1e-6),
+    "attention in windows": _windows(0),
+    "attention in shifted windows": _windows(1),
     "unit norm of everything": lambda d: d.add("unit_norm", axes=(1, 2, 3)),
     "relu from a threshold on": lambda d: d.activation("relu", threshold=0.5),
     "leaky relu up to a value": lambda d: d.activation("relu", negative_slope=0.1, max_value=0.5),

@@ -9,14 +9,29 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import math
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.errors import InvalidInput
-from goodnet.ops.op import PICTURE, Attributes, Cost, Given, Op, Shape, product, register
+from goodnet.ops.expression import Expression, Operand, Written, apply, number, sizes
+from goodnet.ops.onnx import Found, Node
+from goodnet.ops.op import (
+    PICTURE,
+    Array,
+    Attributes,
+    Cost,
+    Given,
+    Layer,
+    Op,
+    Shape,
+    product,
+    register,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -74,6 +89,19 @@ def apart(size: tuple[int, int], window: int, shift: int) -> NDArray[np.float32]
     return np.where(cut[:, :, None] == cut[:, None], 0, _APART).astype(np.float32)
 
 
+def pixels(size: tuple[int, int], window: int, shift: int) -> NDArray[np.int64]:
+    """Which pixels of a picture lie in each window.
+
+    Returns:
+        Shape (windows, pixels), windows and pixels row by row.
+    """
+    height, width = size
+    places = np.roll(np.arange(height * width).reshape(size), (-shift, -shift), (0, 1))
+    cut = places.reshape(height // window, window, width // window, window)
+    found: NDArray[np.int64] = cut.swapaxes(1, 2).reshape(-1, window**2)
+    return found
+
+
 def _attend(attributes: Attributes) -> Callable[..., Tensor]:
     import torch
     from torch.nn import functional as F  # noqa: N812
@@ -112,6 +140,69 @@ def _attend(attributes: Attributes) -> Callable[..., Tensor]:
     return function
 
 
+# ONNX: its operations are compared with those below by `formats.onnx.patterns`.
+
+
+def _from_onnx(node: Node) -> Found:
+    shape, (query, value, key) = node.integers("shape"), map(node.value, range(3))
+    if any(x.shape != shape or x.axes.order != "chw" for x in (query, value, key)):
+        raise node.error(f"three pictures of the shape {shape}")
+    least = {"heads": 1, "window": 1, "shift": 0}
+    attributes = {name: max(node.integer(name, x), x) for name, x in least.items()}
+    return Found("window_attention", (query, value, key), attributes, node.arrays(bias=3))
+
+
+def as_written(arrays: Sequence[Array], more: Array | None) -> Written | None:
+    """The layer, if there is one, whose operations could have arrays like these.
+
+    Args:
+        arrays: The shape that the last of them gives, the bias, where among the pixels of all
+            windows each of the picture lies, and which row of the bias is for which two.
+        more: What is added to the bias.
+    """
+    size, bias, back, rows = arrays
+    shape = tuple(size.ravel()[1:].tolist())
+    if size.dtype != np.int64 or min(shape, default=0) < 1 or bias.ndim != 2 or not bias.size:
+        return None
+    window, pixels = (math.isqrt(len(bias)) + 1) // 2, math.prod(shape[1:])
+    if (rows.size, back.size) != (window**4, pixels):
+        return None
+    shift = int(back.argmin()) // shape[-1]
+    attributes = {"heads": bias.shape[1], "window": window, "shift": shift}
+    layer = Layer("", "window_attention", ("query", "value", "key"), attributes)
+    given = Given(attributes, (shape,) * 3, {"bias": bias.shape})
+    with contextlib.suppress(InvalidInput):
+        written = Written(layer, {"bias": bias}, given.inputs, _shape(given))
+        wanted = pixels * window**2 if shift else 0
+        return written if wanted == (0 if more is None else more.size) else None
+    return None
+
+
+def to_onnx(written: Written) -> Expression:
+    """Attention of five axes (images, windows, heads, pixels, features)."""
+    query, value, key = written.layer.inputs
+    channels, *size = shape = written.known(written.shape)
+    heads, window, shift = (written[name] for name in ("heads", "window", "shift"))
+    places = pixels((size[0], size[1]), window, shift)
+
+    def windows(read: str, *perm: int) -> Expression:
+        flat = apply("Reshape", read, sizes(0, heads, channels // heads, places.size))
+        return apply("Transpose", apply("Gather", flat, places, axis=3), perm=(0, 3, 1, *perm))
+
+    scores = apply("MatMul", windows(query, 4, 2), windows(key, 2, 4))
+    scaled = apply("Mul", scores, number((channels // heads) ** -0.5))
+    by_way = apply("Gather", written.array("bias"), ways(window), axis=0)
+    bias: Operand = apply("Transpose", by_way, perm=(2, 0, 1))
+    if shift:
+        bias = apply("Add", bias, apart((size[0], size[1]), window, shift)[:, None])
+    shares = apply("Softmax", apply("Add", scaled, bias), axis=-1)
+    found = apply("Transpose", apply("MatMul", shares, windows(value, 4, 2)), perm=(0, 2, 4, 1, 3))
+    flat = apply("Reshape", found, sizes(0, channels, places.size))
+    return apply(
+        "Reshape", apply("Gather", flat, places.ravel().argsort(), axis=2), sizes(0, *shape)
+    )
+
+
 register(
     # of query, value and key, pictures of one shape, which windows of pixels cover;
     # bias, (ways between two pixels, heads)
@@ -122,5 +213,7 @@ register(
         shape=_shape,
         cost=_cost,
         compute=_attend,
+        from_onnx={"WindowAttention": _from_onnx},
+        to_onnx=to_onnx,
     ),
 )

@@ -14,10 +14,16 @@ from itertools import pairwise
 from pathlib import Path
 
 from goodnet.formats.onnx.model import Graph, GraphNode, Tensor
+from goodnet.formats.onnx.own import Comparison
+from goodnet.ops.op import Array
+from goodnet.ops.window_attention import as_written, to_onnx
 
 _CLOSE = 1e-3
 # The squares of channels pooled, the last operation first.
 _POOLED = ("Squeeze", "AveragePool", "Pad", "Reshape", "Mul")
+# The pixels of windows after attention, and its bias, the last operation first.
+_WINDOWS = ("Gather", "Reshape", "Transpose", "MatMul", "Softmax", "Add")
+_BIAS = ("Transpose", "Gather")
 _LEAST = 1e-6  # by which a vector may be divided at least
 
 
@@ -45,6 +51,7 @@ class _Patterns:
             "IsNaN": self._softmax,
             "Pow": self._local_response_norm,
             "ReduceL2": self._by_length,
+            "Reshape": self._window_attention,
             "Sqrt": self._layer_norm,
         }.get(node.kind)
         made = looked_for(node) if looked_for and node.outputs and _has_inputs(node) else None
@@ -135,6 +142,26 @@ class _Patterns:
         inputs = (x, gamma, beta)
         made = replace(whole[-1], kind="ResponseNormalization", inputs=inputs)
         return replace(made, attributes=attributes)
+
+    def _window_attention(self, whole: GraphNode) -> GraphNode | None:
+        """As it is written here, which is compared with what would be written."""
+        row = self._row(whole.inputs[0], _WINDOWS)
+        bias = "" if row is None else row[-1].inputs[-1]
+        more = self._row(bias, ("Add", *_BIAS))
+        turned = more or self._row(bias, _BIAS)
+        if row is None or turned is None:
+            return None
+        by_way = turned[-1]
+        names = (whole.inputs[-1], by_way.inputs[0], row[0].inputs[-1], by_way.inputs[-1])
+        arrays = [x for name in names if (x := self._array(name)) is not None]
+        apart = self._array(more[0].inputs[-1]) if more else None
+        written = as_written(arrays, apart) if len(arrays) == len(names) else None
+        comparison = Comparison(self._giver, self._array)
+        if written is None or not comparison.fits(to_onnx(written), whole.outputs[0]):
+            return None
+        inputs = tuple(comparison.names[x] for x in (*written.layer.inputs, "bias"))
+        attributes = {**written.layer.attributes, "shape": written.shape}
+        return replace(whole, kind="WindowAttention", inputs=inputs, attributes=attributes)
 
     def _local_response_norm(self, power: GraphNode) -> GraphNode | None:
         """`x / (k + alpha * mean(squares of neighbouring channels)) ** beta`."""
@@ -252,6 +279,10 @@ class _Patterns:
             return _integers(node, "axes")
         tensor = self._tensor(node.inputs[1])
         return () if tensor is None else tuple(tensor.array(self._folder).ravel().tolist())
+
+    def _array(self, name: str) -> Array | None:
+        tensor = self._tensor(name)
+        return None if tensor is None else tensor.array(self._folder)
 
     def _number(self, name: str) -> float | None:
         tensor = self._tensor(name)
