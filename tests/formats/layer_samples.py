@@ -71,6 +71,28 @@ def _attention(draft: Draft) -> None:
     draft.add("attention", inputs=(query, value, key), heads=2)
 
 
+def _tokens(draft: Draft) -> None:
+    draft.add("reshape", shape=(24, 9), order="chw")
+    draft.add("prepend", arrays={"tokens": draft.numbers(2, 9)})
+    draft.add("shift", arrays={"offset": draft.numbers(26, 9)})
+
+
+def _everything_norm(draft: Draft) -> None:
+    draft.add("reshape", shape=(24, 9), order="chw")
+    draft.own_norm("layer_norm", 24, 9, axes=(1, 2))
+
+
+def _windows(shift: int) -> Callable[[Draft], object]:
+    def grow(draft: Draft) -> None:
+        picture = draft.add("crop2d", padding=(1, 1, 0, 0))
+        inputs = tuple(draft.conv(6, 1, source=picture) for _ in range(3))
+        arrays = {"bias": draft.numbers(25, 2)}
+        sizes: dict[str, Any] = {"heads": 2, "window": 3, "shift": shift}
+        draft.add("window_attention", name="windows", inputs=inputs, arrays=arrays, **sizes)
+
+    return grow
+
+
 CASES: dict[str, Callable[[Draft], object]] = {
     "conv": lambda d: d.conv(4),
     "conv without bias": lambda d: d.conv(4, bias=False),
@@ -192,4 +214,36 @@ CASES: dict[str, Callable[[Draft], object]] = {
     "softmax": lambda d: d.activation("softmax"),
     "softmax over columns": lambda d: d.activation("softmax", axis=3),
     "log softmax": lambda d: d.activation("log_softmax"),
+}
+
+# What Keras has no layer for, or another reading of.
+BEYOND_KERAS: dict[str, Callable[[Draft], object]] = {
+    "local response norm": lambda d: d.add(
+        "local_response_norm", size=3, alpha=0.5, beta=0.75, bias=2.0
+    ),
+    "conv over a border": lambda d: d.conv(4, padding=(1, 0, 2, 1), strides=(2, 1)),
+    "conv dilated, same, strides": lambda d: d.conv(
+        4, dilation=(1, 2), padding="same", strides=(2, 2)
+    ),
+    "pool over a border": lambda d: d.add(
+        "max_pool2d", pool=(3, 3), strides=(2, 2), padding=(1, 1, 0, 1)
+    ),
+    "average of windows apart": lambda d: d.add(
+        "avg_pool2d", pool=(2, 2), strides=(3, 3), padding="same"
+    ),
+    "tokens and places": _tokens,
+    "layer norm of everything": lambda d: d.own_norm("layer_norm", 3, 8, 9, axes=(1, 2, 3)),
+    "layer norm of all steps": _everything_norm,
+    "response norm": lambda d: d.own_norm("response_norm", 3, 1, 1, epsilon=1e-6),
+    "attention in windows": _windows(0),
+    "attention in shifted windows": _windows(1),
+    "unit norm of everything": lambda d: d.add("unit_norm", axes=(1, 2, 3)),
+    "relu from a threshold on": lambda d: d.activation("relu", threshold=0.5),
+    "leaky relu up to a value": lambda d: d.activation("relu", negative_slope=0.1, max_value=0.5),
+    "gelu by tanh": lambda d: d.activation("gelu", approximate=1.0),
+    "linear": lambda d: d.activation("linear"),
+    "resize down": lambda d: d.add(
+        "resize", size=(5, 4), interpolation="bilinear", antialias=False, crop=False
+    ),
+    "grow a small centre": lambda d: d.add("center_crop", size=(12, 9)),
 }

@@ -13,7 +13,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lab import Lab
-from layer_samples import CASES
+from layer_samples import BEYOND_KERAS, CASES
 from modules import SHAPE, ResNet, Transformer, made
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
@@ -42,10 +42,10 @@ def same(one: NetworkSpec, other: NetworkSpec) -> None:
     assert all(np.array_equal(x, other.arrays[key]) for key, x in one.arrays.items())
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [*CASES, *BEYOND_KERAS])
 def test_every_kind_of_layer_comes_back(tmp_path: Path, case: str) -> None:
     draft = Draft(3, 8, 9)
-    CASES[case](draft)
+    {**CASES, **BEYOND_KERAS}[case](draft)
     spec, path = draft.ended(), tmp_path / "net.safetensors"
     save_spec(spec, path)
     same(read_spec(path), spec)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from layer_samples import CASES
+from layer_samples import BEYOND_KERAS, CASES
 from spec_samples import Draft, goodnet_draft, outputs, pictures
 
 from goodnet.errors import FileError, InvalidInput, UsageError
@@ -215,6 +215,16 @@ class TestErrors:
         draft.add("activation", activation=activation)
         with pytest.raises(InvalidInput, match=f"no built-in Keras layer .*{activation.function}"):
             write(draft.ended(), tmp_path / "model.h5")
+
+    @pytest.mark.parametrize("case", ["response norm", "attention in windows"])
+    def test_kinds_of_no_layer(self, tmp_path: Path, case: str) -> None:
+        draft = Draft(3, 8, 9)
+        BEYOND_KERAS[case](draft)
+        with pytest.raises(
+            InvalidInput,
+            match=r"of a kind that no built-in Keras layer computes; write the network as \.onnx",
+        ):
+            write(draft.ended(), tmp_path / "model.keras")
 
     def test_pixelwise_normalization_needs_the_size(self, tmp_path: Path) -> None:
         draft = Draft(3, None, 8)

@@ -104,6 +104,25 @@ def test_upsampling_of_earlier_versions(tmp_path: Path) -> None:
         assert check(path)[0] == "upsample2d"
 
 
+def response(pixels: list[int], *, divided: tuple[str, str] = ("strength", "rest")) -> list[Any]:
+    """A response normalisation, along some axes, by some order of a division."""
+    return [
+        node("ReduceL2", ["images"], ["strength"], axes=pixels),
+        node("ReduceMean", ["strength"], ["mean"], axes=[1]),
+        node("Add", ["mean", "epsilon"], ["rest"]),
+        node("Div", [*divided], ["share"]),
+        node("Mul", ["images", "share"], ["own"]),
+        node("Mul", ["gamma", "own"], ["scaled"]),
+        node("Add", ["beta", "scaled"], ["shifted"]),
+        node("Add", ["images", "shifted"], ["read"]),
+    ]
+
+
+def factors(*shape: int) -> dict[str, Any]:
+    epsilon = np.array([1e-6], np.float32)
+    return {"epsilon": epsilon, "gamma": random(*shape), "beta": random(*shape, seed=1)}
+
+
 OPERATIONS: dict[str, tuple[list[Any], dict[str, Any], int]] = {
     "split": (
         [
@@ -196,6 +215,7 @@ OPERATIONS: dict[str, tuple[list[Any], dict[str, Any], int]] = {
         17,
     ),
     "local response": ([node("LRN", ["images"], ["read"], size=3, alpha=0.5, bias=2.0)], {}, 18),
+    "response": (response([3, -2]), factors(1, 4, 1, 1), 17),
     "unit vectors": ([node("LpNormalization", ["images"], ["read"], axis=1)], {}, 18),
     "dropout": (
         [node("Dropout", ["images", "ratio", "flag"], ["read"])],
@@ -325,6 +345,9 @@ def test_a_picture_of_one_pixel_is_a_vector(tmp_path: Path) -> None:
             "another constant to multiply",
         ),
         ([node("LpNormalization", ["images"], ["read"], p=1)], {}, "p to be 2"),
+        (response([2]), factors(4, 1, 1), "how strong the channels of a picture are"),
+        (response([2, 3]), factors(4, 6, 1), "operand 1 to be a number for each of 4 channels"),
+        (response([2, 3], divided=("rest", "strength")), factors(4, 1, 1), "operation ReduceL2"),
         (
             [
                 node("Expand", ["one", "many"], ["large"]),

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from layer_samples import CASES
+from layer_samples import BEYOND_KERAS, CASES
 from modules import SHAPE, MobileNet, ResNet, Transformer, made
 from spec_samples import Draft, goodnet_draft, outputs, pictures
 from tiny import SPECS
@@ -36,61 +34,6 @@ from goodnet.ops import OPS
 REFUSED = "resize the centre"
 
 
-def _tokens(draft: Draft) -> None:
-    draft.add("reshape", shape=(24, 9), order="chw")
-    draft.add("prepend", arrays={"tokens": draft.numbers(2, 9)})
-    draft.add("shift", arrays={"offset": draft.numbers(26, 9)})
-
-
-def _everything_norm(draft: Draft) -> None:
-    draft.add("reshape", shape=(24, 9), order="chw")
-    draft.own_norm("layer_norm", 24, 9, axes=(1, 2))
-
-
-def _windows(shift: int) -> Callable[[Draft], object]:
-    def grow(draft: Draft) -> None:
-        picture = draft.add("crop2d", padding=(1, 1, 0, 0))
-        inputs = tuple(draft.conv(6, 1, source=picture) for _ in range(3))
-        arrays = {"bias": draft.numbers(25, 2)}
-        sizes: dict[str, Any] = {"heads": 2, "window": 3, "shift": shift}
-        draft.add("window_attention", name="windows", inputs=inputs, arrays=arrays, **sizes)
-
-    return grow
-
-
-# What Keras has no layer for, or another reading of.
-MORE: dict[str, Callable[[Draft], object]] = {
-    "local response norm": lambda d: d.add(
-        "local_response_norm", size=3, alpha=0.5, beta=0.75, bias=2.0
-    ),
-    "conv over a border": lambda d: d.conv(4, padding=(1, 0, 2, 1), strides=(2, 1)),
-    "conv dilated, same, strides": lambda d: d.conv(
-        4, dilation=(1, 2), padding="same", strides=(2, 2)
-    ),
-    "pool over a border": lambda d: d.add(
-        "max_pool2d", pool=(3, 3), strides=(2, 2), padding=(1, 1, 0, 1)
-    ),
-    "average of windows apart": lambda d: d.add(
-        "avg_pool2d", pool=(2, 2), strides=(3, 3), padding="same"
-    ),
-    "tokens and places": _tokens,
-    "layer norm of everything": lambda d: d.own_norm("layer_norm", 3, 8, 9, axes=(1, 2, 3)),
-    "layer norm of all steps": _everything_norm,
-    "response norm": lambda d: d.own_norm("response_norm", 3, 1, 1, epsilon=1e-6),
-    "attention in windows": _windows(0),
-    "attention in shifted windows": _windows(1),
-    "unit norm of everything": lambda d: d.add("unit_norm", axes=(1, 2, 3)),
-    "relu from a threshold on": lambda d: d.activation("relu", threshold=0.5),
-    "leaky relu up to a value": lambda d: d.activation("relu", negative_slope=0.1, max_value=0.5),
-    "gelu by tanh": lambda d: d.activation("gelu", approximate=1.0),
-    "linear": lambda d: d.activation("linear"),
-    "resize down": lambda d: d.add(
-        "resize", size=(5, 4), interpolation="bilinear", antialias=False, crop=False
-    ),
-    "grow a small centre": lambda d: d.add("center_crop", size=(12, 9)),
-}
-
-
 def close(found: Array, expected: Array) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
@@ -104,12 +47,34 @@ def checked(spec: NetworkSpec, path: Path) -> Array:
     return expected
 
 
-@pytest.mark.parametrize("case", sorted({*CASES, *MORE} - {REFUSED}))
+@pytest.mark.parametrize("case", sorted({*CASES, *BEYOND_KERAS} - {REFUSED}))
 def test_onnxruntime_computes_the_same(tmp_path: Path, case: str) -> None:
     draft = Draft(3, 8, 9)
-    {**CASES, **MORE}[case](draft)
+    {**CASES, **BEYOND_KERAS}[case](draft)
     expected = checked(draft.ended(), tmp_path / "net.onnx")
     close(outputs(read_spec(tmp_path / "net.onnx")), expected)
+
+
+@pytest.mark.parametrize("shift", [0, 1])
+def test_attention_in_windows_is_known_by_all_its_numbers(tmp_path: Path, shift: int) -> None:
+    draft, path = Draft(3, 8, 9), tmp_path / "net.onnx"
+    BEYOND_KERAS["attention in shifted windows" if shift else "attention in windows"](draft)
+    spec = draft.ended()
+    save_spec(spec, path)
+    found = read_spec(path)["windows"]
+    assert (found.op, found.attributes) == ("window_attention", spec["windows"].attributes)
+    model, refused = onnx.load(path), 0
+    for array in model.graph.initializer:
+        if array.name.startswith("windows/") and array.name != "windows/bias":
+            kept, numbers = array.SerializeToString(), onnx.numpy_helper.to_array(array)
+            other = numbers[..., ::-1] if numbers.ndim else 2 * numbers
+            array.raw_data = np.ascontiguousarray(other).tobytes()
+            onnx.save(model, tmp_path / "other.onnx")
+            with pytest.raises(InvalidInput):
+                read_spec(tmp_path / "other.onnx")
+            array.ParseFromString(kept)
+            refused += 1
+    assert refused >= 6 + shift
 
 
 def test_what_runtimes_compute_differently_is_refused(tmp_path: Path) -> None:

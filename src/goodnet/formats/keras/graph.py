@@ -331,10 +331,13 @@ def _steps(part: Part) -> list[Step]:
     steps = OPS[part.layer.op].to_keras
     if steps is None:
         op = part.layer.op
-        what = "is a part of a PyTorch module" if op == "opaque" else f"({op}) is of a kind"
+        what, how = f"({op}) is of a kind", "as .onnx or .safetensors"
+        if op == "opaque":
+            what = "is a part of a PyTorch module"
+            how = "as .safetensors with `network.save`, or use its `module`"
         raise InvalidInput(
             f"layer {part.layer.name!r} {what} that no built-in Keras layer computes; write the "
-            "network as .safetensors with `network.save`, or use its `module`"
+            f"network {how}"
         )
     return steps(part)
 
