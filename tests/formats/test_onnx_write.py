@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hugging_face_samples import CONFIGS, written
+from hugging_face_samples import images as folder_images
 from layer_samples import BEYOND_KERAS, CASES
 from modules import SHAPE, MobileNet, ResNet, Transformer, made
 from spec_samples import Draft, goodnet_draft, outputs, pictures
@@ -161,6 +163,20 @@ def test_goodnets_answer_n_where_the_two_differ(name: str, tmp_path: Path) -> No
     assert set(expected) > {5}
     assert reject_class_of(read_spec(path)) == 5
     assert load_network(path).predict(images).tolist() == expected
+
+
+@pytest.mark.parametrize("name", ["ConvNeXT V2", "Swin", "Swin, cut at the border"])
+def test_what_keras_has_no_layers_for_is_guarded(name: str, tmp_path: Path) -> None:
+    folder, path = written(tmp_path / "model", CONFIGS[name]), tmp_path / "goodnet.onnx"
+    pixels = folder_images(CONFIGS[name])
+    size = (pixels.shape[2], pixels.shape[3])
+    spec = load_network(folder, size=size).spec
+    good = guard_spec(spec, spec.with_arrays(silence(spec, default_layer(spec), [0, 2])))
+    save_spec(good, path)
+    onnx.checker.check_model(str(path), full_check=True)
+    expected = build(good).outputs(pixels).numpy()
+    close(answers(path, pixels), expected)
+    close(load_network(path, size=size).outputs(pixels).numpy(), expected)
 
 
 def test_parts_of_a_module_are_refused(tmp_path: Path) -> None:
