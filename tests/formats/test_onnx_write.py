@@ -79,6 +79,20 @@ def test_attention_in_windows_is_known_by_all_its_numbers(tmp_path: Path, shift:
     assert refused >= 6 + shift
 
 
+@pytest.mark.parametrize("case", ["attention in shifted windows", "response norm"])
+def test_what_is_known_again_is_changed_in_a_copy(tmp_path: Path, case: str) -> None:
+    draft, path = Draft(3, 8, 9), tmp_path / "net.onnx"
+    BEYOND_KERAS[case](draft)
+    save_spec(draft.ended(), path)
+    spec = read_spec(path)
+    names = [key for key in spec.arrays if key.startswith(("windows/", "response_norm_1/"))]
+    assert names
+    changed = spec.with_arrays({key: 2 * spec.arrays[key] for key in names})
+    expected = checked(changed, tmp_path / "copy.onnx")
+    assert np.abs(expected - outputs(spec)).max() > 0.01
+    assert read_spec(tmp_path / "copy.onnx").layers == spec.layers
+
+
 def test_what_runtimes_compute_differently_is_refused(tmp_path: Path) -> None:
     draft = Draft(3, 8, 9)
     CASES[REFUSED](draft)

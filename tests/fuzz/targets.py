@@ -89,12 +89,21 @@ def _of_keras_zip(name: str) -> m.Mutation:
 
 
 def _onnx(folder: Path) -> list[bytes]:
+    from layer_samples import BEYOND_KERAS
     from onnx_samples import activating, everyday, export, normalizing
+    from spec_samples import Draft
+
+    from goodnet.formats.format import save_spec
 
     makers = {"everyday": everyday, "normalizing": normalizing, "activating": activating}
     paths = [
         export(make(), folder / f"{name}.onnx", shape=(3, 16, 16)) for name, make in makers.items()
     ]
+    for name in ("attention in shifted windows", "response norm"):
+        draft, path = Draft(3, 8, 9), folder / f"{name}.onnx"
+        BEYOND_KERAS[name](draft)
+        save_spec(draft.ended(), path)
+        paths.append(path)
     return [path.read_bytes() for path in paths]
 
 
