@@ -49,7 +49,7 @@ def _respond(attributes: Attributes) -> Callable[..., Tensor]:
     return function
 
 
-# ONNX: no operation computes it, `formats.onnx.patterns` finds the smaller ones.
+# ONNX has no operation for it: `formats.onnx.patterns` finds the smaller ones.
 
 
 def _from_onnx(node: Node) -> Found:
@@ -64,6 +64,7 @@ def _from_onnx(node: Node) -> Found:
 
 
 def _factor(node: Node, place: int, value: Value) -> Numbers:
+    """A number for each channel, in whatever shape the file has them."""
     found = node.constant(place)
     array = None if found is None else placed(found.array, value)
     if found is None or array is None or array.shape != (value.shape[0], 1, 1):

@@ -73,22 +73,6 @@ def ways(window: int) -> NDArray[np.int64]:
     return down * (2 * window - 1) + columns[:, None] - columns + window - 1
 
 
-def apart(size: tuple[int, int], window: int, shift: int) -> NDArray[np.float32]:
-    """What is added where two pixels of a shifted window do not meet in the picture.
-
-    Returns:
-        Shape (windows, pixels, pixels).
-    """
-    rows, columns = (np.zeros(side, int) for side in size)
-    for axis in (rows, columns):
-        axis[-window:] += 1
-        axis[-shift:] += 1
-    parts = 3 * rows[:, None] + columns
-    cut = parts.reshape(size[0] // window, window, size[1] // window, window)
-    cut = cut.swapaxes(1, 2).reshape(-1, window**2)
-    return np.where(cut[:, :, None] == cut[:, None], 0, _APART).astype(np.float32)
-
-
 def pixels(size: tuple[int, int], window: int, shift: int) -> NDArray[np.int64]:
     """Which pixels of a picture lie in each window.
 
@@ -100,6 +84,21 @@ def pixels(size: tuple[int, int], window: int, shift: int) -> NDArray[np.int64]:
     cut = places.reshape(height // window, window, width // window, window)
     found: NDArray[np.int64] = cut.swapaxes(1, 2).reshape(-1, window**2)
     return found
+
+
+def apart(size: tuple[int, int], window: int, shift: int) -> NDArray[np.float32]:
+    """What is added where two pixels of a shifted window do not meet in the picture.
+
+    Returns:
+        Shape (windows, pixels, pixels).
+    """
+    rows, columns = (np.zeros(side, int) for side in size)
+    for axis in (rows, columns):
+        axis[-window:] += 1
+        axis[-shift:] += 1
+    parts = 3 * rows[:, None] + columns
+    cut = parts.ravel()[pixels(size, window, 0)]
+    return np.where(cut[:, :, None] == cut[:, None], 0, _APART).astype(np.float32)
 
 
 def _attend(attributes: Attributes) -> Callable[..., Tensor]:
@@ -140,7 +139,7 @@ def _attend(attributes: Attributes) -> Callable[..., Tensor]:
     return function
 
 
-# ONNX: its operations are compared with those below by `formats.onnx.patterns`.
+# ONNX has no operation for it: `formats.onnx.patterns` compares a graph with what is written here.
 
 
 def _from_onnx(node: Node) -> Found:
@@ -164,8 +163,8 @@ def as_written(arrays: Sequence[Array], more: Array | None) -> Written | None:
     shape = tuple(size.ravel()[1:].tolist())
     if size.dtype != np.int64 or min(shape, default=0) < 1 or bias.ndim != 2 or not bias.size:
         return None
-    window, pixels = (math.isqrt(len(bias)) + 1) // 2, math.prod(shape[1:])
-    if (rows.size, back.size) != (window**4, pixels):
+    window, count = (math.isqrt(len(bias)) + 1) // 2, math.prod(shape[1:])
+    if (rows.size, back.size) != (window**4, count):
         return None
     shift = int(back.argmin()) // shape[-1]
     attributes = {"heads": bias.shape[1], "window": window, "shift": shift}
@@ -173,7 +172,7 @@ def as_written(arrays: Sequence[Array], more: Array | None) -> Written | None:
     given = Given(attributes, (shape,) * 3, {"bias": bias.shape})
     with contextlib.suppress(InvalidInput):
         written = Written(layer, {"bias": bias}, given.inputs, _shape(given))
-        wanted = pixels * window**2 if shift else 0
+        wanted = count * window**2 if shift else 0
         return written if wanted == (0 if more is None else more.size) else None
     return None
 
@@ -198,9 +197,8 @@ def to_onnx(written: Written) -> Expression:
     shares = apply("Softmax", apply("Add", scaled, bias), axis=-1)
     found = apply("Transpose", apply("MatMul", shares, windows(value, 4, 2)), perm=(0, 2, 4, 1, 3))
     flat = apply("Reshape", found, sizes(0, channels, places.size))
-    return apply(
-        "Reshape", apply("Gather", flat, places.ravel().argsort(), axis=2), sizes(0, *shape)
-    )
+    back = apply("Gather", flat, places.ravel().argsort(), axis=2)
+    return apply("Reshape", back, sizes(0, *shape))
 
 
 register(

@@ -1,8 +1,9 @@
 """Operations that exporters write as several smaller ones, put together again.
 
 GELU before version 20 of the operations, layer normalisation before version 17, and a softmax that
-gives no NaN, vectors of length one, local and global response normalisation, as PyTorch has them.
-What is left of the smaller ones leads nowhere and is not read.
+gives no NaN, vectors of length one, local and global response normalisation, as PyTorch has them;
+attention within windows as it is written here. What is left of the smaller ones leads nowhere and
+is not read.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ class _Patterns:
         return [made] if made else []
 
     def _by_length(self, length: GraphNode) -> GraphNode | None:
+        """What divides by the length of something."""
         return self._unit_norm(length) or self._response_norm(length)
 
     def _gelu(self, erf: GraphNode) -> GraphNode | None:
@@ -144,7 +146,7 @@ class _Patterns:
         return replace(made, attributes=attributes)
 
     def _window_attention(self, whole: GraphNode) -> GraphNode | None:
-        """As it is written here, which is compared with what would be written."""
+        """Where what would be written for a layer with such arrays is just what is there."""
         row = self._row(whole.inputs[0], _WINDOWS)
         bias = "" if row is None else row[-1].inputs[-1]
         more = self._row(bias, ("Add", *_BIAS))
