@@ -149,6 +149,18 @@ HEADS = {"heads": np.array([-1, 4, 3, 4])}
             "a mask or an offset is not read",
         ),
         (
+            [
+                helper.make_node("Shape", ["x"], ["count"], start=0, end=1),
+                helper.make_node("Cast", ["count"], ["number"], to=1),
+                SCORES,
+                helper.make_node("Mul", ["scores", "number"], ["more"]),
+                helper.make_node("Softmax", ["more"], ["shares"], axis=-1),
+                READ,
+            ],
+            {},
+            "a factor, a softmax and a product",
+        ),
+        (
             [SCORES, helper.make_node("Softmax", ["scores"], ["shares"], axis=1), READ],
             {},
             "a factor, a softmax and a product",

@@ -115,7 +115,10 @@ def read(node: Node, operands: Operands, add: Add) -> Value | Moved | None:
         if len(operands) != 2:
             raise node.error(f"two values, got {len(operands)}")
         left, right = (_viewed(node, x) for x in operands)
-        order = [*range(len(right.views[0].axes))]
+        ranks = [len(x.views[0].axes) for x in (left, right)]
+        if min(ranks) < _SEQUENCE + 1:
+            raise node.error("sequences of images, or of their heads")
+        order = [*range(ranks[1])]
         turned = [*order[:-2], *order[:-3:-1]]
         key = replace(right, views=tuple(x.transposed(turned) for x in right.views))
         return Scores(left, key, left.factor * right.factor)
@@ -175,7 +178,8 @@ def _scale(node: Node, operands: Operands) -> float | None:
     numbers = [x for x in operands if isinstance(x, Constant)]
     if node.kind not in ("Mul", "Div") or len(operands) != 2 or len(numbers) != 1:
         return None
-    number = float(numbers[0].array.item()) if numbers[0].array.size == 1 else 0.0
+    one = numbers[0].array.size == 1 and numbers[0].other is None
+    number = float(numbers[0].array.item()) if one else 0.0
     inverse = node.kind == "Div"
     if not math.isfinite(number) or not number or (inverse and numbers[0] is operands[0]):
         return None
@@ -191,7 +195,7 @@ def _of_scores(node: Node, operands: Operands, add: Add) -> Value | Moved:
     last, usual = len(scores.shape(BATCHES[0])) - 1, -1 if node.opset >= FIRST_SOFTMAX else 1
     if node.kind == "Softmax" and node.integer("axis", usual) in (-1, last):
         return replace(scores, weighed=True)
-    if node.kind == "MatMul" and scores.weighed and operands[0] is scores:
+    if node.kind == "MatMul" and scores.weighed and operands[0] is scores and len(operands) == 2:
         return _attended(node, scores, _viewed(node, operands[1]), add)
     if node.kind in ("Identity", "Dropout", "Cast") or _adds_nothing(node, scores, operands):
         return scores
