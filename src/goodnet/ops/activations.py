@@ -480,7 +480,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
             torch_options=("approximate",),
             read=lambda call: {"approximate": float(call.module.approximate == "tanh")},
         ),
-        "erf": Function(_torch("torch.erf"), torch=("torch.erf", ".erf"), onnx="Erf"),
+        "erf": Function(_torch("torch.erf"), onnx="Erf"),
         "exponential": Function(_torch("torch.exp"), moves_zero=True, onnx="Exp"),
         # axis of the value as laid out in the spec
         **{

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from goodnet.formats.onnx.moves import MOVES, moved
 from goodnet.formats.onnx.views import FEATURE, IMAGE, STEP, Axis, Digit, View, axis, steps_to
 from goodnet.ops.activations import FIRST_SOFTMAX
+from goodnet.ops.ends import PASSED_ON, check_passed_on
 from goodnet.ops.onnx import BATCHES, Constant, Found, Node, Value
 from goodnet.ops.op import product
 
@@ -197,7 +198,10 @@ def _of_scores(node: Node, operands: Operands, add: Add) -> Value | Moved:
         return replace(scores, weighed=True)
     if node.kind == "MatMul" and scores.weighed and operands[0] is scores and len(operands) == 2:
         return _attended(node, scores, _viewed(node, operands[1]), add)
-    if node.kind in ("Identity", "Dropout", "Cast") or _adds_nothing(node, scores, operands):
+    if node.kind in PASSED_ON:
+        check_passed_on(node)
+        return scores
+    if _adds_nothing(node, scores, operands):
         return scores
     raise node.error(
         "a factor, a softmax and a product in attention, of which a mask or an offset is not read"
@@ -254,8 +258,8 @@ def _attended(node: Node, scores: Scores, value: Viewed, add: Add) -> Viewed:
     """The layer, whose value is a sequence with the features of all heads."""
     given = (scores.query, value, scores.key)
     (heads, width), (others, features), _ = sizes = [_heads(node, x) for x in given]
-    if len({count for count, _ in sizes}) > 1:
-        raise node.error(f"as many heads of each, got {heads} and {others}")
+    if any(len({x.shape(images)[:-2] for x in given}) > 1 for images in BATCHES):
+        raise node.error(f"the same heads of each, got {heads} and {others}")
     factor = scores.factor * width**0.5
     near = abs(factor - 1) < _ROUNDING  # what the layer multiplies by itself
     factors = (1.0 if near else factor, 1.0, 1.0)
@@ -286,10 +290,10 @@ def _counted(view: View) -> tuple[int, int] | None:
         return None
     *lead, steps, features = view.axes
     width = view.shape[-1]
-    image, *heads = (digit for each in lead for digit in each)
+    images, heads = axis(lead[0])[:1], [digit for each in lead for digit in each][1:]
     plain = steps == axis([Digit(STEP, 1, view.shape[-2])])
     plain = plain and features == axis([Digit(FEATURE, 1, width)])
-    if not plain or image != Digit(IMAGE, 1, view.images) or len(heads) > 1:
+    if not plain or images != (Digit(IMAGE, 1, view.images),) or len(heads) > 1:
         return None
     count = heads[0].size if heads else 1
     return (count, width) if axis(heads) == axis([Digit(FEATURE, width, count)]) else None
