@@ -33,11 +33,13 @@ def read_spec(path: Path | str, *, architecture: Path | str | None = None) -> Ne
     A network with one output, behind a sigmoid or linear, is read as one with two classes.
 
     Args:
-        path: A Keras `.h5` or `.keras` file, an ONNX file, or a `state_dict` of PyTorch, as
-            `.safetensors` or as `torch.save` writes it; the format is determined by its content.
+        path: A Keras `.h5` or `.keras` file, an ONNX file, a `state_dict` of PyTorch, as
+            `.safetensors` or as `torch.save` writes it, or the folder of a Hugging Face model; the
+            format is determined by its content.
         architecture: For a file that holds weights only. Of Keras, a model JSON, or another model
             file to take the layers from. Of PyTorch, the name of a known architecture, such as
-            "resnet18"; if not given, it is recognised by its arrays, for which torch is imported.
+            "resnet18", or the `config.json` of a Hugging Face model; if not given, it is the
+            configuration beside it, or recognised by its arrays, for which torch is imported.
 
     Raises:
         FileError: If a file cannot be read.
@@ -48,7 +50,7 @@ def read_spec(path: Path | str, *, architecture: Path | str | None = None) -> Ne
     """
     from goodnet.formats.format import reader_of
     from goodnet.formats.safe_file import as_path
-    from goodnet.formats.shapes import check_held
+    from goodnet.formats.shapes import check_whole
     from goodnet.formats.two_classes import two_classes
 
     given = as_path(path, what="model file")
@@ -56,7 +58,7 @@ def read_spec(path: Path | str, *, architecture: Path | str | None = None) -> Ne
     with _naming(given):
         spec = reader_of(given)(given, layers)
         spec.check_numbers()
-        check_held(spec)
+        check_whole(spec)
         return two_classes(spec)
 
 

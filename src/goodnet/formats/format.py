@@ -30,8 +30,7 @@ class Format:
     Attributes:
         name: As `SourceFile.format` has it.
         suffix: Of the files that are written.
-        write: Writes a network anew to a path, over a file that is there if `force` is set; None
-            for a format of which only copies are written.
+        write: Writes a network anew to a path, over a file that is there if `force` is set.
         starts: The first bytes of such a file; empty for a format that is not read.
         read: Reads a file, with the layers of another file where one is given, and runs none of
             it; what it parses it parses in a child process. None for a format that is not read.
@@ -39,18 +38,22 @@ class Format:
             None where there is no such copy.
         holds: Whether a file is of the format, by its first bytes, where not all have the same; it
             is asked before `starts`.
+        holds_folder: Whether a folder is of the format.
         only_copies: Whether networks with other layers than their file are written in another
             format.
+        anew: The suffix of that format, and of a GoodNet that is written beside such a file.
     """
 
     name: str
     suffix: str
-    write: Callable[[NetworkSpec, Path, bool], None] | None
+    write: Callable[[NetworkSpec, Path, bool], None]
     starts: bytes = b""
     read: Reader | None = None
     patch: Callable[[SourceFile, Mapping[str, Array]], bytes] | None = None
     holds: Callable[[bytes], bool] | None = None
+    holds_folder: Callable[[Path], bool] | None = None
     only_copies: bool = False
+    anew: str = ".onnx"
 
 
 @cache
@@ -63,7 +66,7 @@ def formats() -> Mapping[str, Format]:
 
 
 def reader_of(path: Path) -> Reader:
-    """What reads a file, told by its first bytes.
+    """What reads a file, told by its first bytes, or a folder, told by what is in it.
 
     Of a file of no format it is the reader of the first format, which says what is wrong.
 
@@ -71,12 +74,13 @@ def reader_of(path: Path) -> Reader:
         InvalidInput: If it is known to be something else.
         GoodnetError: As `safe_file.open_regular`.
     """
-    head = b""
-    if not path.is_dir():
+    head, readers = b"", [(x, x.read) for x in formats().values() if x.read is not None]
+    if path.is_dir():
+        told = [read for each, read in readers if each.holds_folder and each.holds_folder(path)]
+    else:
         with open_regular(path, what="model file", limit=budgets.MODEL_BYTES) as file:
             head = file.read(foreign.HEAD)
-    readers = [(each, each.read) for each in formats().values() if each.read is not None]
-    told = [read for each, read in readers if each.holds is not None and each.holds(head)]
+        told = [read for each, read in readers if each.holds and each.holds(head)]
     if told:
         return told[0]
     other = foreign.named(path, head)
@@ -99,10 +103,14 @@ def in_child(read: Reader) -> Reader:
 
 
 def file_suffix(spec: NetworkSpec, source: SourceFile) -> str:
-    """The suffix of a network that is written beside, or as a copy of, the file of another."""
+    """The suffix of a repaired network that is written beside the file of another, or as a copy."""
     chosen = formats()[source.format]
-    only_copies = chosen.only_copies or chosen.write is None
-    return ".keras" if only_copies and spec.file is None else chosen.suffix
+    return chosen.anew if chosen.only_copies and spec.file is None else chosen.suffix
+
+
+def goodnet_suffix(source: SourceFile) -> str:
+    """The suffix of a GoodNet that is written beside the file of its network."""
+    return formats()[source.format].anew
 
 
 def save_network(network: Network, path: Path, *, force: bool = False) -> None:
@@ -133,10 +141,5 @@ def save_spec(spec: NetworkSpec, path: Path, *, force: bool = False) -> None:
         subject = f"the model file {str(source.path)!r}"
         with atomic_path(path, force=force) as place:
             place.write_bytes(quarantined(own.patch, source, stored, subject=subject))
-    elif chosen.write is None:
-        raise UsageError(
-            f"{chosen.suffix} files are written as copies of the file a network came from; another "
-            f"network is written as .keras or .h5, got the file name {path.name!r}"
-        )
     else:
         chosen.write(spec, path, force)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING
 
+from goodnet.ops.attributes import IMAGE
+from goodnet.ops.expression import apply
 from goodnet.ops.keras import HWC, Part, Step, reading
 from goodnet.ops.onnx import Found, Node
 from goodnet.ops.op import Attributes, Given, Kept, Op, Shape, identity, register, same_shape
@@ -91,6 +93,7 @@ register(
         shape=_declared,
         compute=lambda _: identity,
         to_keras=_input_to_keras,
+        checks={"shape": IMAGE},
     ),
     Op(
         name="identity",
@@ -104,6 +107,7 @@ register(
             **dict.fromkeys(_TORCH_DROPS, _dropped),
         },
         from_onnx=dict.fromkeys(PASSED_ON, _passed_on),
+        to_onnx=lambda written: apply("Identity", written.value),
     ),
     # a part of the user's module, the shape of its value
     Op(name="opaque", attributes=("module", "shape"), shape=_declared, compute=_module),

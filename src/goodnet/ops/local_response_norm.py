@@ -11,6 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from goodnet.errors import InvalidInput
+from goodnet.ops.attributes import NUMBER, WHOLE
+from goodnet.ops.expression import Expression, Written, apply
 from goodnet.ops.keras import Part, Step
 from goodnet.ops.onnx import Found, Node
 from goodnet.ops.op import PICTURE, Attributes, Cost, Given, Op, Shape, product, register
@@ -81,6 +83,11 @@ def _from_onnx(node: Node) -> Found:
     )
 
 
+def _to_onnx(written: Written) -> Expression:
+    numbers = {name: float(written[name]) for name in _OPTIONS[1:]}
+    return apply("LRN", written.value, size=written["size"], **numbers)
+
+
 register(
     # size: of how many channels, alpha: times the mean of their squares, plus bias, to beta
     Op(
@@ -97,5 +104,7 @@ register(
             options=("size", "alpha", "beta", "k"),
         ),
         from_onnx={"LRN": _from_onnx},
+        to_onnx=_to_onnx,
+        checks={"size": WHOLE, **dict.fromkeys(_OPTIONS[1:], NUMBER)},
     )
 )

@@ -12,6 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from goodnet.errors import InvalidInput
+from goodnet.ops import attributes as kinds
+from goodnet.ops.expression import Expression, Written, apply, sizes
 from goodnet.ops.keras import (
     Applied,
     Fields,
@@ -25,7 +27,14 @@ from goodnet.ops.keras import (
 )
 from goodnet.ops.onnx import Found, Node, Value
 from goodnet.ops.op import PICTURE, Attributes, Cost, Given, Kept, Op, Shape, product, register
-from goodnet.ops.padding import BORDER, onnx_border, pad, pad_sides, same_sides
+from goodnet.ops.padding import (
+    BORDER,
+    onnx_border,
+    pad,
+    pad_sides,
+    same_sides,
+    windows_to_onnx,
+)
 from goodnet.ops.torch import Call, Operation, Rule, as_module, pair, resolved, sides
 
 if TYPE_CHECKING:
@@ -292,6 +301,25 @@ def _along_a_side(value: Value, axis: int, kind: str, *, keepdims: bool) -> Foun
     return Found(f"{kind}_pool2d", (value,), attributes, then=then)
 
 
+# ONNX, writing.
+
+
+def _pool_to_onnx(kind: str) -> Callable[[Written], Expression]:
+    return lambda written: apply(kind, written.value, **windows_to_onnx(written, written["pool"]))
+
+
+def _global_to_onnx(kind: str, *axes: int) -> Callable[[Written], Expression]:
+    def write(written: Written) -> Expression:
+        if written["keepdims"] and written.rank == PICTURE:
+            whole = {"max": "GlobalMaxPool", "avg": "GlobalAveragePool"}
+            return apply(whole[kind], written.value)
+        name = {"max": "ReduceMax", "avg": "ReduceMean"}[kind]
+        keeps = int(written["keepdims"])
+        return apply(name, written.value, sizes(*axes), keepdims=keeps)
+
+    return write
+
+
 _ONNX_GLOBAL = {
     "max": {"GlobalMaxPool": _global_from_onnx, "ReduceMax": _reduced_from_onnx},
     "avg": {"GlobalAveragePool": _global_from_onnx, "ReduceMean": _reduced_from_onnx},
@@ -321,6 +349,7 @@ register(
             options=(*_TORCH_WINDOW, "dilation", "ceil_mode"),
         ),
         from_onnx={"MaxPool": _pool_from_onnx},
+        to_onnx=_pool_to_onnx("MaxPool"),
     ),
     Op(
         name="avg_pool2d",
@@ -338,6 +367,8 @@ register(
             options=(*_TORCH_WINDOW, "ceil_mode", "count_include_pad", "divisor_override"),
         ),
         from_onnx={"AveragePool": _pool_from_onnx},
+        to_onnx=_pool_to_onnx("AveragePool"),
+        checks={"padding": kinds.BORDER},
     ),
     *(
         Op(
@@ -353,6 +384,7 @@ register(
             to_keras=writing(f"{keras}2D", _KEEPDIMS),
             from_torch=_OF_GLOBAL[kind],
             from_onnx=_ONNX_GLOBAL[kind],
+            to_onnx=_global_to_onnx(kind, 2, 3),
         )
         for kind, reduce, keras in _GLOBAL
     ),
@@ -365,6 +397,7 @@ register(
             compute=_over(reduce, 1),
             from_keras={f"{keras}1D": reading(f"global_{kind}_pool1d", _KEEPDIMS)},
             to_keras=writing(f"{keras}1D", _KEEPDIMS),
+            to_onnx=_global_to_onnx(kind, 1),
         )
         for kind, reduce, keras in _GLOBAL
     ),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from goodnet.errors import InvalidInput
+from goodnet.ops.expression import Expression, Operand, Written, apply, sizes
 from goodnet.ops.keras import (
     Applied,
     Fields,
@@ -23,6 +24,7 @@ from goodnet.ops.keras import (
 )
 from goodnet.ops.onnx import Constant, Found, Node
 from goodnet.ops.op import PICTURE, Array, Attributes, Given, Kept, Op, Shape, register
+from goodnet.ops.padding import rectangle
 from goodnet.ops.torch import Call, Operation, as_module
 
 if TYPE_CHECKING:
@@ -68,10 +70,17 @@ def _resize(attributes: Attributes) -> Callable[[Tensor], Tensor]:
 
 def _of_the_same_ratio(value: Tensor, size: tuple[int, int]) -> Tensor:
     """The largest part at the centre that has the ratio of height and width wanted, as in Keras."""
-    height, width = value.shape[2:]
+    return _part(value, *_at_the_centre(value.shape[2:], size))
+
+
+def _at_the_centre(
+    whole: Sequence[int], size: tuple[int, int]
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Where that part begins, and its height and width."""
+    height, width = whole
     tall = max(min(height, int(width * size[0] / size[1])), 1)
     wide = max(min(width, int(height * size[1] / size[0])), 1)
-    return _part(value, ((height - tall) // 2, (width - wide) // 2), (tall, wide))
+    return ((height - tall) // 2, (width - wide) // 2), (tall, wide)
 
 
 def _part(value: Tensor, start: tuple[int, int], size: tuple[int, int]) -> Tensor:
@@ -261,6 +270,58 @@ def _sides_from_onnx(node: Node) -> tuple[_Side, _Side]:
     return sides[0], sides[1]
 
 
+# ONNX, writing.
+
+# How PyTorch finds a pixel: of an upsampled picture, and of one that is resized.
+_LINEAR = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+_NEAREST = {
+    "mode": "nearest",
+    "coordinate_transformation_mode": "asymmetric",
+    "nearest_mode": "floor",
+}
+_NEAREST_EXACT = {
+    "mode": "nearest",
+    "coordinate_transformation_mode": "half_pixel",
+    "nearest_mode": "round_prefer_ceil",
+}
+
+
+def _upsample_to_onnx(written: Written) -> Expression:
+    factors = np.array((1, 1, *written["size"]), np.float32)
+    how: Mapping[str, Any] = _LINEAR if written["interpolation"] == "bilinear" else _NEAREST
+    return apply("Resize", written.value, None, factors, **how)
+
+
+def _resize_to_onnx(written: Written) -> Expression:
+    size = written["size"]
+    value: Operand = written.value
+    whole = written.inputs[0][1:]
+    if written["antialias"] and any((a or b + 1) > b for a, b in zip(whole, size, strict=True)):
+        raise written.error("smooths a picture as it gets smaller, which runtimes do differently")
+    if written["crop"]:
+        value = _cut(value, *_at_the_centre(written.known(whole), size))
+    return _resized_to(value, size, written["interpolation"])
+
+
+def _center_crop_to_onnx(written: Written) -> Expression:
+    size, whole = tuple(written["size"]), written.known(written.inputs[0][1:])
+    over = whole[0] - size[0], whole[1] - size[1]
+    if min(over) >= 0:
+        return _cut(written.value, (over[0] // 2, over[1] // 2), size)
+    value = _cut(written.value, *_at_the_centre(whole, size))
+    return _resized_to(value, size, "bilinear")
+
+
+def _cut(value: Operand, start: Sequence[int], size: Sequence[int]) -> Expression:
+    end = [first + length for first, length in zip(start, size, strict=True)]
+    return rectangle(value, start, end)
+
+
+def _resized_to(value: Operand, size: Sequence[int], interpolation: str) -> Expression:
+    how: Mapping[str, Any] = _LINEAR if interpolation == "bilinear" else _NEAREST_EXACT
+    return apply("Resize", value, None, None, sizes(*size), axes=(2, 3), **how)
+
+
 register(
     # interpolation: "nearest" or "bilinear"
     Op(
@@ -271,6 +332,7 @@ register(
         channels=Kept(),
         from_keras={"UpSampling2D": reading("upsample2d", _UPSAMPLING, picture=True)},
         to_keras=writing("UpSampling2D", _UPSAMPLING),
+        to_onnx=_upsample_to_onnx,
         from_torch=as_module(
             _of_upsample,
             "nn.Upsample",
@@ -292,6 +354,7 @@ register(
             "RandomCrop": _read_random_crop,
         },
         to_keras=_sized("Resizing", "interpolation", "antialias", "crop"),
+        to_onnx=_resize_to_onnx,
     ),
     Op(
         name="center_crop",
@@ -303,5 +366,6 @@ register(
             "CenterCrop": reading("center_crop", {"size": Option("", _read_size)}, picture=True)
         },
         to_keras=_sized("CenterCrop"),
+        to_onnx=_center_crop_to_onnx,
     ),
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from goodnet.errors import InvalidInput
+from goodnet.ops.expression import Expression, Written, apply, sizes
 from goodnet.ops.keras import Applied, Option, Part, Reading, Step, reading, writing
 from goodnet.ops.layouts import to_file
 from goodnet.ops.onnx import Found, Node
@@ -281,6 +282,16 @@ def _parts(node: Node, kept: Sequence[range]) -> Found:
     )
 
 
+def _select_to_onnx(written: Written) -> Expression:
+    return apply("Gather", written.value, sizes(*written["channels"]), axis=1)
+
+
+def _crop_steps_to_onnx(written: Written) -> Expression:
+    start, end = written["cropping"]
+    last = -end if end else np.iinfo(np.int64).max
+    return apply("Slice", written.value, sizes(start), sizes(last), sizes(1))
+
+
 register(
     # of a picture, in that order
     Op(
@@ -295,6 +306,7 @@ register(
         },
         to_keras=_select_to_keras,
         from_onnx={"Slice": _slice_from_onnx, "Gather": _gather_from_onnx},
+        to_onnx=_select_to_onnx,
     ),
     # (batch, steps, features): steps left out at the start and at the end
     Op(
@@ -305,5 +317,6 @@ register(
         from_keras={"Cropping1D": reading("crop1d", _CROPPING)},
         to_keras=writing("Cropping1D", _CROPPING),
         from_torch={"operator.getitem": _of_item},
+        to_onnx=_crop_steps_to_onnx,
     ),
 )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from goodnet.errors import InvalidInput
+from goodnet.ops.expression import Expression, Written, apply, sizes
 from goodnet.ops.keras import Part, Step
 from goodnet.ops.onnx import Constant, Found, Node, Numbers, Value, repeated
 from goodnet.ops.op import Array, Attributes, Given, Op, Shape, register
@@ -114,6 +115,21 @@ def shifted_from_onnx(node: Node) -> Found | None:
     return Found("shift", (value,), {}, {"offset": offset})
 
 
+# ONNX, writing.
+
+
+def _prepend_to_onnx(written: Written) -> Expression:
+    """The tokens as often as there are images, and the value behind them."""
+    tokens = written.arrays["tokens"]
+    images = apply("Shape", written.value, start=0, end=1)
+    shape = apply("Concat", images, sizes(*tokens.shape), axis=0)
+    return apply("Concat", apply("Expand", written.array("tokens"), shape), written.value, axis=1)
+
+
+def _shift_to_onnx(written: Written) -> Expression:
+    return apply("Add", written.value, written.array("offset"))
+
+
 register(
     # tokens, (steps, features), in front of a sequence
     Op(
@@ -122,6 +138,7 @@ register(
         shape=_longer,
         compute=_prepend,
         to_keras=_prepend_to_keras,
+        to_onnx=_prepend_to_onnx,
     ),
     # offset, (steps, features), added to a sequence
     Op(
@@ -130,5 +147,6 @@ register(
         shape=_as_long,
         compute=_shift,
         to_keras=_shift_to_keras,
+        to_onnx=_shift_to_onnx,
     ),
 )

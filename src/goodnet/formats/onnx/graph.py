@@ -223,7 +223,13 @@ def described(graph: Graph, folder: Path) -> tuple[NetworkSpec, dict[str, Origin
         raise InvalidInput(
             f"expected a classifier with an output for each class, got outputs of {output.shape}"
         )
-    spec = NetworkSpec(tuple(reading.layers), reading.arrays, output.layer, name=graph.name)
+    spec = NetworkSpec(
+        tuple(reading.layers),
+        reading.arrays,
+        output.layer,
+        name=graph.name,
+        channels_last=axes.is_hwc(len(image)),
+    )
     return spec, reading.origins
 
 
@@ -233,7 +239,7 @@ def _image(name: str, shape: tuple[int | None, ...]) -> tuple[Axes, tuple[int | 
         _, first, _, last = shape
         axes = Axes("hwc" if last in _CHANNELS and first not in _CHANNELS else "chw")
         return axes, axes.shape_to_spec(shape[1:])
-    if len(shape) == 2:
+    if len(shape) in (2, PICTURE):  # vectors, and grey pictures without an axis of channels
         return Axes("chw"), shape[1:]
     raise InvalidInput(
         f"expected an input (images, channels, height, width), got {name!r} of {len(shape)} axes"

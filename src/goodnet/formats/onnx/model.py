@@ -255,7 +255,7 @@ def _attribute(attribute: Fields) -> tuple[str, Any]:
     """Its name and its value: of the fields that may hold one, that which is filled."""
     name = attribute.text(1)
     one = (
-        *(x for each in attribute.messages(2) for x in each.floats()),
+        *(_as_written(x) for each in attribute.messages(2) for x in each.floats()),
         *attribute.integers(3),
         *attribute.texts(4),
         *map(_tensor, attribute.messages(5)),
@@ -270,6 +270,11 @@ def _attribute(attribute: Fields) -> tuple[str, Any]:
     # An int of 0 may be left out by who writes it; type 2 says that it is one.
     empty = attribute.integers(20)
     return name, 0 if not many and empty == (2,) else many
+
+
+def _as_written(number: float) -> float:
+    """The shortest decimal that is this number in float32: 0.001, not 0.0010000000474974513."""
+    return float(str(np.float32(number)))
 
 
 def _tensor(message: Message) -> Tensor:
