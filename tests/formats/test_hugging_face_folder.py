@@ -89,6 +89,23 @@ def test_a_second_file_of_the_same_weights_is_said_and_one_of_others_refused(fol
     assert read_spec(folder / WEIGHTS).layers == spec.layers
 
 
+@pytest.mark.parametrize(
+    ("processor", "size"),
+    [
+        ({"size": {"shortest_edge": 384}, "crop_pct": 0.9}, (384, 384)),
+        ({"size": 48, "do_center_crop": True, "crop_size": {"height": 40, "width": 24}}, (40, 24)),
+        ({"size": {"height": 10**9, "width": -1}}, (32, 32)),
+        ({"size": "large"}, (32, 32)),
+        ([], (32, 32)),
+    ],
+)
+def test_the_size_of_images_is_what_the_processor_gives_the_network(
+    processor: object, size: tuple[int, int], folder: Path
+) -> None:
+    (folder / "preprocessor_config.json").write_text(json.dumps(processor), encoding="utf-8")
+    assert read_spec(folder).usually_sized.input_shape == (3, *size)
+
+
 def test_what_is_not_read_is_said(folder: Path) -> None:
     for name in ("tf_model.h5", "flax_model.msgpack", "modeling.py", "README.md"):
         (folder / name).write_text("nothing", encoding="utf-8")

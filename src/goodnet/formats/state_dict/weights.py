@@ -28,6 +28,7 @@ class Weights:
         sha256: Of what was read.
         notes: What was left unread or out.
         config: Of Hugging Face, where it is in the folder or in the file itself.
+        size: Height and width of the images that it is fed, where the folder says it.
     """
 
     arrays: Mapping[str, Stored]
@@ -35,6 +36,7 @@ class Weights:
     sha256: str
     notes: tuple[str, ...] = ()
     config: Mapping[str, Any] | None = None
+    size: tuple[int, int] | None = None
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -68,7 +70,7 @@ def _folder(path: Path) -> Weights:
     held = hugging_face.read_folder(
         path, {"model.safetensors": safetensors.read, "pytorch_model.bin": pytorch.read}
     )
-    return Weights(held.arrays, "hugging-face", held.sha256, held.notes, held.config)
+    return Weights(held.arrays, "hugging-face", held.sha256, held.notes, held.config, held.size)
 
 
 def _file(path: Path) -> Weights:
