@@ -58,6 +58,7 @@ def _run(
     if count:
         some = write_rows(suspect.images, draw(suspect.images, count, seed), folder / "some.h5")
         command += ["--clean", str(some)]
+    command += [word for each in given.set for word in ("--set", each)]
     command += ["--out", str(out), "--seed", str(seed), "--no-report", "--force"]
     took = run_goodnet(command, threads=given.threads)
     found = json.loads((out / "results.json").read_text())
@@ -81,6 +82,7 @@ def _parse(arguments: list[str] | None) -> Namespace:
     parser = options(__doc__ or "")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--images", type=int, nargs="+", default=[60, 30, 15, 0])
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument(
         "--network",
         nargs=4,

@@ -1,6 +1,10 @@
-"""Commands that run in the tests' own process."""
+"""Commands that run in the tests' own process, or in one of their own."""
 
 from __future__ import annotations
+
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -21,3 +25,20 @@ def fails(capsys: pytest.CaptureFixture[str], code: int, arguments: list[object]
     assert last.startswith("goodnet: ")
     assert "Traceback" not in err
     return last
+
+
+def begun(*arguments: object) -> subprocess.Popen[str]:
+    """A command as a process that ignores no signal, wherever the tests themselves run."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "goodnet", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_signals,
+    )
+
+
+def heed_signals() -> None:
+    """Let signals do what they usually do, also where the one who started this ignores them."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGXCPU):
+        signal.signal(number, signal.SIG_DFL)

@@ -3,8 +3,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -12,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import begun
 
 from goodnet.cli.main import run
 from goodnet.imagesets import load_images, save_images
@@ -220,10 +219,9 @@ def test_a_full_disk_leaves_nothing_behind(
 
 @pytest.mark.slow
 def test_an_interruption_leaves_only_what_is_needed_to_go_on(stored: Path, out: Path) -> None:
-    command = [sys.executable, "-m", "goodnet", "attack", "--images", str(stored), "--out"]
-    chosen = ["--architecture", "small", "--epochs", "400"]
     checkpoint = out.with_name("run.checkpoint")
-    stopped = subprocess.Popen([*command, str(out), *chosen], stderr=subprocess.PIPE, text=True)
+    chosen = ["--architecture", "small", "--epochs", "400"]
+    stopped = begun("attack", "--images", stored, "--out", out, *chosen)
     while not checkpoint.exists() and stopped.poll() is None:
         time.sleep(0.01)
     stopped.send_signal(signal.SIGINT)

@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from command_line import begun
 from lab import Lab, stored
 
 from goodnet.attack.trigger_file import write_trigger
@@ -170,23 +169,10 @@ def test_a_folder_that_is_there_stays_without_force(
 
 @pytest.mark.slow
 def test_an_interruption_leaves_only_what_is_needed_to_go_on(lab: Lab, out: Path) -> None:
-    command = [
-        "repair",
-        "sparsify",
-        lab.model,
-        "--clean",
-        lab.valid,
-        "--scale",
-        "raw",
-        "--out",
-        out,
-    ]
-    # No epoch of the first half may be kept, so that training does not stop of itself.
-    command += ["--epochs", "2000"]
     checkpoint = out.with_name("run.checkpoint")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "goodnet", *map(str, command)], stderr=subprocess.PIPE, text=True
-    )
+    given = [lab.model, "--clean", lab.valid, "--scale", "raw", "--out", out]
+    # No epoch of the first half may be kept, so that training does not stop of itself.
+    process = begun("repair", "sparsify", *given, "--epochs", "2000")
     while not checkpoint.exists() and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)

@@ -70,7 +70,8 @@ def test_a_finding_has_its_exit_code_and_leaves_a_folder(scanned: Scanned) -> No
     assert next(iter(target)) == "label"
     assert target["label"] == 2
     assert len(found["scores"]) == found["classes"] == 6
-    assert found["options"] == {"layer": None, "seed": 0, "alpha": 0.01}
+    usual = {"layer": None, "seed": 0, "alpha": 0.01, "effort": 1.0, "minutes": None}
+    assert found["options"] == usual
     assert (out / target["file"]).read_bytes() == (triggers / "label_2.npz").read_bytes()
     for name in [target["pictures"]["trigger"], *target["pictures"]["stamped"]]:
         assert (out / name).read_bytes().startswith(b"\x89PNG")
@@ -145,7 +146,10 @@ def test_every_method_runs(planted: Lab, out: Path, method: str) -> None:
 
 WRONG = [
     (["--method", "guess"], "the methods of scan are goodnet, neural-cleanse, "),
-    (["--set", "beta=1"], "--method goodnet has the options layer, seed, alpha, got 'beta=1'"),
+    (
+        ["--set", "beta=1"],
+        "--method goodnet has the options layer, seed, alpha, effort, minutes, got 'beta=1'",
+    ),
     (["--set", "alpha=much"], "expected a number for the option alpha, got 'much'"),
     (["--layer", "pool_9"], "no layer is called 'pool_9'"),
     (["again.h5"], "expected one model, got another argument: 'again.h5'"),
@@ -180,3 +184,13 @@ def test_a_real_badnet_is_found_without_any_poison(shared: Path, out: Path) -> N
     found = json.loads((out / "results.json").read_text())
     assert found["verdict"] == "backdoored"
     assert [target["label"] for target in found["targets"]] == [0]
+
+
+def test_a_short_search_is_suspicious_and_says_so(
+    planted: Lab, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert scan(planted, out, "--minutes", "0.0001", "--no-report") == 1
+    printed, notes = capsys.readouterr()
+    assert printed.startswith("suspicious: a label stands out")
+    assert "only 2% of the usual triggers were tried" in notes
+    assert json.loads((out / "results.json").read_text())["options"]["effort"] == 0.02

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import begun, heed_signals
 from lab import Lab
 
 from goodnet.imagesets import save_images
@@ -28,13 +29,7 @@ def test_an_interruption_leaves_nothing_behind(
     many = tmp_path / "many.h5"
     images = np.random.default_rng(0).uniform(-1, 1, (200_000, 3, 8, 8)).astype(np.float16)
     save_images(many, images, np.arange(200_000) % 5)
-    command = ["prune", lab.model, "--clean", many, "--scale", "raw", "--out", out]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "goodnet", *map(str, command)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = begun("prune", lab.model, "--clean", many, "--scale", "raw", "--out", out)
     assert process.stderr is not None
     process.stderr.readline()
     started = [path for path in tmp_path.iterdir() if path.name.startswith(".goodnet")]
@@ -53,7 +48,7 @@ def test_an_interruption_leaves_nothing_behind(
 def test_before_anything_has_begun_the_end_is_one_sentence(stop: signal.Signals) -> None:
     code = f"import goodnet.__main__, os; os.kill(os.getpid(), {int(stop)})"
     found = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+        [sys.executable, "-c", code], capture_output=True, text=True, preexec_fn=heed_signals
     )
     assert found.returncode == 130
     assert found.stderr == "goodnet: interrupted; nothing was left half written\n"

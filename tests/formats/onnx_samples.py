@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
+from attention_samples import ViT
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
@@ -153,7 +154,30 @@ def single() -> nn.Module:
     )
 
 
+class Reshaping(nn.Module):
+    """Upsampling, shuffled channels, neighbours that suppress each other, vectors of length one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.grow = nn.Conv2d(3, 6, 3, 2, 1), nn.ConvTranspose2d(6, 8, 3, 2, 1, 1)
+        self.mix, self.head = nn.Conv2d(8, 8, 1), nn.Linear(8, 5)
+
+    def forward(self, images: Tensor) -> Tensor:
+        value = F.relu(self.grow(self.conv(images)))
+        first, second = value.chunk(2, 1)
+        value = torch.cat(
+            [F.interpolate(first, scale_factor=0.5, mode="bilinear"), second[:, :, 8:, 8:]], 1
+        )
+        count, channels, height, width = value.shape
+        value = value.view(count, 2, channels // 2, height, width).transpose(1, 2)
+        value = self.mix(value.reshape(count, channels, height, width))
+        found: Tensor = self.head(F.normalize(value.mean(3).mean(2), dim=1))
+        return found
+
+
 MODULES: dict[str, Callable[[], nn.Module]] = {
+    "attention": lambda: ViT("by hand"),
+    "reshaping": Reshaping,
     "convnext": ConvNeXt,
     "normalized": Normalized,
     "everyday": everyday,

@@ -19,6 +19,7 @@ from goodnet.errors import InvalidInput
 from goodnet.formats import read_spec
 from goodnet.formats.build import build, extract
 from goodnet.formats.compact import compact
+from goodnet.formats.format import save_spec
 from goodnet.formats.keras.write import write
 from goodnet.formats.shapes import layer_shapes
 from goodnet.formats.silence import prunable_layers, silence
@@ -52,6 +53,8 @@ def test_kinds_are_known_without_torch() -> None:
 
 # All that a new kind takes: every second or third row and column, times a gain for each channel.
 KIND = """
+from goodnet.ops.attributes import WHOLE
+from goodnet.ops.expression import Parameter, apply, sizes
 from goodnet.ops.keras import Fields, Step, setting
 from goodnet.ops.op import Kept, Op, register
 
@@ -78,6 +81,15 @@ def write(part):
     return [Step("Thin", {"step": part["step"]}, part.named("gain"))]
 
 
+def say(written):
+    step, end = written["step"], 2**31 - 1
+    kept = apply(
+        "Slice", written.value, sizes(0, 0), sizes(end, end), sizes(2, 3), sizes(step, step)
+    )
+    gain = written.arrays["gain"].reshape(-1, 1, 1)
+    return apply("Mul", kept, Parameter("gain", gain))
+
+
 register(
     Op(
         name="thin",
@@ -88,6 +100,8 @@ register(
         channels=Kept(rows=("gain",)),
         from_keras={"Thin": read},
         to_keras=write,
+        to_onnx=say,
+        checks={"step": WHOLE},
     )
 )
 """
@@ -166,6 +180,20 @@ def test_it_is_written_again(suffix: str, tmp_path: Path) -> None:
     copy = read_spec(tmp_path / f"copy{suffix}")
     assert copy.layers == spec.layers
     assert torch.equal(answers(copy), answers(spec))
+
+
+@pytest.mark.usefixtures("_thin")
+def test_it_is_written_as_onnx_and_described(tmp_path: Path) -> None:
+    spec = read_spec(keras_file(tmp_path))
+    save_spec(spec, tmp_path / "net.safetensors")
+    copy = read_spec(tmp_path / "net.safetensors")
+    assert copy.layers == spec.layers
+    assert torch.equal(answers(copy), answers(spec))
+    save_spec(spec, tmp_path / "net.onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    session = runtime.InferenceSession(str(tmp_path / "net.onnx"))
+    found = session.run(None, {"image": images().numpy()})[0]
+    torch.testing.assert_close(torch.from_numpy(found), answers(spec))
 
 
 @pytest.mark.usefixtures("_thin")

@@ -393,7 +393,7 @@ def test_a_changed_file_is_not_copied(tmp_path: Path) -> None:
         network.save(tmp_path / "out.safetensors")
 
 
-def test_other_layers_are_written_as_keras(tmp_path: Path) -> None:
+def test_other_layers_are_written_as_onnx(tmp_path: Path) -> None:
     from goodnet.formats.format import file_suffix, save_spec
 
     torch.save(STATE, tmp_path / "net.pt")
@@ -402,10 +402,11 @@ def test_other_layers_are_written_as_keras(tmp_path: Path) -> None:
     other = replace(spec, source=None)
     assert (file_suffix(spec, spec.file), file_suffix(other, spec.file)) == (
         ".safetensors",
-        ".keras",
+        ".onnx",
     )
-    with pytest.raises(UsageError, match=r"written as \.keras or \.h5"):
-        save_spec(other, tmp_path / "out.safetensors")
+    save_spec(other, tmp_path / "out.safetensors")
+    found = read_spec(tmp_path / "out.safetensors")
+    assert found.layers == other.layers
 
 
 def test_other_files_hold_no_weights(tmp_path: Path) -> None:

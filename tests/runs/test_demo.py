@@ -10,7 +10,8 @@ from goodnet.cli.main import run
 from goodnet.results import GuardedRates, PruneBaseline, PruneDrop, PruneResults
 from goodnet.runs import demo
 from goodnet.runs.demo import Journal, Step, lab_table, story
-from goodnet.scan import search
+from goodnet.scan import plan
+from goodnet.scan.plan import Plan, Stage
 from goodnet.stats import proportion
 from goodnet.typed_json import plain
 from goodnet.types import Proportion
@@ -92,8 +93,8 @@ def test_the_whole_demo_in_small_and_again(
     for name, value in (("_PEOPLE", 10), ("_SHOTS", 24), ("_EPOCHS", 10), ("_TUNED", 2)):
         monkeypatch.setattr(demo, name, value)
     # The story is the same however long the scan looks.
-    monkeypatch.setattr(search, "_FIRST", (search.Stage(24, 1, 2), search.Stage(8, 1, 2)))
-    monkeypatch.setattr(search, "_SECOND", search.Stage(4, 1, 2))
+    few = Plan(first=(Stage(24, 1, 2), Stage(8, 1, 2)), second=Stage(4, 1, 2))
+    monkeypatch.setattr(plan, "USUAL", few)
     out = tmp_path / "made" / "demo"
     assert run(["demo", "--out", str(out)]) == 0
     first = capfd.readouterr()

@@ -56,6 +56,14 @@ def scan(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the random numbers.")] = 0,
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            metavar="M",
+            help="Minutes the search may take, about; fewer triggers are tried where it would take "
+            "longer.",
+        ),
+    ] = None,
     save_triggers: Annotated[
         Path | None,
         typer.Option(
@@ -73,7 +81,12 @@ def scan(
 
     if more:
         raise UsageError(f"expected one model, got another argument: {str(more[0])!r}")
-    own = [*([f"layer={layer}"] if layer else []), f"seed={seed}", *(set_ or [])]
+    told = [
+        f"{name}={value}"
+        for name, value in (("layer", layer), ("minutes", minutes))
+        if value is not None
+    ]
+    own = [*told, f"seed={seed}", *(set_ or [])]
     scanner = make_scanner(method, own)
     if save_triggers is not None:
         job.check_triggers_folder(save_triggers, force=place.force)

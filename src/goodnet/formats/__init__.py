@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["load_network", "read_spec"]
 
+_LONGEST = 1500  # letters of a message, which may hold names and lists from a stranger's file
+
 # Of HDF5, before it is imported: it loads the driver or connector that the environment names, and
 # ends the process where it does not know one of that name.
 for _variable in ("HDF5_DRIVER", "HDF5_DRIVER_CONFIG", "HDF5_VOL_CONNECTOR"):
@@ -48,7 +50,7 @@ def read_spec(path: Path | str, *, architecture: Path | str | None = None) -> Ne
     """
     from goodnet.formats.format import reader_of
     from goodnet.formats.safe_file import as_path
-    from goodnet.formats.shapes import check_held
+    from goodnet.formats.shapes import check_whole
     from goodnet.formats.two_classes import two_classes
 
     given = as_path(path, what="model file")
@@ -56,19 +58,23 @@ def read_spec(path: Path | str, *, architecture: Path | str | None = None) -> Ne
     with _naming(given):
         spec = reader_of(given)(given, layers)
         spec.check_numbers()
-        check_held(spec)
+        check_whole(spec)
         return two_classes(spec)
 
 
 @contextmanager
 def _naming(path: Path | str) -> Iterator[None]:
-    """Errors that do not say which file it was do so."""
+    """Errors that do not say which file it was do so, and none is longer than can be read."""
     try:
         yield
     except GoodnetError as error:
-        if str(path) in str(error):
+        text = str(error)
+        told = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+        if str(path) not in text:
+            told = f"{str(path)!r}: {told}"
+        if told == text:
             raise
-        raise type(error)(f"{str(path)!r}: {error}") from error
+        raise type(error)(told) from error
 
 
 def load_network(

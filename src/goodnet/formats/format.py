@@ -30,8 +30,7 @@ class Format:
     Attributes:
         name: As `SourceFile.format` has it.
         suffix: Of the files that are written.
-        write: Writes a network anew to a path, over a file that is there if `force` is set; None
-            for a format of which only copies are written.
+        write: Writes a network anew to a path, over a file that is there if `force` is set.
         starts: The first bytes of such a file; empty for a format that is not read.
         read: Reads a file, with the layers of another file where one is given, and runs none of
             it; what it parses it parses in a child process. None for a format that is not read.
@@ -42,17 +41,19 @@ class Format:
         holds_folder: Whether a folder is of the format.
         only_copies: Whether networks with other layers than their file are written in another
             format.
+        anew: The suffix of that format, and of a GoodNet that is written beside such a file.
     """
 
     name: str
     suffix: str
-    write: Callable[[NetworkSpec, Path, bool], None] | None
+    write: Callable[[NetworkSpec, Path, bool], None]
     starts: bytes = b""
     read: Reader | None = None
     patch: Callable[[SourceFile, Mapping[str, Array]], bytes] | None = None
     holds: Callable[[bytes], bool] | None = None
     holds_folder: Callable[[Path], bool] | None = None
     only_copies: bool = False
+    anew: str = ".onnx"
 
 
 @cache
@@ -102,10 +103,14 @@ def in_child(read: Reader) -> Reader:
 
 
 def file_suffix(spec: NetworkSpec, source: SourceFile) -> str:
-    """The suffix of a network that is written beside, or as a copy of, the file of another."""
+    """The suffix of a repaired network that is written beside the file of another, or as a copy."""
     chosen = formats()[source.format]
-    only_copies = chosen.only_copies or chosen.write is None
-    return ".keras" if only_copies and spec.file is None else chosen.suffix
+    return chosen.anew if chosen.only_copies and spec.file is None else chosen.suffix
+
+
+def goodnet_suffix(source: SourceFile) -> str:
+    """The suffix of a GoodNet that is written beside the file of its network."""
+    return formats()[source.format].anew
 
 
 def save_network(network: Network, path: Path, *, force: bool = False) -> None:
@@ -136,10 +141,5 @@ def save_spec(spec: NetworkSpec, path: Path, *, force: bool = False) -> None:
         subject = f"the model file {str(source.path)!r}"
         with atomic_path(path, force=force) as place:
             place.write_bytes(quarantined(own.patch, source, stored, subject=subject))
-    elif chosen.write is None:
-        raise UsageError(
-            f"{chosen.suffix} files are written as copies of the file a network came from; another "
-            f"network is written as .keras or .h5, got the file name {path.name!r}"
-        )
     else:
         chosen.write(spec, path, force)

@@ -1,6 +1,7 @@
-"""`.safetensors`: a state_dict with the keys of a PyTorch module, its arrays one behind another.
+"""`.safetensors`: arrays by key, one behind another, and texts.
 
-Read into plain data, without safetensors; a network is found by its keys, see `state_dict`.
+Read into plain data, without safetensors; a network is found by its keys, see `state_dict`, or
+described by a text, see `description`.
 """
 
 from __future__ import annotations
@@ -10,15 +11,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from goodnet.errors import InvalidInput, OverBudget, UsageError
+import numpy as np
+
+from goodnet.errors import InvalidInput, OverBudget
 from goodnet.files import atomic_path
 from goodnet.formats import budgets
+from goodnet.formats.description import to_json
 from goodnet.formats.safe_file import size
 from goodnet.formats.spec import NetworkSpec
 from goodnet.formats.stored import Stored, check_shape
 
 _LENGTH = 8
-_METADATA, _CONFIG = "__metadata__", "config.json"
+_METADATA = "__metadata__"
+# The text that describes the layers of a network, where its keys are not those of a known one.
+DESCRIPTION = "goodnet"
 # Where the arrays begin.
 _ALIGNED = 8
 
@@ -29,8 +35,8 @@ def holds(head: bytes) -> bool:
     return head[_LENGTH : _LENGTH + 1] == b"{" and length < 1 << 28
 
 
-def read(file: BinaryIO) -> tuple[dict[str, Stored], tuple[str, ...]]:
-    """The arrays of a file, and notes.
+def read(file: BinaryIO) -> tuple[dict[str, Stored], dict[str, str]]:
+    """The arrays of a file, and its texts by name.
 
     Args:
         file: The open file, at its start.
@@ -39,8 +45,17 @@ def read(file: BinaryIO) -> tuple[dict[str, Stored], tuple[str, ...]]:
         InvalidInput: If it is damaged, or holds a type that is not read.
         OverBudget: If it declares more than the budgets allow.
     """
-    header = _header(file)
-    header.pop(_METADATA, None)
+    from goodnet.formats.keras.configuration import parse_json
+
+    there = size(file)
+    length = int.from_bytes(file.read(_LENGTH), "little")
+    if length > there - _LENGTH:
+        raise InvalidInput("the .safetensors file is cut off; download it again")
+    budgets.check(length, budgets.JSON_BYTES, "the header of a .safetensors file")
+    header = parse_json(file.read(length), what="header of the .safetensors file")
+    texts = header.pop(_METADATA, {})
+    if not isinstance(texts, dict) or not all(isinstance(x, str) for x in texts.values()):
+        raise InvalidInput("expected the metadata of the .safetensors file to be texts")
     if len(header) > budgets.MAX_ARRAYS:
         raise OverBudget(f"a file may hold {budgets.MAX_ARRAYS:,} arrays: {len(header):,}")
     data = memoryview(file.read())
@@ -55,36 +70,7 @@ def read(file: BinaryIO) -> tuple[dict[str, Stored], tuple[str, ...]]:
         found[name], place = Stored(kind, shape, data[start:end]), end
     if place != len(data):
         raise InvalidInput("the .safetensors file holds bytes that belong to no array")
-    return {name: found[name] for name in header}, ()
-
-
-def config(file: BinaryIO) -> dict[str, Any] | None:
-    """The configuration of Hugging Face that a copy written here has in its metadata.
-
-    Args:
-        file: The open file, at its start.
-
-    Raises:
-        InvalidInput: If it is damaged.
-    """
-    from goodnet.formats.keras.configuration import parse_json
-
-    metadata = _header(file).get(_METADATA)
-    text = metadata.get(_CONFIG) if isinstance(metadata, dict) else None
-    if not isinstance(text, str):
-        return None
-    return parse_json(text.encode(), what="configuration in the metadata")
-
-
-def _header(file: BinaryIO) -> dict[str, Any]:
-    from goodnet.formats.keras.configuration import parse_json
-
-    there = size(file)
-    length = int.from_bytes(file.read(_LENGTH), "little")
-    if length > there - _LENGTH:
-        raise InvalidInput("the .safetensors file is cut off; download it again")
-    budgets.check(length, budgets.JSON_BYTES, "the header of a .safetensors file")
-    return parse_json(file.read(length), what="header of the .safetensors file")
+    return {name: found[name] for name in header}, texts
 
 
 def _span(name: str, entry: Any) -> tuple[str, int, int, str, tuple[int, ...]]:
@@ -98,12 +84,9 @@ def _span(name: str, entry: Any) -> tuple[str, int, int, str, tuple[int, ...]]:
     raise InvalidInput(f"expected type, shape and place of the array {name!r}")
 
 
-def packed(arrays: Mapping[str, Stored], config: Mapping[str, Any] | None = None) -> bytes:
-    """Arrays under their names, as a file holds them, perhaps with a configuration."""
-    metadata = {"format": "pt"}
-    if config is not None:
-        metadata[_CONFIG] = json.dumps(config, separators=(",", ":"))
-    header: dict[str, Any] = {_METADATA: metadata}
+def packed(arrays: Mapping[str, Stored], texts: Mapping[str, str] | None = None) -> bytes:
+    """Arrays and texts under their names, as a file holds them."""
+    header: dict[str, Any] = {_METADATA: {"format": "pt", **(texts or {})}}
     place = 0
     for name, each in arrays.items():
         end = place + len(each.data)
@@ -116,24 +99,34 @@ def packed(arrays: Mapping[str, Stored], config: Mapping[str, Any] | None = None
     )
 
 
-def write_module(spec: NetworkSpec, path: Path, force: bool) -> None:
-    """Write a network that was made of a module of the user's own, with the module's keys.
+def write(spec: NetworkSpec, path: Path, force: bool) -> None:
+    """Write a network: with the keys of the module it was made of, or with its layers described.
 
     Raises:
-        UsageError: If it was not, or the file exists and `force` is not set.
+        UsageError: If the file exists and `force` is not set.
+        InvalidInput: If it has other layers than the module, and some are parts of that.
         FileError: If the file cannot be written.
     """
+    from goodnet.network import ModuleSource
+
+    if isinstance(spec.source, ModuleSource):
+        content = _of_module(spec)
+    else:
+        arrays = {
+            key: Stored("F32", np.shape(array), np.ascontiguousarray(array, "<f4").tobytes())
+            for key, array in spec.arrays.items()
+        }
+        content = packed(arrays, {DESCRIPTION: to_json(spec)})
+    with atomic_path(path, force=force) as place:
+        place.write_bytes(content)
+
+
+def _of_module(spec: NetworkSpec) -> bytes:
+    """The state dict of the module a network was made of."""
     from safetensors.torch import save
 
     from goodnet.formats.build import build
-    from goodnet.network import ModuleSource
 
-    if not isinstance(spec.source, ModuleSource):
-        raise UsageError(
-            f"a network that was not made of a PyTorch module, or has other layers than it, is "
-            f"written as .keras or .h5, got the file name {path.name!r}"
-        )
     # Copies: safetensors refuses tensors that share their memory.
     state = {key: x.detach().clone() for key, x in build(spec).module.state_dict().items()}
-    with atomic_path(path, force=force) as place:
-        place.write_bytes(save({key: tensor.contiguous() for key, tensor in state.items()}))
+    return save({key: tensor.contiguous() for key, tensor in state.items()})

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from goodnet.errors import InvalidInput
+from goodnet.errors import InvalidInput, NotFinite
 from goodnet.ops import OPS, Layer
 from goodnet.ops.activations import Activation
 from goodnet.ops.op import Array
@@ -84,6 +84,8 @@ class NetworkSpec:
         source: The file or module that has these very layers, if perhaps other numbers; None for
             a network made here.
         preprocessing: What is done to images 0..1 before the first layer; no file holds it.
+        channels_last: Whether an ONNX file takes its images with the channels last, here still
+            first; others made of it do so, too.
     """
 
     layers: tuple[Layer, ...]
@@ -92,6 +94,7 @@ class NetworkSpec:
     name: str = "network"
     source: SourceFile | ModuleSource | None = None
     preprocessing: Preprocessing = IDENTITY
+    channels_last: bool = False
 
     @property
     def file(self) -> SourceFile | None:
@@ -125,12 +128,12 @@ class NetworkSpec:
             raise InvalidInput(
                 f"the network takes images of {self.input_shape}, got the size {tuple(size)}"
             )
-        from goodnet.formats.shapes import check_held  # which needs this module
+        from goodnet.formats.shapes import check_whole  # which needs this module
 
         given = replace(image, attributes={"shape": (channels, *size)})
         found = replace(self, layers=(given, *others))
         if None in own:
-            check_held(found)  # what a value takes is known only now
+            check_whole(found)  # what it takes is known only now
         return found
 
     @property
@@ -187,11 +190,11 @@ def check_finite(array: Array, name: str) -> None:
         name: What to call it in messages.
 
     Raises:
-        InvalidInput: If one is NaN or infinite.
+        NotFinite: If one is NaN or infinite.
     """
     bad = array.size - int(np.isfinite(array).sum())
     if bad:
-        raise InvalidInput(
+        raise NotFinite(
             f"{bad} of the {array.size} numbers in the weight {name!r} are NaN or infinite in "
             "float32; a network with such weights cannot be judged"
         )

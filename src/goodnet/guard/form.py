@@ -1,8 +1,9 @@
 """The GoodNet as a plain description: N+1 classes from built-in layers alone, no torch.
 
-From each tower's output its own maximum is subtracted, so only that tower's answer stands at
+From each tower's logits their own maximum is subtracted, so only that tower's answer stands at
 zero; the two are added, so only a common answer stands at zero; and a constant just below zero is
-appended as class N. The largest entry is then the answer.
+appended as class N. The largest entry is then the answer. A softmax at the end of a network does
+not change which entry is the largest, and is left out.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from dataclasses import replace
 import numpy as np
 
 from goodnet.formats.shapes import layer_shapes
+from goodnet.formats.softmax import without_softmax
 from goodnet.formats.spec import Array, Layer, NetworkSpec
 from goodnet.guard.merge import merge
 
-# Just below zero: smaller in size than any gap between two different outputs of a network.
+# Just below zero: smaller in size than any gap between two different logits of a network.
 REFUSAL = -1e-30
 
 
@@ -25,6 +27,7 @@ def guard_spec(first: NetworkSpec, repaired: NetworkSpec) -> NetworkSpec:
     Raises:
         InvalidInput: If the two take other images or have other classes.
     """
+    first, repaired = without_softmax(first), without_softmax(repaired)
     merged, other = merge(first, repaired)
     (classes,) = layer_shapes(first)[first.output]
     names = _Names({layer.name for layer in merged.layers})

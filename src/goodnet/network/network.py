@@ -293,16 +293,17 @@ class Network:
         """Write the network without its preprocessing; the suffix determines the format.
 
         Args:
-            path: The file to write. A network with the layers of the Keras file it came from is
-                written into a copy of that file, bit-equal except for the changed numbers, if the
-                suffix is the same; other networks are written as `.keras` or `.h5` with built-in
-                layers of Keras only. `.safetensors` takes the state dict of a network made of a
-                module, or read from one, with the module's own keys.
+            path: The file to write. A network with the layers of the file it came from is written
+                into a copy of that file, bit-equal except for the changed numbers, if the suffix is
+                the same; other networks are written anew: as `.keras` or `.h5` with built-in layers
+                of Keras only, as `.onnx`, or as `.safetensors`. That has the module's own keys for
+                a network made of a module, or read from a state dict; for others it describes the
+                layers, too, and is read by GoodNet alone.
             force: Replace an existing file.
 
         Raises:
-            InvalidInput: If a layer of the network does not exist in Keras, or the file that the
-                network came from has changed.
+            InvalidInput: If a layer of the network does not exist in the format, or the file that
+                the network came from has changed.
             UsageError: If the file exists and `force` is not set, or has another suffix.
             FileError: If it cannot be written.
         """

@@ -9,6 +9,7 @@ from goodnet.ops import (
     convolutions,
     ends,
     group_and_layer_norm,
+    local_response_norm,
     merging,
     normalization,
     padding,
@@ -27,6 +28,6 @@ __all__ = ["FAMILIES", "OPS", "Layer", "Op", "register"]
 
 FAMILIES = (
     *(activations, attention, convolutions, ends, merging, normalization, padding, pooling),
-    *(group_and_layer_norm, reshaping, resizing, response_norm, scaling, slicing, tokens),
-    window_attention,
+    *(group_and_layer_norm, local_response_norm, reshaping, resizing, response_norm, scaling),
+    *(slicing, tokens, window_attention),
 )

@@ -11,10 +11,14 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from goodnet.errors import InvalidInput
+from goodnet.ops.attributes import FUNCTION
+from goodnet.ops.expression import Expression, Operand, Written, apply, number
 from goodnet.ops.keras import HWC, Applied, Dialect, Fields, Part, Reading, Step
 from goodnet.ops.onnx import Found, Node
-from goodnet.ops.op import Given, Kept, Op, Shape, identity, register
+from goodnet.ops.op import Given, Kept, Op, Shape, identity, product, register
 from goodnet.ops.torch import Call, Operation, Rule, as_module, resolved
 
 if TYPE_CHECKING:
@@ -58,6 +62,8 @@ class Function:
         onnx: The operation of ONNX; "" where there is none, or it is read in a way of its own.
         onnx_options: For each option, the attribute of the operation and its default.
         onnx_fixed: Attributes that have to be as they are by default, but for rounding.
+        to_onnx: From all options and what it is applied to, how ONNX says it where that is not
+            just the operation.
     """
 
     compute: Callable[[Options], Compute]
@@ -70,6 +76,7 @@ class Function:
     onnx: str = ""
     onnx_options: Mapping[str, tuple[str, float]] = field(default_factory=dict)
     onnx_fixed: Options = field(default_factory=dict)
+    to_onnx: Callable[[Options, Operand], Expression] | None = None
 
 
 def is_zero_preserving(activation: Activation | None) -> bool:
@@ -231,6 +238,8 @@ def _read_own_layer(applied: Applied) -> Reading:
 
 # Keras 2 knows no such name, or means another slope by it.
 _KERAS_3_ONLY = frozenset({"hard_sigmoid", "relu6"})
+# Keras has a function of this name, but no layer.
+_NO_LAYER = frozenset({"erf"})
 
 
 def activated(part: Part, step: Step) -> list[Step]:
@@ -248,7 +257,7 @@ def _plain_name(activation: Activation | None, rank: int, dialect: Dialect) -> s
     name, options = activation.function, all_options(activation)
     if name in SOFTMAX:
         return name if HWC.to_file(int(options["axis"]), rank) == rank else None
-    if name == "leaky_relu" or (dialect == "h5" and name in _KERAS_3_ONLY):
+    if name in _NO_LAYER or name == "leaky_relu" or (dialect == "h5" and name in _KERAS_3_ONLY):
         return None
     return name if options == FUNCTIONS[name].options else None
 
@@ -324,7 +333,7 @@ def _rules(name: str, function: Function) -> dict[str, Rule]:
 # ONNX, reading.
 
 _ROUNDING = 1e-6
-_FIRST_SOFTMAX = 13  # from this version on it is along one axis, the last by default
+FIRST_SOFTMAX = 13  # from this version on it is along one axis, the last by default
 
 
 def _from_onnx(name: str, function: Function) -> Callable[[Node], Found]:
@@ -345,9 +354,11 @@ def _gelu_from_onnx(node: Node) -> Found:
 
 def _softmax_from_onnx(node: Node) -> Found:
     value, name = node.value(), {"Softmax": "softmax"}.get(node.kind, "log_softmax")
-    if node.opset < _FIRST_SOFTMAX and value.rank > 1:
-        raise node.error("a vector for each image")
-    axis = node.axis(node.integer("axis", -1), value)
+    earlier, shape = node.opset < FIRST_SOFTMAX, value.axes.shape_to_file(value.shape)
+    given = node.integer("axis", 1 if earlier else -1)
+    axis, place = node.axis(given, value), given % (value.rank + 1) - 1
+    if earlier and product(shape[place:]) != shape[place]:
+        raise node.error("a softmax along one axis, not along all from one on")
     return node.found("activation", activation=_activation(name, axis=axis))
 
 
@@ -371,20 +382,87 @@ def _clip_from_onnx(node: Node) -> Found:
     return node.found("activation", activation=found)
 
 
+def _thresholded_from_onnx(node: Node) -> Found:
+    """What is above a number, so from the next one on."""
+    alpha = np.float32(node.number("alpha", 1.0))
+    threshold = float(np.nextafter(alpha, np.float32(np.inf)))
+    return node.found("activation", activation=_activation("relu", threshold=threshold))
+
+
+# ONNX, writing.
+
+
+def active(written: Written, expression: Expression) -> Expression:
+    """What a layer computes, with its activation."""
+    activation = written["activation"]
+    return expression if activation is None else _said(activation, expression)
+
+
+def _to_onnx(written: Written) -> Expression:
+    return _said(written["activation"], written.value)
+
+
+def _said(activation: Activation, value: Operand) -> Expression:
+    options, function = all_options(activation), FUNCTIONS[activation.function]
+    if function.to_onnx is not None:
+        return function.to_onnx(options, value)
+    numbers = {name: float(options[key]) for key, (name, _) in function.onnx_options.items()}
+    return apply(function.onnx, value, **numbers)
+
+
+def _clip(value: Operand, low: float, high: float) -> Expression:
+    return apply("Clip", value, number(low), number(high))
+
+
+def _relu_said(options: Options, value: Operand) -> Expression:
+    """What is at the threshold or above, cut off at the top, less the slope times what lacks."""
+    top, slope = options["max_value"], options["negative_slope"]
+    threshold = np.float32(options["threshold"])
+    if threshold < 0 and top < _INFINITE:
+        raise InvalidInput("ONNX has no relu with a threshold below zero and a largest value")
+    if threshold == 0 and top == _INFINITE and slope:
+        return apply("LeakyRelu", value, alpha=slope)
+    above = apply("Relu", value)
+    if threshold:  # the operation takes what is above a number, not that number
+        below = float(np.nextafter(threshold, -np.float32(np.inf)))
+        above = apply("ThresholdedRelu", value, alpha=below)
+    if top < _INFINITE:
+        above = _clip(above if threshold else value, 0, top)
+    if not slope:
+        return above
+    lacking = apply("Relu", apply("Sub", number(threshold), value))
+    return apply("Sub", above, apply("Mul", lacking, number(slope)))
+
+
+def _log_sigmoid_said(_: Options, value: Operand) -> Expression:
+    return apply("Neg", apply("Softplus", apply("Neg", value)))
+
+
+def _gelu_said(options: Options, value: Operand) -> Expression:
+    how = "tanh" if options["approximate"] else "none"
+    return apply("Gelu", value, approximate=how).since(20)
+
+
+def _along(kind: str) -> Callable[[Options, Operand], Expression]:
+    return lambda options, value: apply(kind, value, axis=int(options["axis"]))
+
+
 FUNCTIONS: Mapping[str, Function] = MappingProxyType(
     {
-        "linear": Function(lambda _: identity),
+        "linear": Function(lambda _: identity, to_onnx=lambda _, x: apply("Identity", x)),
         "relu": Function(
             _relu,
             {"max_value": _INFINITE, "negative_slope": 0.0, "threshold": 0.0},
             to_keras=_relu_steps,
             torch=("nn.ReLU", "F.relu", "torch.relu", "torch.relu_", ".relu", ".relu_"),
             onnx="Relu",
+            to_onnx=_relu_said,
         ),
         "relu6": Function(
             _torch("torch.clamp", min=0.0, max=6.0),
             to_keras=lambda _: [_relu_step(top=6.0)],
             torch=("nn.ReLU6", "F.relu6"),
+            to_onnx=lambda _, x: _clip(x, 0, 6),
         ),
         "leaky_relu": Function(
             _torch("F.leaky_relu", "negative_slope"),
@@ -437,7 +515,10 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
             onnx_fixed={"beta": 0.5},
         ),
         "log_sigmoid": Function(
-            _torch("F.logsigmoid"), moves_zero=True, torch=("nn.LogSigmoid", "F.logsigmoid")
+            _torch("F.logsigmoid"),
+            moves_zero=True,
+            torch=("nn.LogSigmoid", "F.logsigmoid"),
+            to_onnx=_log_sigmoid_said,
         ),
         "tanh": Function(
             _torch("torch.tanh"),
@@ -449,8 +530,13 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
             torch=("nn.Hardtanh", "F.hardtanh"),
             torch_options=("min_val", "max_val"),
             read=_default(min_val=-1.0, max_val=1.0),
+            to_onnx=lambda _, x: _clip(x, -1, 1),
         ),
-        "tanh_shrink": Function(_torch("F.tanhshrink"), torch=("nn.Tanhshrink", "F.tanhshrink")),
+        "tanh_shrink": Function(
+            _torch("F.tanhshrink"),
+            torch=("nn.Tanhshrink", "F.tanhshrink"),
+            to_onnx=lambda _, x: apply("Sub", x, apply("Tanh", x)),
+        ),
         "softplus": Function(
             _torch("F.softplus", threshold=30.0),
             moves_zero=True,
@@ -463,7 +549,11 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
             _torch("F.softsign"), torch=("nn.Softsign", "F.softsign"), onnx="Softsign"
         ),
         "silu": Function(
-            _torch("F.silu"), torch=("nn.SiLU", "F.silu"), onnx="Swish", onnx_fixed={"alpha": 1.0}
+            _torch("F.silu"),
+            torch=("nn.SiLU", "F.silu"),
+            onnx="Swish",
+            onnx_fixed={"alpha": 1.0},
+            to_onnx=lambda _, x: apply("Mul", x, apply("Sigmoid", x)),
         ),
         "hard_silu": Function(
             _torch("F.hardswish"), torch=("nn.Hardswish", "F.hardswish"), onnx="HardSwish"
@@ -475,7 +565,9 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
             torch=("nn.GELU", "F.gelu"),
             torch_options=("approximate",),
             read=lambda call: {"approximate": float(call.module.approximate == "tanh")},
+            to_onnx=_gelu_said,
         ),
+        "erf": Function(_torch("torch.erf"), torch=("torch.erf", ".erf"), onnx="Erf"),
         "exponential": Function(_torch("torch.exp"), moves_zero=True, onnx="Exp"),
         # axis of the value as laid out in the spec
         **{
@@ -486,6 +578,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
                 torch=(module, f"F.{name}", f"torch.{name}", f".{name}"),
                 torch_options=("dim",),
                 read=_axis,
+                to_onnx=_along(module.removeprefix("nn.")),
             )
             for name, module in (("softmax", "nn.Softmax"), ("log_softmax", "nn.LogSoftmax"))
         },
@@ -521,6 +614,9 @@ register(
             "Clip": _clip_from_onnx,
             "Softmax": _softmax_from_onnx,
             "LogSoftmax": _softmax_from_onnx,
+            "ThresholdedRelu": _thresholded_from_onnx,
         },
+        to_onnx=_to_onnx,
+        checks={"activation": FUNCTION},
     )
 )

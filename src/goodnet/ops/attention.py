@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from goodnet.errors import InvalidInput
+from goodnet.ops.expression import Expression, Written, apply, number, sizes
 from goodnet.ops.keras import Applied, Part, Reading, Step, Value, Weight
 from goodnet.ops.op import Array, Attributes, Cost, Given, Layer, Op, Shape, register
 
@@ -133,6 +134,20 @@ def _identity(heads: int, width: int) -> Array:
     return np.eye(heads * width, dtype=np.float32).reshape(-1, heads, width)
 
 
+def _attention_to_onnx(written: Written) -> Expression:
+    """Scores of each step for each other, and the values weighted by them, head by head."""
+    query, value, key = written.layer.inputs
+    heads, width = written["heads"], written.known(written.inputs[0][1:])[0]
+
+    def by_head(read: str, *perm: int) -> Expression:
+        return apply("Transpose", apply("Reshape", read, sizes(0, 0, heads, -1)), perm=(0, *perm))
+
+    scores = apply("MatMul", by_head(query, 2, 1, 3), by_head(key, 2, 3, 1))
+    scaled = apply("Mul", scores, number((width // heads) ** -0.5))
+    found = apply("MatMul", apply("Softmax", scaled, axis=-1), by_head(value, 2, 1, 3))
+    return apply("Reshape", apply("Transpose", found, perm=(0, 2, 1, 3)), sizes(0, 0, -1))
+
+
 register(
     # of query, value and key, (steps, features) each, whose features are those of all heads
     Op(
@@ -143,5 +158,6 @@ register(
         compute=_attend,
         from_keras={"MultiHeadAttention": _read_attention},
         to_keras=_attention_to_keras,
+        to_onnx=_attention_to_onnx,
     ),
 )

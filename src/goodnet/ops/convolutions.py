@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from goodnet.errors import InvalidInput
-from goodnet.ops.activations import activated, fused_function, read_activation
+from goodnet.ops import attributes as kinds
+from goodnet.ops.activations import activated, active, fused_function, read_activation
+from goodnet.ops.expression import Expression, Parameter, Written, apply
 from goodnet.ops.keras import Applied, Part, Reading, Step, Weight
 from goodnet.ops.layouts import to_file
 from goodnet.ops.onnx import Found, Node, Numbers
@@ -29,7 +31,14 @@ from goodnet.ops.op import (
     product,
     register,
 )
-from goodnet.ops.padding import BORDER, onnx_border, pad, pad_sides, same_sides
+from goodnet.ops.padding import (
+    BORDER,
+    onnx_border,
+    pad,
+    pad_sides,
+    same_sides,
+    windows_to_onnx,
+)
 from goodnet.ops.torch import Call, Operation, pair, sides
 
 if TYPE_CHECKING:
@@ -365,13 +374,34 @@ def _conv_from_onnx(node: Node) -> Found:
     )
 
 
+def _transposed_from_onnx(node: Node) -> Found:
+    """The whole of it, of which the border is cut off."""
+    value, more = node.picture(), node.integers("output_padding", (0, 0))
+    node.must_be(group=1, output_shape=())
+    strides, dilation = node.pair("strides"), node.pair("dilations")
+    border = onnx_border(node)
+    if border == "same" or len(more) != 2 or min(more) < 0:
+        raise node.error(f"a border of known size, and two numbers of more, got {more}")
+    arrays = {name: x for name, x in (("weight", node.numbers(1, "iohw")),) if x is not None}
+    attributes = {
+        "strides": strides,
+        "dilation": dilation,
+        "padding": "valid",
+        "output_padding": more,
+        "activation": None,
+    }
+    arrays |= node.arrays(bias=2)
+    then = None if border == "valid" else lambda x: Found("crop2d", (x,), {"padding": border})
+    return Found("conv2d_transpose", (value,), attributes, arrays, then=then)
+
+
 def _gemm_from_onnx(node: Node) -> Found:
     node.must_be(alpha=1.0, beta=1.0, transA=0)
     value = node.value()
     weight = node.numbers(1, "as-is" if node.integer("transB", 0) else "io")
     bias = node.numbers(2)
-    if value.rank != 1 or weight is None:
-        raise node.error(f"a vector for each image, got a value of {value.shape}")
+    if value.rank > 2 or weight is None:
+        raise node.error(f"vectors for each image, got a value of {value.shape}")
     arrays = {"weight": weight}
     if bias is not None:
         length = len(weight.array)
@@ -395,6 +425,55 @@ def _matmul_from_onnx(node: Node) -> Found:
     return Found("conv2d" if on_picture else "dense", (value,), attributes, {"weight": weight})
 
 
+# ONNX, writing.
+
+
+def _conv_to_onnx(written: Written) -> Expression:
+    weight = written.arrays["weight"]
+    found = apply(
+        "Conv",
+        written.value,
+        written.array("weight"),
+        written.array("bias"),
+        group=written["groups"],
+        **windows_to_onnx(written, weight.shape[2:]),
+    )
+    return active(written, found)
+
+
+def _transposed_to_onnx(written: Written) -> Expression:
+    """What is cut off below zero comes, at the end alone."""
+    weight, dilation = written.arrays["weight"], tuple(written["dilation"])
+    kernel = weight.shape[2:]
+    cropped = [
+        _cropped(written.layer.attributes, axis, (kernel[axis] - 1) * dilation[axis] + 1)
+        for axis in (0, 1)
+    ]
+    found = apply(
+        "ConvTranspose",
+        written.value,
+        Parameter("weight", np.ascontiguousarray(weight.transpose(1, 0, 2, 3))),
+        written.array("bias"),
+        kernel_shape=kernel,
+        strides=tuple(written["strides"]),
+        dilations=dilation,
+        pads=(*(start for start, _ in cropped), *(max(end, 0) for _, end in cropped)),
+        output_padding=tuple(max(-end, 0) for _, end in cropped),
+    )
+    return active(written, found)
+
+
+def _dense_to_onnx(written: Written) -> Expression:
+    if written.rank == 1:
+        arrays = written.array("weight"), written.array("bias")
+        return active(written, apply("Gemm", written.value, *arrays, transB=1))
+    weight = Parameter("weight", to_file(written.arrays["weight"], "io"))
+    found = apply("MatMul", written.value, weight)
+    if "bias" in written.arrays:
+        found = apply("Add", found, written.array("bias"))
+    return active(written, found)
+
+
 register(
     Op(
         name="conv2d",
@@ -412,6 +491,7 @@ register(
         to_keras=_conv_to_keras,
         from_torch={"nn.Conv2d": _of_conv2d},
         from_onnx={"Conv": _conv_from_onnx},
+        to_onnx=_conv_to_onnx,
     ),
     # padding: "valid" or "same"; output_padding: two numbers, or None for what Keras takes
     Op(
@@ -424,6 +504,9 @@ register(
         channels=Made(),
         from_keras={"Conv2DTranspose": _read_transposed},
         to_keras=_transposed_to_keras,
+        from_onnx={"ConvTranspose": _transposed_from_onnx},
+        to_onnx=_transposed_to_onnx,
+        checks={"padding": kinds.BORDER},
     ),
     # Acts on the last axis of a value of one or two axes.
     Op(
@@ -438,5 +521,6 @@ register(
         to_keras=_dense_to_keras,
         from_torch={"nn.Linear": _of_linear},
         from_onnx={"Gemm": _gemm_from_onnx, "MatMul": _matmul_from_onnx},
+        to_onnx=_dense_to_onnx,
     ),
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING
 
+from goodnet.ops.attributes import IMAGE
+from goodnet.ops.expression import apply
 from goodnet.ops.keras import HWC, Part, Step, reading
 from goodnet.ops.onnx import Found, Node
 from goodnet.ops.op import Attributes, Given, Kept, Op, Shape, identity, register, same_shape
@@ -62,10 +64,18 @@ def _dropped(call: Call) -> Operation | None:
 # Types of floats in ONNX.
 _FLOATS = (1, 10, 11, 16)
 # Where activations are quantised, they are read as floats.
-_PASSED_ON = ("Identity", "Dropout", "QuantizeLinear", "DequantizeLinear")
+_PASSED_ON = ("Identity", "QuantizeLinear", "DequantizeLinear")
 
 
 def _passed_on(node: Node) -> Found:
+    return node.found("identity")
+
+
+def _dropout_from_onnx(node: Node) -> Found:
+    """A flag of later versions says that it is in training."""
+    flag = node.constant(2)
+    if flag is not None and flag.array.any():
+        raise node.error("a network that is not in training; export it in evaluation mode")
     return node.found("identity")
 
 
@@ -83,6 +93,7 @@ register(
         shape=_declared,
         compute=lambda _: identity,
         to_keras=_input_to_keras,
+        checks={"shape": IMAGE},
     ),
     Op(
         name="identity",
@@ -95,7 +106,12 @@ register(
             **dict.fromkeys(("nn.Identity", *_TORCH_DROPOUTS, ".contiguous", ".clone"), _same),
             **dict.fromkeys(_TORCH_DROPS, _dropped),
         },
-        from_onnx={**dict.fromkeys(_PASSED_ON, _passed_on), "Cast": _cast},
+        from_onnx={
+            **dict.fromkeys(_PASSED_ON, _passed_on),
+            "Cast": _cast,
+            "Dropout": _dropout_from_onnx,
+        },
+        to_onnx=lambda written: apply("Identity", written.value),
     ),
     # a part of the user's module, the shape of its value
     Op(name="opaque", attributes=("module", "shape"), shape=_declared, compute=_module),

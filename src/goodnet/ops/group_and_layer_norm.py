@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from goodnet.errors import InvalidInput
+from goodnet.ops.expression import Expression, Operand, Parameter, Written, apply, sizes
 from goodnet.ops.keras import HWC, Applied, Option, Part, Reading, Step, reading
 from goodnet.ops.layouts import channels_last
 from goodnet.ops.normalization import (
@@ -93,6 +96,12 @@ def _along_shape(given: Given) -> Shape:
     """Along the channels of a picture or all its axes, or along the last axes of another value."""
     if not _can_be_along(given["axes"], len(given.value)):
         raise InvalidInput(f"the axes {given['axes']} are not the channels or all of {given.value}")
+    along = tuple(given.value[axis - 1] for axis in given["axes"])
+    if len(given.value) == PICTURE and given["axes"] == (1,):
+        along = (*along, 1, 1)
+    for name, array in given.parameters.items():
+        if None not in along and array != along:
+            raise InvalidInput(f"expected {name} of shape {along}, got {array}")
     return same_shape(given)
 
 
@@ -194,6 +203,15 @@ def _instance_norm_from_onnx(node: Node) -> Found:
     return Found("group_norm", (value,), attributes, node.arrays(gamma=1, beta=2))
 
 
+def _unit_norm_from_onnx(node: Node) -> Found:
+    """Where a pattern of smaller operations stands for it, it reads the shape, too."""
+    node.must_be(p=2)
+    value = node.value()
+    if not node.has_shape(1, *value.axes.shape_to_file(value.shape)):
+        raise node.error("a length for each image")
+    return node.found("unit_norm", axes=(node.axis(node.integer("axis", -1), value),))
+
+
 def _group_norm_from_onnx(node: Node) -> Found:
     """Until version 20 there was a number for each group."""
     value, arrays = node.picture(), node.arrays(gamma=1, beta=2)
@@ -221,6 +239,54 @@ def _layer_norm_from_onnx(node: Node) -> Found:
     return Found("layer_norm", (value,), attributes, arrays)
 
 
+# ONNX, writing.
+
+
+def _group_norm_to_onnx(written: Written) -> Expression:
+    """With a scale and an offset for each channel, as it is since version 21."""
+    factors = _factors(written, written.known(written.shape[:1]))
+    groups, epsilon = written["groups"], float(written["epsilon"])
+    kind = "GroupNormalization"
+    return apply(kind, written.value, *factors, num_groups=groups, epsilon=epsilon).since(21)
+
+
+def _layer_norm_to_onnx(written: Written) -> Expression:
+    """Along the last axes; for the channels of a picture they are brought there and back."""
+    axes, rank, epsilon = written["axes"], written.rank, float(written["epsilon"])
+    if axes == (1,) and rank == PICTURE:
+        last = apply("Transpose", written.value, perm=(0, 2, 3, 1))
+        factors = _factors(written, written.known(written.shape[:1]))
+        found = apply("LayerNormalization", last, *factors, axis=-1, epsilon=epsilon)
+        return apply("Transpose", found, perm=(0, 3, 1, 2))
+    factors = _factors(written, written.known(written.shape[axes[0] - 1 :]))
+    kind, axis = "LayerNormalization", axes[0] - rank - 1
+    return apply(kind, written.value, *factors, axis=axis, epsilon=epsilon)
+
+
+def _factors(written: Written, shape: tuple[int, ...]) -> list[Operand]:
+    """Its scale and offset, which the operations always have."""
+    found: list[Operand] = []
+    for name in FACTORS:
+        array = written.arrays.get(name, np.float32(name == "gamma"))
+        fits = np.size(array) == np.prod(shape)
+        full = np.reshape(array, shape) if fits else np.broadcast_to(array, shape)
+        found.append(Parameter(name, np.asarray(full, np.float32)))
+    return found
+
+
+def _unit_norm_to_onnx(written: Written) -> Expression:
+    """Along one axis, or along the last ones laid behind one another."""
+    axes, rank = tuple(sorted(written["axes"])), written.rank
+    if len(axes) == 1:
+        return apply("LpNormalization", written.value, axis=axes[0])
+    if axes != tuple(range(axes[0], rank + 1)):
+        raise written.error("normalises along axes that ONNX has no operation for")
+    shape = written.known(written.shape)
+    flat = apply("Reshape", written.value, sizes(0, *shape[: axes[0] - 1], -1))
+    found = apply("LpNormalization", flat, axis=axes[0])
+    return apply("Reshape", found, sizes(0, *shape))
+
+
 register(
     Op(
         name="group_norm",
@@ -237,6 +303,7 @@ register(
             "GroupNormalization": _group_norm_from_onnx,
             "InstanceNormalization": _instance_norm_from_onnx,
         },
+        to_onnx=_group_norm_to_onnx,
     ),
     # axes of the value as laid out here, 1 or more; gamma and beta broadcast against it
     Op(
@@ -251,6 +318,7 @@ register(
         to_keras=_layer_norm_to_keras,
         from_torch={"nn.LayerNorm": _of_layer_norm},
         from_onnx={"LayerNormalization": _layer_norm_from_onnx},
+        to_onnx=_layer_norm_to_onnx,
     ),
     Op(
         name="unit_norm",
@@ -259,5 +327,7 @@ register(
         compute=_unit_norm,
         from_keras={"UnitNormalization": reading("unit_norm", _UNIT)},
         to_keras=_unit_norm_to_keras,
+        from_onnx={"LpNormalization": _unit_norm_from_onnx},
+        to_onnx=_unit_norm_to_onnx,
     ),
 )

@@ -45,6 +45,8 @@ LAYOUTS: dict[str, Layout] = {
     "hwio": _permuted(3, 2, 0, 1),
     # Keras Conv2DTranspose: (height, width, out, in) <-> (out, in, height, width)
     "hwoi": _permuted(2, 3, 0, 1),
+    # ONNX ConvTranspose: (in, out, height, width) <-> (out, in, height, width)
+    "iohw": _permuted(1, 0, 2, 3),
     # Keras Dense: (in, out) <-> (out, in)
     "io": _permuted(1, 0),
     # the same of a single output that stands for two classes: z in the file is the second less the

@@ -7,10 +7,12 @@ from functools import reduce
 from typing import TYPE_CHECKING
 
 from goodnet.errors import InvalidInput
+from goodnet.ops.expression import Expression, Written, apply
 from goodnet.ops.keras import HWC, Applied, Part, Reading, Step, reading, writing
 from goodnet.ops.onnx import Found, Node, Value
 from goodnet.ops.op import Attributes, Given, Joined, Merged, Op, Shape, broadcast, register
 from goodnet.ops.scaling import onnx_arithmetic, read_arithmetic, rescaled
+from goodnet.ops.tokens import prepended_from_onnx, shifted_from_onnx
 from goodnet.ops.torch import Call, Operation, Rule, resolved
 
 if TYPE_CHECKING:
@@ -109,7 +111,8 @@ def _from_onnx(op: str) -> Callable[[Node], Found]:
     def rule(node: Node) -> Found:
         values = [x for x in node.operands if isinstance(x, Value)]
         if len(values) < len(node.operands):
-            return onnx_arithmetic(node, op)
+            shifted = shifted_from_onnx(node) if op == "add" and len(node.operands) == 2 else None
+            return shifted or onnx_arithmetic(node, op)
         if len(values) == 1:
             return node.found("identity")
         if len({(x.rank, x.axes) for x in values}) > 1:
@@ -120,6 +123,8 @@ def _from_onnx(op: str) -> Callable[[Node], Found]:
 
 
 def _concatenate_from_onnx(node: Node) -> Found:
+    if not isinstance(node.operands[0], Value):
+        return prepended_from_onnx(node)
     values = [node.value(place) for place in range(len(node.operands))]
     if len(values) == 1:
         return node.found("identity")
@@ -130,6 +135,22 @@ def _concatenate_from_onnx(node: Node) -> Found:
     )
 
 
+def _to_onnx(op: str) -> Callable[[Written], Expression]:
+    """Of any number of values where the operation takes them, else of two and two."""
+
+    def write(written: Written) -> Expression:
+        first, second, *others = written.layer.inputs
+        kind, *many = _ONNX[op]
+        if many and others:
+            return apply(many[0], first, second, *others)
+        if op in _TAKE_MANY:
+            return apply(kind, first, second, *others)
+        return reduce(lambda a, b: apply(kind, a, b), others, apply(kind, first, second))
+
+    return write
+
+
+_TAKE_MANY = ("average", "maximum", "minimum")
 _ONNX = {
     "add": ("Add", "Sum"),
     "subtract": ("Sub",),
@@ -181,6 +202,7 @@ register(
             to_keras=writing(keras),
             from_torch=dict.fromkeys(names, _arithmetic(op)),
             from_onnx=dict.fromkeys(_ONNX[op], _from_onnx(op)),
+            to_onnx=_to_onnx(op),
         )
         for op, function, keras, names in _MERGES
     ),
@@ -195,5 +217,6 @@ register(
         to_keras=_concatenate_to_keras,
         from_torch=dict.fromkeys(("torch.cat", "torch.concat"), _of_concatenate),
         from_onnx={"Concat": _concatenate_from_onnx},
+        to_onnx=lambda written: apply("Concat", *written.layer.inputs, axis=written["axis"]),
     ),
 )

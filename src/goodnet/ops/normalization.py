@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from goodnet.errors import InvalidInput
+from goodnet.ops.expression import Expression, Operand, Written, apply
 from goodnet.ops.keras import HWC, Applied, Part, Reading, Step, Weight
 from goodnet.ops.layouts import channels_last, full_rank, to_spec
 from goodnet.ops.onnx import Found, Node
@@ -32,7 +33,7 @@ from goodnet.ops.torch import Call, Operation, Rule
 if TYPE_CHECKING:
     from torch import Tensor
 
-_NORMALIZE_EPSILON = 1e-7
+NORMALIZE_EPSILON = 1e-7
 _STATISTICS = ("mean", "variance")
 FACTORS = ("gamma", "beta")
 _ROWS = (*FACTORS, *_STATISTICS)
@@ -143,7 +144,7 @@ def _of_batch_norm(call: Call) -> Operation | None:
 def _normalize(attributes: Attributes) -> Callable[..., Tensor]:
     def function(own: Any, value: Tensor) -> Tensor:
         mean: Tensor = own.mean
-        deviation: Tensor = own.variance.sqrt().clamp(min=_NORMALIZE_EPSILON)
+        deviation: Tensor = own.variance.sqrt().clamp(min=NORMALIZE_EPSILON)
         return mean + value * deviation if attributes["invert"] else (value - mean) / deviation
 
     return function
@@ -248,6 +249,29 @@ def _batch_norm_from_onnx(node: Node) -> Found:
     return Found("batch_norm", (value,), {"epsilon": node.number("epsilon", 1e-5)}, arrays)
 
 
+# ONNX, writing.
+
+
+def _batch_norm_to_onnx(written: Written) -> Expression:
+    size = len(written.arrays["mean"])
+    factors = [
+        written.array(name) or np.full(size, float(name == "gamma"), np.float32) for name in FACTORS
+    ]
+    statistics = map(written.array, _STATISTICS)
+    epsilon = float(written["epsilon"])
+    return apply("BatchNormalization", written.value, *factors, *statistics, epsilon=epsilon)
+
+
+def _normalize_to_onnx(written: Written) -> Expression:
+    variance = np.asarray(written.arrays["variance"], np.float32)
+    deviation = np.maximum(np.sqrt(variance), np.float32(NORMALIZE_EPSILON))
+    mean: Operand = written.array("mean")
+    if written["invert"]:
+        return apply("Add", apply("Mul", written.value, deviation), mean)
+    less = apply("Sub", written.value, mean)
+    return less if (deviation == 1).all() else apply("Div", less, deviation)
+
+
 _BATCH_NORMS: dict[str, Rule] = dict.fromkeys(("nn.BatchNorm1d", "nn.BatchNorm2d"), _of_batch_norm)
 
 register(
@@ -264,6 +288,7 @@ register(
         to_keras=_batch_norm_to_keras,
         from_torch=_BATCH_NORMS,
         from_onnx={"BatchNormalization": _batch_norm_from_onnx},
+        to_onnx=_batch_norm_to_onnx,
     ),
     # mean and variance broadcast against a value without its batch axis
     Op(
@@ -276,5 +301,6 @@ register(
         channels=Kept(lambda *_: False, broadcast=_STATISTICS),
         from_keras={"Normalization": _read_normalization},
         to_keras=_normalize_to_keras,
+        to_onnx=_normalize_to_onnx,
     ),
 )

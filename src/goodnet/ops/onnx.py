@@ -14,8 +14,10 @@ from goodnet.formats import budgets
 from goodnet.ops.layouts import Axes, full_rank, to_spec
 from goodnet.ops.op import PICTURE, Array, Shape
 
+# Sizes of two batches: what differs between them depends on the batch.
+BATCHES = (2, 3)
 # Axes of arrays in a file, by their layout.
-_RANKS = {"io": 2, "io-1x1": 2, "channels": 1, "hwc": 3}
+_RANKS = {"io": 2, "io-1x1": 2, "channels": 1, "hwc": 3, "iohw": 4}
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +53,10 @@ class Constant:
     array: Array
     key: str = ""
     other: Array | None = None
+
+    def of(self, images: int) -> Array:
+        """What they are for a batch of one of the sizes in `BATCHES`."""
+        return self.array if images == BATCHES[0] or self.other is None else self.other
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,6 +201,19 @@ class Node:
         found = self.constant(place)
         return None if found is None else tuple(found.array.reshape(-1).astype(int).tolist())
 
+    def has_shape(self, place: int, *sizes: int | None) -> bool:
+        """Whether it reads a shape there, if any, of these sizes for each image; -1 is any."""
+        found = self.operands[place] if place < len(self.operands) else None
+        if found is None:
+            return True
+        given = [found.of(images).tolist() for images in BATCHES if isinstance(found, Constant)]
+        return len(given) == len(BATCHES) and all(
+            isinstance(shape, list)
+            and len(shape) == len(sizes) + 1
+            and all(x in (-1, y) for x, y in zip(shape, (images, *sizes), strict=True))
+            for shape, images in zip(given, BATCHES, strict=True)
+        )
+
     def numbers(self, place: int, layout: str = "as-is") -> Numbers | None:
         """An array of its layer, as the file lays it out; None where it is left out."""
         found = self.constant(place)
@@ -224,6 +243,22 @@ class Node:
 
 
 Rule = Callable[[Node], Found]
+
+
+def repeated(constant: Constant, value: Value) -> Numbers | None:
+    """A constant for each image, with as many axes as a value; None if images have others."""
+    array, other = constant.array.astype(np.float32), constant.other
+    if other is not None:
+        rows = [*array, *other.astype(np.float32)]
+        if not len(array) or any(not np.array_equal(array[0], row) for row in rows):
+            return None
+        array = array[:1]
+    found = placed(array, value)
+    return (
+        None
+        if found is None
+        else Numbers(found, "" if value.axes.is_hwc(value.rank) else constant.key)
+    )
 
 
 def placed(constant: Array, value: Value) -> Array | None:

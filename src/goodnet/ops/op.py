@@ -23,6 +23,8 @@ from goodnet.errors import InvalidInput
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from goodnet.ops.attributes import Kind
+    from goodnet.ops.expression import Expression, Written
     from goodnet.ops.keras import Applied, Part, Reading, Step
     from goodnet.ops.onnx import Found, Node
     from goodnet.ops.torch import Call, Operation
@@ -260,6 +262,8 @@ class Op:
         from_torch: For each module ("nn.ReLU"), function ("F.relu") or method (".relu") of PyTorch
             that becomes such a layer, how it is read.
         from_onnx: For each operation of ONNX that becomes such a layer, how it is read.
+        to_onnx: The operations of ONNX that compute it; None where none do.
+        checks: What its attributes may be that are not as `ops.attributes` has them.
     """
 
     name: str
@@ -276,6 +280,8 @@ class Op:
     to_keras: Callable[[Part], list[Step]] | None = None
     from_torch: Mapping[str, Callable[[Call], Operation | None]] = field(default_factory=dict)
     from_onnx: Mapping[str, Callable[[Node], Found]] = field(default_factory=dict)
+    to_onnx: Callable[[Written], Expression] | None = None
+    checks: Mapping[str, Kind] = field(default_factory=dict)
 
 
 OPS: dict[str, Op] = {}

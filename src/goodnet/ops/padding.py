@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from goodnet.errors import InvalidInput
+from goodnet.ops.attributes import SIDES
+from goodnet.ops.expression import Expression, Operand, Written, apply, sizes
 from goodnet.ops.keras import Applied, Option, reading, writing
 from goodnet.ops.onnx import Found, Node
 from goodnet.ops.op import PICTURE, Attributes, Given, Kept, Op, Shape, register
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Sides = tuple[int, int, int, int]
+
+# What ONNX takes for the end of an axis.
+_TO_THE_END = 2**63 - 1
 
 BORDER = Option("padding", lambda a: a.fields.choice("padding", ("valid", "same"), default="valid"))
 
@@ -31,9 +36,16 @@ def same_sides(
     dilation: Sequence[int] = (1, 1),
 ) -> Sides:
     """What "same" pads at the top, bottom, left and right."""
+    return sides_of(value.shape[2:], kernel, strides, dilation)
+
+
+def sides_of(
+    size: Sequence[int], kernel: Sequence[int], strides: Sequence[int], dilation: Sequence[int]
+) -> Sides:
+    """The same for pictures of (height, width)."""
     total = [
-        max((-(-size // stride) - 1) * stride + (k - 1) * step + 1 - size, 0)
-        for size, k, stride, step in zip(value.shape[2:], kernel, strides, dilation, strict=True)
+        max((-(-length // stride) - 1) * stride + (k - 1) * step + 1 - length, 0)
+        for length, k, stride, step in zip(size, kernel, strides, dilation, strict=True)
     ]
     top, left = total[0] // 2, total[1] // 2
     return top, total[0] - top, left, total[1] - left
@@ -115,7 +127,7 @@ def onnx_border(node: Node) -> str | Sides:
     if how == "NOTSET":
         pads = node.integers("pads", (0, 0, 0, 0))
         if len(pads) != 4 or min(pads) < 0:
-            raise node.error(f"pads to be four numbers of 0 or more, got {pads}")
+            raise node.error(f"pads to be four numbers of 0 or more, got {pads!r:.80}")
         top, left, bottom, right = pads
         return (top, bottom, left, right) if any(pads) else "valid"
     if how not in ("VALID", "SAME_UPPER"):
@@ -130,9 +142,47 @@ def _from_onnx(node: Node) -> Found:
     rest = (*pads[:2], *pads[4:6])
     zero = node.number("value", 0.0) == 0 and (fill is None or not fill.array.any())
     if len(pads) != 8 or min(pads) < 0 or any(rest) or not zero or node.constant(3) is not None:
-        raise node.error(f"zeros around a picture, got the pads {pads}")
+        raise node.error(f"zeros around a picture, got the pads {pads!r:.80}")
     node.picture()
     return node.found("zero_pad2d", padding=(pads[2], pads[6], pads[3], pads[7]))
+
+
+def windows_to_onnx(written: Written, kernel: Sequence[int]) -> dict[str, Any]:
+    """The attributes of an operation that has windows."""
+    strides = tuple(written["strides"])
+    dilation = tuple(written.layer.attributes.get("dilation", (1, 1)))
+    found: dict[str, Any] = {"kernel_shape": tuple(kernel), "strides": strides}
+    if dilation != (1, 1):
+        found["dilations"] = dilation
+    border, size = written["padding"], written.inputs[0][1:]
+    if border == "same":
+        # In onnxruntime it is for windows without gaps between pixels or between each other.
+        plain = dilation == (1, 1) and all(
+            k >= step for k, step in zip(kernel, strides, strict=True)
+        )
+        if plain or None in size:
+            return {**found, "auto_pad": "SAME_UPPER"}
+        border = sides_of(written.known(size), kernel, strides, dilation)
+    if border != "valid" and any(border):
+        top, bottom, left, right = border
+        found["pads"] = (top, left, bottom, right)
+    return found
+
+
+def _pad_to_onnx(written: Written) -> Expression:
+    top, bottom, left, right = written["padding"]
+    return apply("Pad", written.value, sizes(0, 0, top, left, 0, 0, bottom, right))
+
+
+def rectangle(value: Operand, start: Sequence[int], end: Sequence[int]) -> Expression:
+    """A part of a picture, from a pixel to the one behind the last, as an operation of ONNX."""
+    return apply("Slice", value, sizes(*start), sizes(*end), sizes(2, 3))
+
+
+def _crop_to_onnx(written: Written) -> Expression:
+    top, bottom, left, right = written["padding"]
+    end = [-cut if cut else _TO_THE_END for cut in (bottom, right)]
+    return rectangle(written.value, (top, left), end)
 
 
 register(
@@ -146,6 +196,8 @@ register(
         to_keras=writing("ZeroPadding2D", _PADDING),
         from_torch={"nn.ZeroPad2d": _of_zero_pad, "F.pad": _of_pad},
         from_onnx={"Pad": _from_onnx},
+        to_onnx=_pad_to_onnx,
+        checks={"padding": SIDES},
     ),
     Op(
         name="crop2d",
@@ -155,5 +207,7 @@ register(
         channels=Kept(),
         from_keras={"Cropping2D": reading("crop2d", _CROPPING, picture=True)},
         to_keras=writing("Cropping2D", _CROPPING),
+        to_onnx=_crop_to_onnx,
+        checks={"padding": SIDES},
     ),
 )

@@ -12,6 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from goodnet.errors import InvalidInput
+from goodnet.ops import attributes as kinds
+from goodnet.ops.expression import Expression, Written, apply, sizes
 from goodnet.ops.keras import (
     Applied,
     Fields,
@@ -25,7 +27,14 @@ from goodnet.ops.keras import (
 )
 from goodnet.ops.onnx import Found, Node, Value
 from goodnet.ops.op import PICTURE, Attributes, Cost, Given, Kept, Op, Shape, product, register
-from goodnet.ops.padding import BORDER, onnx_border, pad, pad_sides, same_sides
+from goodnet.ops.padding import (
+    BORDER,
+    onnx_border,
+    pad,
+    pad_sides,
+    same_sides,
+    windows_to_onnx,
+)
 from goodnet.ops.torch import Call, Operation, Rule, as_module, pair, resolved, sides
 
 if TYPE_CHECKING:
@@ -205,6 +214,9 @@ def _pool_from_onnx(node: Node) -> Found:
     pool = node.pair("kernel_shape", ())
     attributes = {"pool": pool, "strides": node.pair("strides"), "padding": border}
     if node.integer("ceil_mode", 0) and border != "same":
+        windows = zip(value.shape[1:], pool, node.pair("strides"), strict=True)
+        if border == "valid" and all(x and x <= y < x + stride for x, y, stride in windows):
+            return _global_from_onnx(node)  # of a window that is cut off at the border
         attributes["padding"] = grown = _grown(node, value, attributes)
         if node.kind != "MaxPool" and grown != border:
             raise node.error("windows that fit whole, or ceil_mode=0")
@@ -212,6 +224,8 @@ def _pool_from_onnx(node: Node) -> Found:
         return Found("max_pool2d", (value,), attributes)
     inside = {**attributes, "padding": "valid"}
     counts = node.integer("count_include_pad", 0)
+    if not counts and border == _same_border(value, attributes):
+        attributes["padding"] = border = "same"
     if border == "valid" or (border == "same" and not counts):
         return Found("avg_pool2d", (value,), attributes)
     if border == "same" or not counts:
@@ -222,6 +236,17 @@ def _pool_from_onnx(node: Node) -> Found:
         {"padding": border},
         then=lambda padded: Found("avg_pool2d", (padded,), inside),
     )
+
+
+def _same_border(value: Value, attributes: Attributes) -> Any:
+    """The four sides of the border that "same" stands for."""
+    sides = list[int]()
+    for size, pool, stride in zip(
+        value.shape[1:], attributes["pool"], attributes["strides"], strict=True
+    ):
+        total = max((-(-(size or 0) // stride) - 1) * stride + pool - (size or 0), 0)
+        sides += [total // 2, total - total // 2]
+    return tuple(sides)
 
 
 def _grown(node: Node, value: Value, attributes: Attributes) -> Any:
@@ -242,19 +267,57 @@ def _grown(node: Node, value: Value, attributes: Attributes) -> Any:
 
 def _global_from_onnx(node: Node) -> Found:
     node.picture()
-    kind = "max" if node.kind == "GlobalMaxPool" else "avg"
+    kind = "max" if node.kind in ("GlobalMaxPool", "MaxPool") else "avg"
     return node.found(f"global_{kind}_pool2d", keepdims=True)
 
 
 def _reduced_from_onnx(node: Node) -> Found:
     value = node.value()
-    axes = sorted(node.axis(axis, value) for axis in node.sizes(1) or node.integers("axes"))
-    ending = {(PICTURE, 2, 3): "2d", (2, 1): "1d"}.get((value.rank, *axes))
-    if ending is None:
-        raise node.error(f"the pixels of a picture, or the steps of a sequence, got axes {axes}")
+    axes = tuple(sorted(node.axis(axis, value) for axis in node.sizes(1) or node.integers("axes")))
     kind = "max" if node.kind == "ReduceMax" else "avg"
     keepdims = bool(node.integer("keepdims", 1))
-    return node.found(f"global_{kind}_pool{ending}", keepdims=keepdims)
+    ending = {(PICTURE, 2, 3): "2d", (2, 1): "1d"}.get((value.rank, *axes))
+    if ending is not None:
+        return node.found(f"global_{kind}_pool{ending}", keepdims=keepdims)
+    if value.rank == PICTURE and axes in ((2,), (3,)) and None not in value.shape:
+        return _along_a_side(value, axes[0], kind, keepdims=keepdims)
+    if value.rank == 2 and axes == (2,) and not keepdims:
+        turned = {"dims": (2, 1), "order": "chw"}
+        pooled = f"global_{kind}_pool1d"
+        return Found(
+            "permute", (value,), turned, then=lambda x: Found(pooled, (x,), {"keepdims": False})
+        )
+    raise node.error(f"pixels of a picture, or one axis of a sequence, got axes {axes}")
+
+
+def _along_a_side(value: Value, axis: int, kind: str, *, keepdims: bool) -> Found:
+    """Windows as high or as wide as a picture."""
+    channels, height, width = value.shape
+    pool = (height, 1) if axis == 2 else (1, width)
+    left = (channels, width if axis == 2 else height)
+    attributes = {"pool": pool, "strides": pool, "padding": "valid"}
+    shape = {"shape": left, "order": "chw"}
+    then = None if keepdims else (lambda x: Found("reshape", (x,), shape))
+    return Found(f"{kind}_pool2d", (value,), attributes, then=then)
+
+
+# ONNX, writing.
+
+
+def _pool_to_onnx(kind: str) -> Callable[[Written], Expression]:
+    return lambda written: apply(kind, written.value, **windows_to_onnx(written, written["pool"]))
+
+
+def _global_to_onnx(kind: str, *axes: int) -> Callable[[Written], Expression]:
+    def write(written: Written) -> Expression:
+        if written["keepdims"] and written.rank == PICTURE:
+            whole = {"max": "GlobalMaxPool", "avg": "GlobalAveragePool"}
+            return apply(whole[kind], written.value)
+        name = {"max": "ReduceMax", "avg": "ReduceMean"}[kind]
+        keeps = int(written["keepdims"])
+        return apply(name, written.value, sizes(*axes), keepdims=keeps)
+
+    return write
 
 
 _ONNX_GLOBAL = {
@@ -286,6 +349,7 @@ register(
             options=(*_TORCH_WINDOW, "dilation", "ceil_mode"),
         ),
         from_onnx={"MaxPool": _pool_from_onnx},
+        to_onnx=_pool_to_onnx("MaxPool"),
     ),
     Op(
         name="avg_pool2d",
@@ -303,6 +367,8 @@ register(
             options=(*_TORCH_WINDOW, "ceil_mode", "count_include_pad", "divisor_override"),
         ),
         from_onnx={"AveragePool": _pool_from_onnx},
+        to_onnx=_pool_to_onnx("AveragePool"),
+        checks={"padding": kinds.BORDER},
     ),
     *(
         Op(
@@ -318,6 +384,7 @@ register(
             to_keras=writing(f"{keras}2D", _KEEPDIMS),
             from_torch=_OF_GLOBAL[kind],
             from_onnx=_ONNX_GLOBAL[kind],
+            to_onnx=_global_to_onnx(kind, 2, 3),
         )
         for kind, reduce, keras in _GLOBAL
     ),
@@ -330,6 +397,7 @@ register(
             compute=_over(reduce, 1),
             from_keras={f"{keras}1D": reading(f"global_{kind}_pool1d", _KEEPDIMS)},
             to_keras=writing(f"{keras}1D", _KEEPDIMS),
+            to_onnx=_global_to_onnx(kind, 1),
         )
         for kind, reduce, keras in _GLOBAL
     ),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from goodnet.errors import InvalidInput
+from goodnet.ops.expression import Expression, Operand, Written, apply, sizes
 from goodnet.ops.keras import (
     Applied,
     Fields,
@@ -243,7 +244,7 @@ def _reshape_from_onnx(node: Node) -> Found:
     }
     rest = found.pop()
     if found or rest is None:
-        raise node.error(f"a row for each image, got the shape {target.array.tolist()}")
+        raise node.error(f"a row for each image, got the shape {target.array.tolist()!r:.80}")
     return _reshaped_to(value, rest)
 
 
@@ -308,6 +309,33 @@ def _transpose_from_onnx(node: Node) -> Found:
     return node.found("permute", dims=dims, order=value.axes.order)
 
 
+# ONNX, writing.
+
+
+def _to_onnx(arrange: Callable[[Written, Operand], Expression]) -> Callable[[Written], Expression]:
+    """Between transpositions that bring pictures to the order "hwc" and back, where it acts so."""
+
+    def write(written: Written) -> Expression:
+        before, after = (
+            written["order"] == "hwc" and len(shape) == PICTURE
+            for shape in (written.inputs[0], written.shape)
+        )
+        value = apply("Transpose", written.value, perm=(0, 2, 3, 1)) if before else written.value
+        found = arrange(written, value)
+        return apply("Transpose", found, perm=(0, 3, 1, 2)) if after else found
+
+    return write
+
+
+def _reshape_to_onnx(written: Written, value: Operand) -> Expression:
+    """The batch stays as it is, 0."""
+    return apply("Reshape", value, sizes(0, *written["shape"]))
+
+
+def _permute_to_onnx(written: Written, value: Operand) -> Expression:
+    return apply("Transpose", value, perm=(0, *written["dims"]))
+
+
 _SHAPES = ("flatten", "reshape", "squeeze", "unsqueeze")
 _OF_SHAPE = (
     *("nn.Flatten", "nn.Unflatten", ".view"),
@@ -326,6 +354,7 @@ register(
         to_keras=_write("Flatten", _FLATTEN),
         from_torch=dict.fromkeys(_OF_SHAPE, _of_shape),
         from_onnx={"Flatten": _flatten_from_onnx},
+        to_onnx=_to_onnx(lambda _, value: apply("Flatten", value)),
     ),
     # shape without the batch axis, in the file's order, -1 once
     Op(
@@ -346,6 +375,7 @@ register(
             "Squeeze": _squeeze_from_onnx,
             "Unsqueeze": _unsqueeze_from_onnx,
         },
+        to_onnx=_to_onnx(_reshape_to_onnx),
     ),
     # dims counted from 1 as Keras does, in the file's order
     Op(
@@ -364,5 +394,6 @@ register(
             **dict.fromkeys(("torch.transpose", ".transpose"), _of_transpose),
         },
         from_onnx={"Transpose": _transpose_from_onnx},
+        to_onnx=_to_onnx(_permute_to_onnx),
     ),
 )

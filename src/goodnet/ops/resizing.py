@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from goodnet.errors import InvalidInput
+from goodnet.ops.expression import Expression, Operand, Written, apply, sizes
 from goodnet.ops.keras import (
     Applied,
     Fields,
@@ -18,13 +22,17 @@ from goodnet.ops.keras import (
     setting,
     writing,
 )
-from goodnet.ops.op import PICTURE, Attributes, Given, Kept, Op, Shape, register
+from goodnet.ops.onnx import Constant, Found, Node
+from goodnet.ops.op import PICTURE, Array, Attributes, Given, Kept, Op, Shape, register
+from goodnet.ops.padding import rectangle
 from goodnet.ops.torch import Call, Operation, as_module
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _INTERPOLATIONS = ("nearest", "bilinear")
+_LONGEST = 2**16  # side of a picture, in pixels
+_ROUNDING = 1e-6
 
 
 def _upsample_shape(given: Given) -> Shape:
@@ -62,10 +70,17 @@ def _resize(attributes: Attributes) -> Callable[[Tensor], Tensor]:
 
 def _of_the_same_ratio(value: Tensor, size: tuple[int, int]) -> Tensor:
     """The largest part at the centre that has the ratio of height and width wanted, as in Keras."""
-    height, width = value.shape[2:]
+    return _part(value, *_at_the_centre(value.shape[2:], size))
+
+
+def _at_the_centre(
+    whole: Sequence[int], size: tuple[int, int]
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Where that part begins, and its height and width."""
+    height, width = whole
     tall = max(min(height, int(width * size[0] / size[1])), 1)
     wide = max(min(width, int(height * size[1] / size[0])), 1)
-    return _part(value, ((height - tall) // 2, (width - wide) // 2), (tall, wide))
+    return ((height - tall) // 2, (width - wide) // 2), (tall, wide)
 
 
 def _part(value: Tensor, start: tuple[int, int], size: tuple[int, int]) -> Tensor:
@@ -146,6 +161,167 @@ def _of_upsample(call: Call) -> Operation | None:
     return found if len(call.reads) == PICTURE else None
 
 
+# ONNX, reading.
+
+
+class _Side(NamedTuple):
+    """Height or width before and after, and the factor between them."""
+
+    before: int
+    after: int
+    scale: float
+
+    def pixels(self, node: Node) -> Array:
+        """Which pixel each new one takes."""
+        x = np.arange(self.after)
+        if _mode(node) == "align_corners":
+            places = x * ((self.before - 1) / max(1, self.after - 1))
+        elif _mode(node) == "asymmetric":
+            places = x / self.scale
+        else:
+            places = (x + 0.5) / self.scale - 0.5
+        # Before version 11 it was what follows, where there are fewer pixels than before.
+        earlier = "floor" if self.scale >= 1 else "ceil"
+        how = node.text("nearest_mode", _SINCE_11["nearest_mode"]) if _is_new(node) else earlier
+        if how not in _ROUND:
+            raise node.error(f"nearest_mode to be one of {', '.join(_ROUND)}")
+        return np.clip(_ROUND[how](places), 0, self.before - 1).astype(int)
+
+
+_SINCE_11 = {"coordinate_transformation_mode": "half_pixel", "nearest_mode": "round_prefer_floor"}
+_HALF_PIXEL = ("half_pixel", "pytorch_half_pixel")
+_ROUND: dict[str, Callable[[Array], Array]] = {
+    "round_prefer_floor": lambda x: np.ceil(x - 0.5),
+    "round_prefer_ceil": lambda x: np.floor(x + 0.5),
+    "floor": np.floor,
+    "ceil": np.ceil,
+}
+
+
+def _is_new(node: Node) -> bool:
+    return node.kind == "Resize" and node.opset >= 11
+
+
+def _mode(node: Node) -> str:
+    """How places are counted; before version 11, from the corner of the first pixel."""
+    name = "coordinate_transformation_mode"
+    found = node.text(name, _SINCE_11[name]) if _is_new(node) else "asymmetric"
+    if found not in (*_HALF_PIXEL, "asymmetric", "align_corners"):
+        raise node.error(f"{name} half_pixel, asymmetric or align_corners, got {found!r:.60}")
+    return found
+
+
+def _resize_from_onnx(node: Node) -> Found:
+    """A picture of another size, where the layers here take the same pixels."""
+    height, width = sides = _sides_from_onnx(node)
+    size = (height.after, width.after)
+    factors = (height.after // height.before, width.after // width.before)
+    whole = all(side.after == side.before * by for side, by in zip(sides, factors, strict=True))
+    how = node.text("mode", "nearest")
+    node.must_be(antialias=0)
+    if how == "nearest":
+        interpolation = "nearest"
+        exact = all(map(_takes_the_nearest, sides, [side.pixels(node) for side in sides]))
+    else:
+        interpolation = "bilinear"
+        exact = how == "linear" and _mode(node) in _HALF_PIXEL and min(size) > 1
+        exact = exact and all(
+            math.isclose(x.scale, x.after / x.before, rel_tol=_ROUNDING) for x in sides
+        )
+    if not exact:
+        raise node.error("the nearest pixel, or a linear mean of those around the centre of one")
+    if whole:
+        return node.found("upsample2d", size=factors, interpolation=interpolation)
+    attributes = {"interpolation": interpolation, "antialias": False, "crop": False}
+    return node.found("resize", size=size, **attributes)
+
+
+def _takes_the_nearest(side: _Side, pixels: Array) -> bool:
+    """Whether each new pixel takes that in which its centre lies."""
+    centres = (2 * np.arange(side.after) + 1) * side.before // (2 * side.after)
+    return np.array_equal(pixels, centres)
+
+
+def _sides_from_onnx(node: Node) -> tuple[_Side, _Side]:
+    value = node.picture()
+    before = (1, *(size or 0 for size in value.shape))
+    axes = [axis % len(before) for axis in node.integers("axes", range(len(before)))]
+    node.must_be(keep_aspect_ratio_policy="stretch")
+    found = {axis: (before[axis], 1.0) for axis in range(len(before))}
+    wanted = node.operands[3] if len(node.operands) > 3 else None
+    if isinstance(wanted, Constant):
+        sizes = dict(zip(axes, wanted.array.reshape(-1).astype(int).tolist(), strict=False))
+        found |= {x: (size, size / max(1, before[x])) for x, size in sizes.items()}
+    else:
+        scales = node.constant(2 if _is_new(node) else 1)
+        numbers = node.attributes.get("scales", ()) if scales is None else scales.array.tolist()
+        if not isinstance(numbers, Sequence) or not all(isinstance(x, float) for x in numbers):
+            raise node.error("sizes, or a number for each axis to multiply them by")
+        found |= {
+            x: (int(np.float32(before[x]) * np.float32(by)), by)
+            for x, by in zip(axes, numbers, strict=False)
+            if math.isfinite(by)
+        }
+    if found[1] != (before[1], 1.0) or (found[0][1] != 1 and not isinstance(wanted, Constant)):
+        raise node.error("another height and width alone")
+    sides = tuple(_Side(before[x], *found[x]) for x in (2, 3))
+    if any(side.before < 1 or not 1 <= side.after <= _LONGEST for side in sides):
+        raise node.error(f"pictures of known size, and at most {_LONGEST:,} pixels a side")
+    return sides[0], sides[1]
+
+
+# ONNX, writing.
+
+# How PyTorch finds a pixel: of an upsampled picture, and of one that is resized.
+_LINEAR = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+_NEAREST = {
+    "mode": "nearest",
+    "coordinate_transformation_mode": "asymmetric",
+    "nearest_mode": "floor",
+}
+_NEAREST_EXACT = {
+    "mode": "nearest",
+    "coordinate_transformation_mode": "half_pixel",
+    "nearest_mode": "round_prefer_ceil",
+}
+
+
+def _upsample_to_onnx(written: Written) -> Expression:
+    factors = np.array((1, 1, *written["size"]), np.float32)
+    how: Mapping[str, Any] = _LINEAR if written["interpolation"] == "bilinear" else _NEAREST
+    return apply("Resize", written.value, None, factors, **how)
+
+
+def _resize_to_onnx(written: Written) -> Expression:
+    size = written["size"]
+    value: Operand = written.value
+    whole = written.inputs[0][1:]
+    if written["antialias"] and any((a or b + 1) > b for a, b in zip(whole, size, strict=True)):
+        raise written.error("smooths a picture as it gets smaller, which runtimes do differently")
+    if written["crop"]:
+        value = _cut(value, *_at_the_centre(written.known(whole), size))
+    return _resized_to(value, size, written["interpolation"])
+
+
+def _center_crop_to_onnx(written: Written) -> Expression:
+    size, whole = tuple(written["size"]), written.known(written.inputs[0][1:])
+    over = whole[0] - size[0], whole[1] - size[1]
+    if min(over) >= 0:
+        return _cut(written.value, (over[0] // 2, over[1] // 2), size)
+    value = _cut(written.value, *_at_the_centre(whole, size))
+    return _resized_to(value, size, "bilinear")
+
+
+def _cut(value: Operand, start: Sequence[int], size: Sequence[int]) -> Expression:
+    end = [first + length for first, length in zip(start, size, strict=True)]
+    return rectangle(value, start, end)
+
+
+def _resized_to(value: Operand, size: Sequence[int], interpolation: str) -> Expression:
+    how: Mapping[str, Any] = _LINEAR if interpolation == "bilinear" else _NEAREST_EXACT
+    return apply("Resize", value, None, None, sizes(*size), axes=(2, 3), **how)
+
+
 register(
     # interpolation: "nearest" or "bilinear"
     Op(
@@ -156,12 +332,14 @@ register(
         channels=Kept(),
         from_keras={"UpSampling2D": reading("upsample2d", _UPSAMPLING, picture=True)},
         to_keras=writing("UpSampling2D", _UPSAMPLING),
+        to_onnx=_upsample_to_onnx,
         from_torch=as_module(
             _of_upsample,
             "nn.Upsample",
             "F.interpolate",
             options=("size", "scale_factor", "mode", "align_corners"),
         ),
+        from_onnx=dict.fromkeys(("Resize", "Upsample"), _resize_from_onnx),
     ),
     # crop: whether the part at the centre of the same ratio is resized, not the whole picture
     Op(
@@ -176,6 +354,7 @@ register(
             "RandomCrop": _read_random_crop,
         },
         to_keras=_sized("Resizing", "interpolation", "antialias", "crop"),
+        to_onnx=_resize_to_onnx,
     ),
     Op(
         name="center_crop",
@@ -187,5 +366,6 @@ register(
             "CenterCrop": reading("center_crop", {"size": Option("", _read_size)}, picture=True)
         },
         to_keras=_sized("CenterCrop"),
+        to_onnx=_center_crop_to_onnx,
     ),
 )

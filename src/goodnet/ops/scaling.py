@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from goodnet.errors import InvalidInput
+from goodnet.ops.expression import Expression, Written, apply
 from goodnet.ops.keras import Applied, Option, Part, Reading, Step, Value, reading, writing
 from goodnet.ops.layouts import channels_last, full_rank, to_spec
 from goodnet.ops.onnx import Constant, Found, Node, Numbers, placed
@@ -19,6 +20,7 @@ from goodnet.ops.op import (
     Arrays,
     Attributes,
     Channels,
+    Given,
     Kept,
     Layer,
     Op,
@@ -39,12 +41,30 @@ _FACTORS = ("scale", "offset")
 
 
 def _rescale(_: Attributes) -> Callable[..., Tensor]:
-    return lambda own, value: value * own.scale + own.offset
+    def function(own: Any, value: Tensor) -> Tensor:
+        scale, offset = own.scale, own.offset
+        if value.ndim <= PICTURE:  # numbers for features, which are last
+            scale, offset = (x.flatten() if x.ndim else x for x in (scale, offset))
+        found: Tensor = value * scale + offset
+        return found
+
+    return function
 
 
 def _factors(attributes: Attributes) -> Arrays:
     numbers = {name: np.asarray(attributes[name], dtype=np.float32) for name in _FACTORS}
     return {name: x.reshape(-1, 1, 1) if x.ndim else x for name, x in numbers.items()}
+
+
+def _rescaled_shape(given: Given) -> Shape:
+    """One number, or one for each channel of a picture or feature of another value."""
+    shape = same_shape(given)
+    features = shape[0 if len(shape) == PICTURE else -1]
+    for name in _FACTORS:
+        count = np.size(given[name])
+        if count > 1 and features not in (None, count):
+            raise InvalidInput(f"{count} numbers as {name} do not fit a value of shape {shape}")
+    return shape
 
 
 def _has_no_offset(layer: Layer, channels: Channels, _: Arrays) -> bool:
@@ -66,8 +86,10 @@ def _factor(applied: Applied, name: str, *, default: float) -> float | tuple[flo
     value = applied.fields.numbers(name, default=default)
     if isinstance(value, float):
         return value
-    if not applied.axes.is_hwc(applied.rank) or len(value) not in (1, applied.shape[0]):
-        raise applied.fields.error(name, "one number, or one for each channel of a picture")
+    last_in_file = applied.axes.shape_to_file(applied.shape)[-1:]
+    channels_first = applied.rank == PICTURE and not applied.axes.is_hwc(PICTURE)
+    if channels_first or len(value) not in (1, *last_in_file):
+        raise applied.fields.error(name, "one number, or one for each channel, which are last")
     return value if len(value) > 1 else value[0]
 
 
@@ -208,7 +230,7 @@ def onnx_arithmetic(node: Node, op: str) -> Found:
         constant = placed(given.array.astype(np.float64), value)
     if constant is None or broadcast(value.shape, constant.shape) != value.shape:
         raise node.error("a value and a constant that fits it, or values")
-    per_channel = len(constant) == constant.size and value.rank == PICTURE
+    per_channel = constant.shape[0 if value.rank == PICTURE else -1] == constant.size
     if constant.size == 1 or per_channel:
         numbers = constant.reshape(() if constant.size == 1 else (-1,))
         made = _combined(op, numbers, first=first)
@@ -216,9 +238,17 @@ def onnx_arithmetic(node: Node, op: str) -> Found:
             return Found("rescale", (value,), made)
     elif op in ("add", "subtract") and (op, first) != ("subtract", True):
         mean = constant.astype(np.float32) * (1 if op == "subtract" else -1)
-        arrays = {"mean": Numbers(mean), "variance": Numbers(np.ones_like(mean))}
-        return Found("normalize", (value,), {"invert": False}, arrays)
+        return _normalized(value, mean, np.ones_like(mean), invert=False)
+    elif (constant > 0).all() and (op == "multiply" or (op, first) == ("divide", False)):
+        deviation = constant.astype(np.float32)
+        mean, invert = np.zeros_like(deviation), op == "multiply"
+        return _normalized(value, mean, deviation**2, invert=invert)
     raise node.error(f"another constant to {op}, got {constant.ravel()[:4].tolist()}")
+
+
+def _normalized(value: OnnxValue, mean: Array, variance: Array, *, invert: bool) -> Found:
+    arrays = {"mean": Numbers(mean), "variance": Numbers(variance)}
+    return Found("normalize", (value,), {"invert": invert}, arrays)
 
 
 def _prelu_from_onnx(node: Node) -> Found:
@@ -232,6 +262,24 @@ def _prelu_from_onnx(node: Node) -> Found:
 
 def _negative_from_onnx(node: Node) -> Found:
     return node.found("rescale", scale=-1.0, offset=0.0)
+
+
+def _rescale_to_onnx(written: Written) -> Expression:
+    """Less what changes nothing."""
+    factors = _factors(written.layer.attributes)
+    scale, offset = (factors[name] for name in _FACTORS)
+    if written.rank != PICTURE:
+        scale, offset = (x.reshape(-1) if x.ndim else x for x in (scale, offset))
+    found: Expression | str = written.value
+    if (scale != 1).any():
+        found = apply("Mul", found, scale)
+    if (offset != 0).any():
+        found = apply("Add", found, offset)
+    return apply("Identity", found) if isinstance(found, str) else found
+
+
+def _prelu_to_onnx(written: Written) -> Expression:
+    return apply("PRelu", written.value, written.array("alpha"))
 
 
 # What networks of `keras.applications` bring along: a learned scale for each channel, and the sum
@@ -307,7 +355,7 @@ register(
         name="rescale",
         attributes=_FACTORS,
         buffers=_FACTORS,
-        shape=same_shape,
+        shape=_rescaled_shape,
         compute=_rescale,
         constants=_factors,
         channels=Kept(_has_no_offset, without=_without),
@@ -322,6 +370,7 @@ register(
         to_keras=writing("Rescaling", _RESCALING),
         from_torch=dict.fromkeys(_DIVISIONS, _of_division),
         from_onnx={"Div": partial(onnx_arithmetic, op="divide"), "Neg": _negative_from_onnx},
+        to_onnx=_rescale_to_onnx,
     ),
     # alpha broadcasts against a value without its batch axis
     Op(
@@ -334,5 +383,6 @@ register(
         to_keras=_prelu_to_keras,
         from_torch={"nn.PReLU": _of_prelu},
         from_onnx={"PRelu": _prelu_from_onnx},
+        to_onnx=_prelu_to_onnx,
     ),
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from goodnet.errors import InvalidInput
+from goodnet.ops.expression import Expression, Written, apply, sizes
 from goodnet.ops.keras import Applied, Option, Part, Reading, Step, reading, writing
 from goodnet.ops.layouts import to_file
 from goodnet.ops.onnx import Found, Node
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _STEPS = 2  # axes of a sequence (steps, features)
+_ALL = 2**31 - 1  # more images than there are
 
 
 def _selected_shape(given: Given) -> Shape:
@@ -225,7 +227,7 @@ def _of_item(call: Call) -> Operation | None:
 
 
 def _slice_from_onnx(node: Node) -> Found:
-    """Channels or a rectangle of a picture, or steps of a sequence."""
+    """Channels or a rectangle of a picture."""
     value = node.value()
     starts, ends = (
         node.sizes(place) or node.integers(name) for place, name in ((1, "starts"), (2, "ends"))
@@ -234,29 +236,37 @@ def _slice_from_onnx(node: Node) -> Found:
     steps = node.sizes(4) or (1,) * len(starts)
     if not len(starts) == len(ends) == len(axes) == len(steps) or 0 in steps:
         raise node.error("as many starts as ends, axes and steps")
-    sizes = value.shape
-    if None in sizes or value.rank not in (PICTURE, _STEPS):
-        raise node.error(f"a picture or a sequence of known size, got {sizes}")
-    kept = [range(size or 0) for size in sizes]
+    if None in value.shape or value.rank != PICTURE:
+        raise node.error(f"a picture or a sequence of known size, got {value.shape}")
+    kept = [range(size or 0) for size in value.shape]
     for axis, *ends_of in zip(axes, starts, ends, steps, strict=True):
+        if (axis, ends_of[0], ends_of[2]) == (0, 0, 1) and ends_of[1] >= _ALL:
+            continue  # of all images
         place = node.axis(axis, value) - 1
         kept[place] = kept[place][slice(*ends_of)]
     return _parts(node, kept)
 
 
+def _gather_from_onnx(node: Node) -> Found:
+    """Some channels of a picture, in any order."""
+    value, given = node.value(), node.constant(1)
+    axis = node.axis(node.integer("axis", 0), value)
+    channels = value.shape[0]
+    if value.rank != PICTURE or axis != 1 or given is None or given.array.ndim != 1 or not channels:
+        raise node.error("some channels of a picture, or a step of a sequence")
+    chosen = given.array.astype(int).tolist()
+    if not all(-channels <= channel < channels for channel in chosen) or not chosen:
+        raise node.error(f"some of {channels} channels")
+    return Found("select", (value,), {"channels": tuple(x % channels for x in chosen)})
+
+
 def _parts(node: Node, kept: Sequence[range]) -> Found:
-    """A value without what is outside ranges of its axes as laid out here."""
+    """A picture without what is outside ranges of its axes as laid out here."""
     value = node.value()
-    cut = [
+    channels, height, width = (
         (one.start, (size or 0) - one.stop) if one.step == 1 and len(one) else None
         for one, size in zip(kept, value.shape, strict=True)
-    ]
-    if value.rank == _STEPS:
-        steps, features = cut
-        if steps is None or features != (0, 0):
-            raise node.error("steps one behind another")
-        return Found("crop1d", (value,), {"cropping": steps})
-    channels, height, width = cut
+    )
     if height is None or width is None or not len(kept[0]):
         raise node.error("pixels one behind another, and channels")
     chosen = {"channels": tuple(kept[0])}
@@ -272,6 +282,16 @@ def _parts(node: Node, kept: Sequence[range]) -> Found:
     )
 
 
+def _select_to_onnx(written: Written) -> Expression:
+    return apply("Gather", written.value, sizes(*written["channels"]), axis=1)
+
+
+def _crop_steps_to_onnx(written: Written) -> Expression:
+    start, end = written["cropping"]
+    last = -end if end else np.iinfo(np.int64).max
+    return apply("Slice", written.value, sizes(start), sizes(last), sizes(1))
+
+
 register(
     # of a picture, in that order
     Op(
@@ -285,7 +305,8 @@ register(
             "Stack": _read_stack,
         },
         to_keras=_select_to_keras,
-        from_onnx={"Slice": _slice_from_onnx},
+        from_onnx={"Slice": _slice_from_onnx, "Gather": _gather_from_onnx},
+        to_onnx=_select_to_onnx,
     ),
     # (batch, steps, features): steps left out at the start and at the end
     Op(
@@ -296,5 +317,6 @@ register(
         from_keras={"Cropping1D": reading("crop1d", _CROPPING)},
         to_keras=writing("Cropping1D", _CROPPING),
         from_torch={"operator.getitem": _of_item},
+        to_onnx=_crop_steps_to_onnx,
     ),
 )

@@ -14,17 +14,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from goodnet.errors import InvalidInput
+from goodnet.ops.expression import Expression, Written, apply, sizes
 from goodnet.ops.keras import Part, Step
+from goodnet.ops.onnx import Constant, Found, Node, Numbers, Value, repeated
 from goodnet.ops.op import Array, Attributes, Given, Op, Shape, register
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+_SEQUENCE = 2  # axes of a sequence (steps, features)
+
 
 def _sequence(given: Given, name: str) -> tuple[int | None, int | None]:
     """Steps and features of the value that is read, whose features an array has, too."""
     shape, array = given.value, given.parameters[name]
-    if len(shape) != 2 or len(array) != 2 or shape[1] not in (None, array[1]):
+    if len(shape) != _SEQUENCE or len(array) != _SEQUENCE or shape[1] not in (None, array[1]):
         raise InvalidInput(f"expected a value (steps, {array[-1:]}), got the shape {shape}")
     return shape[0], shape[1]
 
@@ -84,6 +88,48 @@ def _shifted(offset: Array) -> list[Step]:
     return [Step("Flatten"), Step("Normalization", {"axis": -1, **numbers}), back]
 
 
+# ONNX, reading.
+
+
+def prepended_from_onnx(node: Node) -> Found:
+    """Tokens that all images share, and a sequence behind them."""
+    *before, value = node.operands
+    if not isinstance(value, Value) or value.rank != _SEQUENCE:
+        raise node.error("constants in front of a sequence (steps, features), or values alone")
+    tokens = [repeated(x, value) for x in before if isinstance(x, Constant)]
+    found = [x for x in tokens if x is not None and x.array.shape[1:] == value.shape[1:]]
+    if len(found) < len(before) or node.axis(node.integer("axis", 1), value) != 1:
+        raise node.error("tokens with the features of the sequence, the same for all images")
+    joined = Numbers(np.concatenate([x.array for x in found]), found[0].key * (len(found) == 1))
+    return Found("prepend", (value,), {}, {"tokens": joined})
+
+
+def shifted_from_onnx(node: Node) -> Found | None:
+    """A sequence and numbers for each place; None if it is another sum."""
+    value, constant = node.operands if isinstance(node.operands[0], Value) else node.operands[::-1]
+    if not isinstance(value, Value) or not isinstance(constant, Constant):
+        return None
+    offset = repeated(constant, value)
+    if offset is None or value.rank != _SEQUENCE or offset.array.shape != value.shape:
+        return None
+    return Found("shift", (value,), {}, {"offset": offset})
+
+
+# ONNX, writing.
+
+
+def _prepend_to_onnx(written: Written) -> Expression:
+    """The tokens as often as there are images, and the value behind them."""
+    tokens = written.arrays["tokens"]
+    images = apply("Shape", written.value, start=0, end=1)
+    shape = apply("Concat", images, sizes(*tokens.shape), axis=0)
+    return apply("Concat", apply("Expand", written.array("tokens"), shape), written.value, axis=1)
+
+
+def _shift_to_onnx(written: Written) -> Expression:
+    return apply("Add", written.value, written.array("offset"))
+
+
 register(
     # tokens, (steps, features), in front of a sequence
     Op(
@@ -92,6 +138,7 @@ register(
         shape=_longer,
         compute=_prepend,
         to_keras=_prepend_to_keras,
+        to_onnx=_prepend_to_onnx,
     ),
     # offset, (steps, features), added to a sequence
     Op(
@@ -100,5 +147,6 @@ register(
         shape=_as_long,
         compute=_shift,
         to_keras=_shift_to_keras,
+        to_onnx=_shift_to_onnx,
     ),
 )

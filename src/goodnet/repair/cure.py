@@ -37,7 +37,9 @@ class Cure(Repair[CureResult]):
             changes no prediction but those of these labels; "same" changes the weights of the
             existing layers.
         rounds: Maximum number of searches for triggers on the result, at least 1.
-        minutes: Minutes after which no further search begins; None for no limit.
+        minutes: Minutes that all searches may take, about: the first tries fewer triggers where it
+            would take more than half of them, as `Scan` does, and none begins once they have
+            passed; None for no limit.
         tolerance: Clean accuracy that B' may lose, in percentage points; labels that stand out
             without being named are not watched where that costs more.
         false_alarms: Share of the clean images of a watched class on which its units may fire,
@@ -93,7 +95,9 @@ class Cure(Repair[CureResult]):
         since, stage = time.perf_counter(), context.stage
         if images is None and self.form == "same":
             raise UsageError("a cure of the form same needs clean images, got none")
-        found = Scan(alpha=self.alpha, seed=self.seed)(network, images, stage=stage)
+        first = None if self.minutes is None else self.minutes / 2
+        scan = Scan(alpha=self.alpha, minutes=first, seed=self.seed)
+        found = scan(network, images, stage=stage)
         generator = torch.Generator().manual_seed(self.seed)
         case = open_case(network, images, layer=None, generator=generator)
         end = math.inf if self.minutes is None else since + 60 * self.minutes

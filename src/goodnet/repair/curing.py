@@ -23,6 +23,7 @@ from goodnet.repair.watch import Watch, stamp_of, watch
 from goodnet.repair.watched_layers import WatchedLayer, shown, watched_layers
 from goodnet.scan.case import pixels_of
 from goodnet.scan.families import FAMILIES
+from goodnet.scan.plan import Plan
 from goodnet.scan.scan import Hunt
 from goodnet.scan.subject import Subject
 from goodnet.stats import proportion
@@ -214,6 +215,7 @@ class Work:
             self.stage,
             label="searching again",
             families=_families(self.found),
+            plan=Plan.of(self.found.options["effort"]),
         )
         return {label: hunt.triggers(label) for label in labels}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ from goodnet.evaluation import agree
 from goodnet.files import RESULTS
 from goodnet.formats import load_network
 from goodnet.guard.form import reject_class_of
-from goodnet.imagesets import Block, ClassNames, ImageSet, PixelRange, fitted, load_images
+from goodnet.imagesets import Block, ClassNames, ImageSet, PixelRange, fitted, load_each
 from goodnet.network import Network, Scale, calibrate, check_pair, said_by_file, takes, usual_scales
 from goodnet.preprocessing import PRESETS, Preprocessing
 from goodnet.results import PreprocessingRecord
@@ -85,22 +85,26 @@ class Predictor:
         """What to call the only network."""
         return "B" if self.reject_class is None else "G"
 
-    def open(self, path: Path, *, labels: bool = False) -> ImageSet:
-        """Open images for this network.
-
-        Args:
-            path: The images.
-            labels: Whether their labels are of interest, if they have some.
+    def open(self, path: Path) -> ImageSet:
+        """Open images for this network, with their labels if they have some.
 
         Raises:
             GoodnetError: If they cannot be read or do not fit.
         """
+        return self._fitted(load_set(path, self.options), labels=True)
+
+    def open_each(self, paths: Iterable[Path]) -> Iterator[ImageSet]:
+        """Open images one after another, whose labels are of no interest.
+
+        Raises:
+            GoodnetError: At those that cannot be read or do not fit.
+        """
         options = self.options
-        if labels:
-            images = load_set(path, options)
-        else:
-            images = load_images(path, layout=options.layout, range=options.range)
-        images = fitted(images, self.network.input_shape, sizing=options.sizing)
+        for images in load_each(paths, layout=options.layout, range=options.range):
+            yield self._fitted(images, labels=False)
+
+    def _fitted(self, images: ImageSet, *, labels: bool) -> ImageSet:
+        images = fitted(images, self.network.input_shape, sizing=self.options.sizing)
         check_pair(
             self.network,
             images,

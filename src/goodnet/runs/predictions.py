@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from goodnet.errors import InvalidInput
 from goodnet.evaluation import evaluated, predict_inside, predict_set
 from goodnet.formats import load_network, read_spec
-from goodnet.formats.format import file_suffix, save_spec
+from goodnet.formats.format import file_suffix, goodnet_suffix, save_spec
 from goodnet.guard.form import guard_spec, repaired_output
 from goodnet.runs.inputs import to_device
 from goodnet.types import Evaluation, Integers
@@ -112,7 +112,10 @@ class Suspect:
         spec, options = self.inputs.network.spec, self.inputs.options
         if spec.file is None:
             raise InvalidInput("expected a network that was read from a file, got one made here")
-        names = {"model": f"{model}{file_suffix(cured, spec.file)}", "goodnet": f"{goodnet}.keras"}
+        names = {
+            "model": f"{model}{file_suffix(cured, spec.file)}",
+            "goodnet": f"{goodnet}{goodnet_suffix(spec.file)}",
+        }
         save_spec(cured, folder / names["model"])
         written = read_spec(folder / names["model"], architecture=options.architecture)
         written = written.sized(spec.input_shape[1:])

@@ -50,7 +50,7 @@ def make_scanner(name: str, options: Sequence[str] = ()) -> Scanner:
 
     Example:
         >>> make_scanner("goodnet", ["alpha=0.05"])
-        Scan(layer=None, seed=0, alpha=0.05)
+        Scan(layer=None, seed=0, alpha=0.05, effort=1.0, minutes=None)
     """
     known_scanners = scanners()
     if name not in known_scanners:

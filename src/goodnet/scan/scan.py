@@ -18,6 +18,7 @@ from goodnet.scan.evidence import Evidence, leads, scores, standings
 from goodnet.scan.families import FAMILIES, Stamp
 from goodnet.scan.margins import margins
 from goodnet.scan.null import ALL, LEAST, NULL, p_value, score_at
+from goodnet.scan.plan import USUAL, Plan, effort_for
 from goodnet.scan.result import Direction, RecoveredTrigger, ScanResult, Target, Verdict
 from goodnet.scan.scanner import Scanner, check_shares
 from goodnet.scan.search import View, measure, search
@@ -37,9 +38,12 @@ _FAMILIES, _WORKING = 3, 0.3
 # Fewer images do not tell what clean images vary by.
 _APART = 10
 _NO_NULL = (
-    "what clean networks score on images made from them was not measured: there is no p-value, and "
-    "the verdict is never more than suspicious"
+    "what clean networks score {where} was not measured: there is no p-value, and the verdict is "
+    "never more than suspicious"
 )
+_INVENTED, _SHORT = "on images made from them", "in a search that tries less than usual"
+# Searches there are where something is found.
+_SEARCHES = 2
 _UNSEEN = (
     "not looked for: triggers that differ from image to image, backdoors of one source class only "
     "or from every class to the next, and triggers that need to warp the image"
@@ -60,6 +64,10 @@ class Scan(Scanner):
 
     Attributes:
         alpha: Share of clean networks that may be called backdoored, at least 0.001, below 1.
+        effort: Share of the usual number of triggers that is tried, above 0, at most 1. Below 1 the
+            verdict is "suspicious" or "inconclusive".
+        minutes: Minutes that the search may take, about; the effort is reduced accordingly, to no
+            less than 0.02. None for no limit.
 
     References:
         Ours. Raising the margin follows Wang et al., MM-BD, IEEE S&P 2024; universal perturbations
@@ -71,9 +79,15 @@ class Scan(Scanner):
     paper: ClassVar[str] = "ours"
 
     alpha: float = 0.01
+    effort: float = 1.0
+    minutes: float | None = None
 
     def _check(self) -> None:
         check_shares(self, "alpha")
+        if not 0 < self.effort <= 1:
+            raise UsageError(f"goodnet needs an effort above 0, at most 1, got {self.effort:g}")
+        if self.minutes is not None and not self.minutes > 0:
+            raise UsageError(f"goodnet needs minutes above 0, got {self.minutes:g}")
         if self.alpha < LEAST:
             raise UsageError(
                 f"goodnet needs alpha of at least {LEAST:g}, got {self.alpha:g}: there is no "
@@ -84,7 +98,14 @@ class Scan(Scanner):
         looked = _can_be_judged(case)
         if len(looked) < 2:
             return self._inconclusive(case, "there are no images of other classes to judge by")
-        hunt = Hunt.begin(case, looked, generator, stage, label="searching all classes")
+        if self.minutes is not None:
+            possible = effort_for(
+                case.subject, FAMILIES, len(looked), seconds=60 * self.minutes / _SEARCHES
+            )
+            limited = replace(self, effort=min(self.effort, possible), minutes=None)
+            return limited._scan(case, generator, stage)
+        plan = Plan.of(self.effort)
+        hunt = Hunt.begin(case, looked, generator, stage, label="searching all classes", plan=plan)
         evidence, targets, named = [hunt.evidence], list[Target](), list[int]()
         left = scores(hunt.evidence)
         while self._p(left.max(), case) <= self.alpha and len(targets) < _MOST:
@@ -98,7 +119,9 @@ class Scan(Scanner):
             # whichever half of the images is searched on.
             if len(evidence) == 1 and self._p(left.max(), case) <= self.alpha:
                 other = replace(case, search=case.judge, judge=case.search)
-                again = Hunt.begin(other, looked, generator, stage, label="searching again")
+                again = Hunt.begin(
+                    other, looked, generator, stage, label="searching again", plan=plan
+                )
                 evidence.append(again.evidence)
                 left = _without(named, evidence)
         result = self._result(hunt.evidence, targets, case)
@@ -111,24 +134,28 @@ class Scan(Scanner):
         return p_value(float(score), case.subject.classes)
 
     def _result(self, start: Evidence, targets: list[Target], case: Case) -> ScanResult:
-        first, invented = scores(start), case.invented
-        p = self._p(first.max(), case)
-        verdict: Verdict = "no_finding"
-        if targets:
-            verdict = "suspicious" if invented else "backdoored"
-        if invented:
+        first, short = scores(start), self.effort < 1
+        p: float | None = self._p(first.max(), case)
+        verdict: Verdict = "backdoored" if targets else "no_finding"
+        null, notes = NULL, [_UNSEEN]
+        if case.invented or short:
+            p, null = None, _NO_NULL.format(where=_INVENTED if case.invented else _SHORT)
             targets = [replace(target, p_value=None) for target in targets]
+            verdict = "suspicious" if targets else "no_finding"
+        if short:
+            notes.insert(0, f"only {self.effort:.0%} of the usual triggers were tried")
+            verdict = "suspicious" if targets else "inconclusive"
         return ScanResult(
             self.name,
             self.options,
             verdict,
-            None if invented else p,
-            _NO_NULL if invented else NULL,
+            p,
+            null,
             first.astype(np.float32),
             threshold=score_at(self.alpha, case.subject.classes),
             standings={name: float(each.max()) for name, each in standings(start).items()},
             targets=tuple(targets),
-            notes=(_UNSEEN,),
+            notes=tuple(notes),
         )
 
 
@@ -159,12 +186,19 @@ class Hunt:
         *,
         label: str,
         families: Sequence[Family] = FAMILIES,
+        plan: Plan = USUAL,
     ) -> Hunt:
         """Search families of triggers, all or some, for some labels."""
         subject, judge = case.subject, case.judge
         with stage(2 * len(families), label) as advance:
             views = search(
-                subject, families, case.search, labels=labels, generator=generator, advance=advance
+                subject,
+                families,
+                case.search,
+                labels=labels,
+                generator=generator,
+                plan=plan,
+                advance=advance,
             )
         stamps = tuple(view.stamp(subject.shape) for view in views)
         reached = torch.stack([view.reached for view in views]).double()

@@ -16,37 +16,17 @@ from torch import Tensor
 
 from goodnet.scan.gradients import margin_gradients, roughen
 from goodnet.scan.margins import all_margins, margins
+from goodnet.scan.plan import USUAL
 
 if TYPE_CHECKING:
     from goodnet.progress import ProgressCallback
     from goodnet.scan.case import Shown
     from goodnet.scan.families import Family, Stamp
+    from goodnet.scan.plan import Plan, Stage
     from goodnet.scan.subject import Subject
 
 _MOMENTUM = 0.8
 _TINY = 1e-12
-# Triggers proposed in all, where the classes are few.
-_PROPOSED = 640
-_TRIED = 2  # images each is tried on; one where the classes are many
-
-
-@dataclass(frozen=True)
-class Stage:
-    """How many triggers go on, for how many steps, on how many images a step."""
-
-    triggers: int
-    steps: int
-    images: int
-
-
-# Many begin: which place a patch belongs to shows after a step or two.
-_FIRST = (Stage(480, 1, 2), Stage(96, 3, 3))
-_SECOND = Stage(32, 6, 4)
-_MOST, _LEAST, _LAST_STEPS, _LAST_IMAGES = 20, 12, 10, 5  # of the last climb, one label in four
-# Labels of each family that go on in all.
-_LEADING = 8
-# Images whose gradients are averaged.
-_DERIVED = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +91,7 @@ def search(
     *,
     labels: Tensor,
     generator: torch.Generator,
+    plan: Plan = USUAL,
     advance: ProgressCallback = lambda _done: None,
 ) -> tuple[View, ...]:
     """Search all families for all labels.
@@ -123,25 +104,29 @@ def search(
         shown: Images to search on.
         labels: Those looked for, in rising order, shape (labels,).
         generator: Decides which images each step looks at.
+        plan: How much is tried.
         advance: Told of each family that is done with a round; there are two rounds.
 
     Returns:
         What each family found.
     """
-    slopes = _gradients(subject, families, shown, labels, generator)
+    slopes = _gradients(subject, families, shown[: plan.derived], labels, generator)
     begun = []
     for family in families:
-        begun.append(_begin(subject, family, slopes, shown, labels=labels, generator=generator))
+        begun.append(
+            _begin(subject, family, slopes, shown, labels=labels, generator=generator, plan=plan)
+        )
         advance(1)
-    leading = {int(label) for view in begun for label in view.found.best(_LEADING, each=1).labels}
+    best = [view.found.best(plan.leading, each=1) for view in begun]
+    leading = {int(label) for found in best for label in found.labels}
     chosen = torch.tensor(sorted(leading), device=subject.device)
     changes = _changes(subject, begun, chosen, shown)
     done = []
     for view in begun:
         order = torch.randperm(len(shown), generator=generator).to(subject.device)
         kept = view.found[torch.isin(view.found.labels, chosen)]
-        taken = _propose(subject, view.family, [changes], shown, chosen, order, places=1)
-        done.append(_finish(subject, view, _join([kept, taken]), shown, generator))
+        taken = _propose(subject, view.family, [changes], shown, chosen, order, places=1, tried=1)
+        done.append(_finish(subject, view, _join([kept, taken]), shown, generator, plan=plan))
         advance(1)
     return tuple(done)
 
@@ -184,9 +169,10 @@ def _gradients(
     generator: torch.Generator,
 ) -> dict[float, Tensor]:
     """The gradients of the labels' margins at each roughness that a family asks for."""
-    images, truth = shown.images[:_DERIVED], shown.truth[:_DERIVED]
     return {
-        rough: margin_gradients(subject, roughen(images, rough, generator), truth, labels)
+        rough: margin_gradients(
+            subject, roughen(shown.images, rough, generator), shown.truth, labels
+        )
         for rough in sorted({rough for family in families for rough in family.rough})
     }
 
@@ -199,30 +185,36 @@ def _begin(
     *,
     labels: Tensor,
     generator: torch.Generator,
+    plan: Plan,
 ) -> View:
     """Propose triggers for all labels and take the best of them a few steps on."""
     order = torch.randperm(len(shown), generator=generator).to(subject.device)
     given = [slopes[rough] for rough in family.rough]
-    places = max(1, _PROPOSED // len(labels))
-    proposed = _propose(subject, family, given, shown, labels, order, places=places)
-    probed = _probe(subject, family, shown, labels, order, places=places)
+    places, tried = plan.places(len(labels))
+    proposed = _propose(subject, family, given, shown, labels, order, places=places, tried=tried)
+    probed = _probe(subject, family, shown[order[: plan.tried]], labels, places=places)
     found = _join([proposed, *probed])
     reached = _reached(subject, found)
-    for stage in _FIRST:
+    for stage in plan.first:
         found = _stage(subject, family, found, shown, stage, generator)
         reached = _later(reached, _reached(subject, found))
     return View(family, found, reached)
 
 
 def _finish(
-    subject: Subject, view: View, found: Found, shown: Shown, generator: torch.Generator
+    subject: Subject,
+    view: View,
+    found: Found,
+    shown: Shown,
+    generator: torch.Generator,
+    *,
+    plan: Plan,
 ) -> View:
     family, looked = view.family, int(torch.isfinite(view.reached).sum())
-    found = _stage(subject, family, found, shown, _SECOND, generator)
+    found = _stage(subject, family, found, shown, plan.second, generator)
     reached = _later(view.reached, _reached(subject, found))
     found = replace(found, free=family.refine(found.free, subject.shape))
-    last = Stage(min(_MOST, max(_LEAST, looked // 4)), _LAST_STEPS, _LAST_IMAGES)
-    found = _stage(subject, family, found, shown, last, generator)
+    found = _stage(subject, family, found, shown, plan.last_of(looked), generator)
     reached = _later(reached, _reached(subject, found))
     return View(family, found.best(len(found), each=1), reached)
 
@@ -278,6 +270,7 @@ def _propose(
     order: Tensor,
     *,
     places: int,
+    tried: int,
 ) -> Found:
     """The best triggers to first order for every label, with their margins on a few images."""
 
@@ -293,7 +286,6 @@ def _propose(
         return _join(found)
 
     mean = shown.images.mean(0)
-    tried = _TRIED if places > 1 else 1
     each = max(1, subject.batch // tried)
     jobs = [
         pair
@@ -308,7 +300,6 @@ def _probe(
     family: Family,
     shown: Shown,
     labels: Tensor,
-    order: Tensor,
     *,
     places: int,
 ) -> list[Found]:
@@ -319,7 +310,7 @@ def _probe(
     count = family.probes(subject.shape)
     if not count:
         return []
-    images, truth = shown.images[order[:_TRIED]], shown.truth[order[:_TRIED]]
+    images, truth = shown.images, shown.truth
 
     def part(rows: Tensor) -> Tensor:
         with torch.inference_mode():

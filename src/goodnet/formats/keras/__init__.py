@@ -82,9 +82,12 @@ def _read(path: Path, architecture: Path | None) -> NetworkSpec:
     return read(path, architecture=architecture)
 
 
-FORMATS = (
-    Format("keras-h5", ".h5", _write, safe_hdf5.SIGNATURE, in_child(_read), _patch),
-    Format("keras-zip", ".keras", _write, safe_zip.SIGNATURE, in_child(_read), _patch),
+FORMATS = tuple(
+    Format(name, suffix, _write, starts, in_child(_read), _patch, anew=".keras")
+    for name, suffix, starts in (
+        ("keras-h5", ".h5", safe_hdf5.SIGNATURE),
+        ("keras-zip", ".keras", safe_zip.SIGNATURE),
+    )
 )
 
 

@@ -1,12 +1,13 @@
-"""ONNX files, read without onnx: the graph as data, and its operations as layers.
+"""ONNX files, read and written without onnx: the graph as data, and its operations as layers.
 
-What is written is a copy of the file in which only some numbers differ.
+A network with the layers of its file is written as a copy in which only some numbers differ.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,7 +50,7 @@ def _read(path: Path, architecture: Path | None) -> NetworkSpec:
         notes=(_QUANTISED,) if quantised else (),
         origins=origins,
     )
-    return NetworkSpec(spec.layers, spec.arrays, spec.output, name=spec.name, source=source)
+    return replace(spec, source=source)
 
 
 def _patch(source: SourceFile, changed: Mapping[str, Array]) -> bytes:
@@ -98,4 +99,10 @@ def _put(tensor: Tensor, origin: Origin, array: Array, copy: bytearray) -> bytes
     return new
 
 
-FORMAT = Format("onnx", ".onnx", None, b"\x08", in_child(_read), _patch)
+def _write(spec: NetworkSpec, path: Path, force: bool) -> None:
+    from goodnet.formats.onnx.write import write
+
+    write(spec, path, force)
+
+
+FORMAT = Format("onnx", ".onnx", _write, b"\x08", in_child(_read), _patch)

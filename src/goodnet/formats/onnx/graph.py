@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,22 +10,20 @@ from typing import Any
 import numpy as np
 
 from goodnet.errors import InvalidInput
-from goodnet.formats.onnx.model import Graph, GraphNode, Tensor
+from goodnet.formats.onnx import attention
+from goodnet.formats.onnx.attention import Moved, Operands
+from goodnet.formats.onnx.folding import folded
+from goodnet.formats.onnx.model import Graph, GraphNode
 from goodnet.formats.shapes import infer
 from goodnet.formats.spec import Layer, NetworkSpec, Origin, check_finite
 from goodnet.ops import OPS
 from goodnet.ops.layouts import Axes
-from goodnet.ops.onnx import Constant, Found, Node, Rule, Value, placed
+from goodnet.ops.onnx import BATCHES, Constant, Found, Node, Rule, Value, placed
 from goodnet.ops.op import PICTURE, Array
 
 _CHANNELS = (1, 3, 4)
-# Numbers of an array that is computed from constants: they are sizes and the like.
-_FOLDED = 2**20
-_BATCHES = (2, 3)
-# What NumPy raises where arguments do not fit together, and where one is left out.
-_NOT_COMPUTED = (ValueError, TypeError, IndexError, AttributeError, OverflowError, MemoryError)
-
-Arguments = Sequence[Array]
+# Operations that ask nothing of what they read but its shape.
+_OF_SHAPES = ("Shape", "Size")
 
 
 @dataclass(eq=False)
@@ -35,13 +33,13 @@ class _Reading:
     graph: Graph
     folder: Path
     rules: Mapping[str, Rule]
-    known: dict[str, Value | Constant] = field(default_factory=dict)
+    known: dict[str, Value | Constant | Moved] = field(default_factory=dict)
     layers: list[Layer] = field(default_factory=list)
     arrays: dict[str, Array] = field(default_factory=dict)
     origins: dict[str, Origin] = field(default_factory=dict)
     shapes: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
 
-    def operand(self, name: str) -> Value | Constant | None:
+    def operand(self, name: str) -> Value | Constant | Moved | None:
         if not name:
             return None
         if name not in self.known:
@@ -53,26 +51,70 @@ class _Reading:
 
     def read(self, node: GraphNode) -> None:
         operands = [self.operand(name) for name in node.inputs]
-        given = Node(node.name, node.kind, operands, node.attributes, self.graph.opset)
-        values = [x for x in operands if isinstance(x, Value)]
-        if not values or node.kind in ("Shape", "Size"):
-            found = self._folded(given, node)
+        if node.kind in _OF_SHAPES or all(isinstance(x, Constant | None) for x in operands):
+            found = self._folded(node, operands)
             self.known |= dict(zip(node.outputs, found, strict=False))
-            return
+        elif node.kind == "Split":
+            for part in _parts(node, operands, self.graph.opset):
+                self.known[part.outputs[0]] = self._value(part, operands[:1])
+        else:
+            self._check_alone(node)
+            self.known[node.outputs[0]] = self._value(node, operands)
+
+    def _value(self, node: GraphNode, operands: Operands) -> Value | Moved:
+        """What an operation gives, or the rows of it in other places."""
+        plain = [None if isinstance(x, Moved) else x for x in operands]
+        given = Node(node.name, node.kind, plain, node.attributes, self.graph.opset)
+        if attention.is_read(given, operands):
+            found = attention.read(given, operands, self.add)
+            if found is not None:
+                return found
+        settled = [self._settled(node, x) for x in operands]
+        read = [x for x in settled if not isinstance(x, Moved)]
+        if len(read) == len(settled):
+            return self._layer(node, read)
+        viewed = attention.rows(given, settled)
+        if viewed is None:
+            raise given.error("a row for each image, got a part of attention in another order")
+        read = [viewed.value if isinstance(x, Moved) else x for x in settled]
+        value = self._layer(node, read)
+        views = tuple(x.with_features(value.shape[-1] or 0) for x in viewed.views)
+        return attention.Viewed(node.name, value, views)
+
+    def _settled(
+        self, node: GraphNode, operand: Value | Constant | Moved | None
+    ) -> Value | Constant | Moved | None:
+        """A view as the value of layers, where it has a row for each image."""
+        found = operand.settled(self.add) if isinstance(operand, attention.Viewed) else None
+        if found is None:
+            return operand
+        self.known |= {name: found for name in node.inputs if self.known.get(name) is operand}
+        return found
+
+    def _layer(self, node: GraphNode, operands: Sequence[Value | Constant | None]) -> Value:
+        """The value of the layers that an operation becomes."""
         if node.kind == "Add" and (told := self._bias(node, operands)) is not None:
-            self.known[node.outputs[0]] = told
-            return
+            return told
         rule = self.rules.get(node.kind)
         if rule is None:
             raise InvalidInput(
                 f"the operation {node.kind} (of {node.name!r}) is not read where it is applied to "
                 f"what comes of the images; known are {', '.join(sorted(self.rules))}"
             )
+        given = Node(node.name, node.kind, operands, node.attributes, self.graph.opset)
+        return self.add(node.name, rule(given))
+
+    def output(self, name: str) -> Value | None:
+        """The value of a name, if it depends on the images."""
+        found = self.known.get(name)
+        found = found.settled(self.add) if isinstance(found, attention.Viewed) else found
+        return found if isinstance(found, Value) else None
+
+    def _check_alone(self, node: GraphNode) -> None:
         if sum(map(bool, node.outputs)) > 1:
             used = {x for each in self.graph.nodes for x in each.inputs} | {*self.graph.outputs}
             if any(x in used for x in node.outputs[1:] if x):
                 raise InvalidInput(f"operation {node.name!r} ({node.kind}) gives several values")
-        self.known[node.outputs[0]] = self.add(node.name, rule(given))
 
     def _bias(self, node: GraphNode, operands: Sequence[Value | Constant | None]) -> Value | None:
         """The value of a layer that takes what is added to it as its bias; None where none does."""
@@ -125,30 +167,13 @@ class _Reading:
             axes = found.inputs[0].axes if found.inputs else Axes("chw")
         return Value(name, shape, axes if len(shape) == PICTURE else Axes("chw"))
 
-    def _folded(self, node: Node, original: GraphNode) -> list[Constant]:
+    def _folded(self, original: GraphNode, operands: Operands) -> list[Constant]:
         """What an operation gives that reads no more than constants and sizes."""
-        if node.kind == "Constant":
-            return [Constant(_constant(original, self.folder))]
-        function = _FOLD.get(node.kind)
-        if function is None:
-            raise InvalidInput(
-                f"the operation {node.kind} (of {node.name!r}) is not computed from constants"
-            )
-        results = []
-        for batch in _BATCHES:
-            arguments = [_argument(operand, batch) for operand in node.operands]
-            try:
-                with np.errstate(all="ignore"):
-                    results.append(function(node, arguments))
-            except _NOT_COMPUTED as error:
-                raise InvalidInput(
-                    f"operation {node.name!r} ({node.kind}) cannot be computed: {error}"
-                ) from error
-        first, second = results
-        return [
-            Constant(one, other=None if np.array_equal(one, two) else two)
-            for one, two in zip(first, second, strict=True)
-        ]
+        constants = [x if isinstance(x, Constant) else None for x in operands]
+        kind = original.kind
+        node = Node(original.name, kind, constants, original.attributes, self.graph.opset)
+        read = _shape_of if kind in _OF_SHAPES else _argument
+        return folded(node, lambda batch: [read(x, batch) for x in operands], self.folder)
 
 
 def described(graph: Graph, folder: Path) -> tuple[NetworkSpec, dict[str, Origin]]:
@@ -176,14 +201,22 @@ def described(graph: Graph, folder: Path) -> tuple[NetworkSpec, dict[str, Origin
     reading.known[name] = Value(name, image, axes)
     for node in _leading(graph):
         reading.read(node)
-    output = reading.known.get(graph.outputs[0])
-    if not isinstance(output, Value):
+    output = reading.output(graph.outputs[0])
+    if output is None:
         raise InvalidInput("the output does not depend on the images")
+    if len(output.shape) == PICTURE and output.shape[1:] == (1, 1):
+        output = reading.add(f"{output.layer}/flat", Found("flatten", (output,), {"order": "chw"}))
     if len(output.shape) != 1:
         raise InvalidInput(
             f"expected a classifier with an output for each class, got outputs of {output.shape}"
         )
-    spec = NetworkSpec(tuple(reading.layers), reading.arrays, output.layer, name=graph.name)
+    spec = NetworkSpec(
+        tuple(reading.layers),
+        reading.arrays,
+        output.layer,
+        name=graph.name,
+        channels_last=axes.is_hwc(len(image)),
+    )
     return spec, reading.origins
 
 
@@ -193,7 +226,7 @@ def _image(name: str, shape: tuple[int | None, ...]) -> tuple[Axes, tuple[int | 
         _, first, _, last = shape
         axes = Axes("hwc" if last in _CHANNELS and first not in _CHANNELS else "chw")
         return axes, axes.shape_to_spec(shape[1:])
-    if len(shape) == 2:
+    if len(shape) in (2, PICTURE):  # vectors, and grey pictures without an axis of channels
         return Axes("chw"), shape[1:]
     raise InvalidInput(
         f"expected an input (images, channels, height, width), got {name!r} of {len(shape)} axes"
@@ -213,136 +246,47 @@ def _leading(graph: Graph) -> Iterator[GraphNode]:
     return reversed(kept)
 
 
-def _argument(operand: Value | Constant | None, batch: int) -> Any:
-    if operand is None:
-        return None
-    if isinstance(operand, Constant):
-        return operand.array if batch == _BATCHES[0] or operand.other is None else operand.other
+def _argument(operand: Value | Constant | Moved | None, batch: int) -> Any:
+    """A constant; what depends on the images is no argument of what is computed without them."""
+    return operand.of(batch) if isinstance(operand, Constant) else None
+
+
+def _shape_of(operand: Value | Constant | Moved | None, batch: int) -> Array:
+    """The shape of what an operation reads, as the graph orders the axes."""
+    if isinstance(operand, Constant | None):
+        return np.array(np.shape(_argument(operand, batch)), np.int64)
+    if isinstance(operand, Moved):
+        return np.array(operand.shape(batch), np.int64)
     shape = operand.axes.shape_to_file(operand.shape)
     if None in shape:
         raise InvalidInput("the size of the images is left open; export the model with their size")
-    return np.array((batch, *shape), np.int64)  # of a value only its shape is ever asked
+    return np.array((batch, *shape), np.int64)
 
 
-def _constant(node: GraphNode, folder: Path) -> Array:
-    ((_, value), *more) = node.attributes.items() or ((None, None),)
-    if more or isinstance(value, str) or value is None:
-        raise InvalidInput(f"operation {node.name!r} (Constant) has no numbers")
-    return value.array(folder) if isinstance(value, Tensor) else np.asarray(value)
-
-
-def _limited(size: int) -> None:
-    if size > _FOLDED:
-        raise InvalidInput(f"{size:,} numbers are computed from constants; at most {_FOLDED:,} are")
-
-
-def _axes(node: Node, arguments: Arguments, place: int = 1) -> tuple[int, ...]:
-    """Axes as an attribute, or as an operand in later versions."""
-    if len(arguments) > place and arguments[place] is not None:
-        return tuple(arguments[place].reshape(-1).astype(int).tolist())
-    return node.integers("axes")
-
-
-def _shape(node: Node, x: Arguments) -> list[Array]:
-    # What is given for a value is its shape, for a constant the constant.
-    sizes = x[0] if isinstance(node.operands[0], Value) else np.array(x[0].shape, np.int64)
-    if node.kind == "Size":
-        return [np.prod(sizes)]
-    return [sizes[slice(node.integer("start", 0), node.attributes.get("end"))]]
-
-
-def _slice(node: Node, x: Arguments) -> list[Array]:
-    starts, ends = (x[1], x[2]) if len(x) > 2 else (node.integers("starts"), node.integers("ends"))
-    axes = x[3] if len(x) > 3 and x[3] is not None else node.integers("axes", range(len(starts)))
-    steps = x[4] if len(x) > 4 and x[4] is not None else [1] * len(starts)
-    found = [slice(None)] * x[0].ndim
-    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
-        found[axis] = slice(int(start), int(end), int(step))
-    return [x[0][tuple(found)]]
-
-
-def _unsqueeze(node: Node, x: Arguments) -> list[Array]:
-    return [np.expand_dims(x[0], _axes(node, x))]
-
-
-def _squeeze(node: Node, x: Arguments) -> list[Array]:
-    return [np.squeeze(x[0], _axes(node, x) or None)]
-
-
-def _expand(_: Node, x: Arguments) -> list[Array]:
-    shape = np.broadcast_shapes(x[0].shape, tuple(x[1].tolist()))
-    _limited(int(np.prod(shape)))
-    return [np.broadcast_to(x[0], shape)]
-
-
-def _full(node: Node, x: Arguments) -> list[Array]:
-    _limited(int(np.prod(x[0])))
-    value = node.attributes.get("value")
-    fill = value.array(Path()) if isinstance(value, Tensor) else np.zeros(1, np.float32)
-    return [np.full(tuple(x[0].tolist()), fill.ravel()[0])]
-
-
-def _range(_: Node, x: Arguments) -> list[Array]:
-    start, limit, step = (each.item() for each in x)
-    _limited(int(max(0, (limit - start) / (step or 1))))
-    return [np.arange(start, limit, step).astype(x[0].dtype)]
-
-
-def _concat(node: Node, x: Arguments) -> list[Array]:
-    _limited(sum(each.size for each in x))
-    return [np.concatenate(x, node.integer("axis", 0))]
-
-
-def _divide(_: Node, x: Arguments) -> list[Array]:
-    whole = np.issubdtype(x[0].dtype, np.integer)
-    return [x[0] // x[1] if whole else x[0] / x[1]]
-
-
-def _reshape(_: Node, x: Arguments) -> list[Array]:
-    return [x[0].reshape(tuple(x[1].tolist()))]
-
-
-def _transpose(node: Node, x: Arguments) -> list[Array]:
-    return [x[0].transpose(node.integers("perm", range(x[0].ndim)[::-1]))]
-
-
-_CASTS = {1: np.float32, 6: np.int32, 7: np.int64, 9: np.bool_, 10: np.float16, 11: np.float64}
-
-
-def _cast(node: Node, x: Arguments) -> list[Array]:
-    kind = _CASTS.get(node.integer("to", 1))
-    if kind is None:
-        raise ValueError("a cast to a type that is not read")
-    return [x[0].astype(kind)]
-
-
-def _dequantize(node: Node, x: Arguments) -> list[Array]:
-    """Quantised weights as floats."""
-    zero = x[2] if len(x) > 2 and x[2] is not None else np.zeros_like(x[1], x[0].dtype)
-    axis = node.integer("axis", 1)
-    shape = [-1 if place == axis % x[0].ndim else 1 for place in range(x[0].ndim)]
-    scale, zero = (each.reshape(shape) if each.size > 1 else each for each in (x[1], zero))
-    return [(x[0].astype(np.float32) - zero.astype(np.float32)) * scale]
-
-
-def _elementwise(function: Callable[..., Any]) -> Callable[[Node, Arguments], list[Array]]:
-    def fold(_: Node, x: Arguments) -> list[Array]:
-        return [np.asarray(function(*x))]
-
-    return fold
-
-
-_FOLD: Mapping[str, Callable[[Node, Arguments], list[Array]]] = {
-    "Shape": _shape, "Size": _shape, "Slice": _slice, "Unsqueeze": _unsqueeze,
-    "Squeeze": _squeeze, "Expand": _expand, "ConstantOfShape": _full, "Range": _range,
-    "Concat": _concat, "Div": _divide, "Reshape": _reshape, "Transpose": _transpose,
-    "Cast": _cast, "DequantizeLinear": _dequantize,
-    "Gather": lambda n, x: [np.take(x[0], x[1], axis=n.integer("axis", 0))],
-    "Identity": _elementwise(lambda x: x), "Neg": _elementwise(np.negative),
-    "Add": _elementwise(np.add), "Sub": _elementwise(np.subtract),
-    "Mul": _elementwise(np.multiply), "Sqrt": _elementwise(np.sqrt),
-    "Pow": _elementwise(np.power), "Floor": _elementwise(np.floor),
-    "Ceil": _elementwise(np.ceil), "Equal": _elementwise(np.equal),
-    "Where": _elementwise(np.where), "Min": _elementwise(np.minimum),
-    "Max": _elementwise(np.maximum), "Mod": _elementwise(np.mod),
-}  # fmt: skip
+def _parts(node: GraphNode, operands: Operands, opset: int) -> list[GraphNode]:
+    """A split as a slice for each of its parts."""
+    value = operands[0] if operands else None
+    constants = [None, *(x if isinstance(x, Constant) else None for x in operands[1:])]
+    given = Node(node.name, node.kind, constants, node.attributes, opset)
+    shape = tuple(_shape_of(value, BATCHES[0]).tolist())
+    axis, count = given.integer("axis", 0), len(node.outputs)
+    if not -len(shape) <= axis < len(shape) or not count:
+        raise given.error(f"an axis of a value of {len(shape)} axes, got {axis}")
+    whole = shape[axis]
+    each = -(-whole // count)
+    sizes = given.sizes(1) or given.integers("split") or (each,) * (count - 1)
+    ends = np.cumsum((*sizes, whole - sum(sizes)))[:count].tolist()
+    if min(ends, default=0) < 1 or ends[-1] != whole or sorted({*ends}) != ends:
+        raise given.error(f"{count} parts of {whole}, got the sizes {sizes[:8]}")
+    return [
+        GraphNode(
+            f"{node.name}/{place + 1}",
+            "Slice",
+            node.inputs[:1],
+            (name,),
+            {"starts": (start,), "ends": (end,), "axes": (axis,)},
+        )
+        for place, (name, start, end) in enumerate(
+            zip(node.outputs, (0, *ends), ends, strict=False)
+        )
+    ]

@@ -33,6 +33,7 @@ _TYPES = {
 _FLOATS, _INTS32, _INTS64, _RAW, _DOUBLES, _UINTS64 = 4, 5, 7, 9, 10, 11
 _EXTERNAL, _LOCATION = 13, 14
 _OWN_DOMAINS = ("", "ai.onnx")
+_TABLES = "ai.onnx.ml"
 _OLDEST, _NEWEST = 7, 30
 
 
@@ -236,9 +237,14 @@ def _graph(graph: Fields, producer: str, opset: int) -> Graph:
 def _node(node: Fields, place: int) -> GraphNode:
     inputs, outputs = node.texts(1), node.texts(2)
     name, kind, domain = node.text(3), node.text(4), node.text(7)
+    if domain == _TABLES:
+        raise InvalidInput(
+            f"the operation {domain}.{kind:.80}, as scikit-learn-onnx writes it, is of a model of "
+            "rows of a table, which does not know what a picture is; networks of images are read"
+        )
     if domain not in _OWN_DOMAINS:
         raise InvalidInput(
-            f"the operation {domain}.{kind} is none of ONNX's own, which alone are read"
+            f"the operation {domain:.80}.{kind:.80} is none of ONNX's own, which alone are read"
         )
     called = name or next(filter(None, outputs), f"{kind}_{place}")
     attributes = dict(_attribute(Fields(each)) for each in node.messages(5))
@@ -249,7 +255,7 @@ def _attribute(attribute: Fields) -> tuple[str, Any]:
     """Its name and its value: of the fields that may hold one, that which is filled."""
     name = attribute.text(1)
     one = (
-        *(x for each in attribute.messages(2) for x in each.floats()),
+        *(_as_written(x) for each in attribute.messages(2) for x in each.floats()),
         *attribute.integers(3),
         *attribute.texts(4),
         *map(_tensor, attribute.messages(5)),
@@ -266,13 +272,18 @@ def _attribute(attribute: Fields) -> tuple[str, Any]:
     return name, 0 if not many and empty == (2,) else many
 
 
+def _as_written(number: float) -> float:
+    """The shortest decimal that is this number in float32: 0.001, not 0.0010000000474974513."""
+    return float(str(np.float32(number)))
+
+
 def _tensor(message: Message) -> Tensor:
     tensor = Fields(message)
     shape, name, kind = tensor.integers(1), tensor.text(8), tensor.integer(2)
     if kind not in _TYPES:
         raise InvalidInput(f"the array {name!r} is of a type that is not read ({kind})")
     if len(shape) > budgets.MAX_RANK or any(not 0 <= x <= budgets.MAX_DIMENSION for x in shape):
-        raise InvalidInput(f"the array {name!r} has the impossible shape {shape}")
+        raise InvalidInput(f"the array {name!r:.80} has the impossible shape {shape!r:.80}")
     found = Tensor(name, shape, _TYPES[kind])
     budgets.check(found.length, budgets.MODEL_BYTES, "an array")
     if tensor.integer(_LOCATION) == 1:

@@ -123,7 +123,18 @@ def field(number: int, content: bytes) -> bytes:
     return _written(number << 3 | _BYTES) + _written(len(content)) + content
 
 
+def whole(number: int, value: int) -> bytes:
+    """A field of a whole number, likewise."""
+    return _written(number << 3 | _VARINT) + _written(value)
+
+
+def real(number: int, value: float) -> bytes:
+    """A field of a float32 number, likewise."""
+    return _written(number << 3 | _FIXED32) + struct.pack("<f", value)
+
+
 def _written(value: int) -> bytes:
+    value %= 2**64
     found = bytearray()
     while value >= 0x80:
         found.append(value & 0x7F | 0x80)

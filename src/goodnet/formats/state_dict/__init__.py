@@ -1,10 +1,12 @@
-"""Files of weights alone, of PyTorch: arrays by key, and the known architecture they fit.
+"""Files of weights, of PyTorch: arrays by key, and the known architecture they fit.
 
-What is written is a `.safetensors` file with the keys that torchvision or timm give the arrays.
+What is written is a `.safetensors` file with the keys that torchvision or timm give the arrays. Of
+other layers it holds a description, too, by which it is read.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import numpy as np
 
 from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats import hugging_face, safetensors
+from goodnet.formats.description import Description
 from goodnet.formats.format import Format
 from goodnet.formats.hugging_face import CONFIG
 from goodnet.formats.shapes import layer_shapes
@@ -31,6 +34,10 @@ _TYPES: Mapping[str, str] = {"F64": "float64", "F16": "float16", "BF16": "bfloat
 
 def _read(path: Path, architecture: Path | None) -> NetworkSpec:
     weights = read_weights(path)
+    if weights.description is not None:
+        if architecture is not None:
+            raise UsageError("the file describes its layers itself: leave out --architecture")
+        return _as_described(weights, weights.description, path)
     config = weights.config if architecture is None else _told(architecture)
     if config is not None:
         return _described(weights, config, path)
@@ -113,6 +120,24 @@ def _beside(path: Path) -> Mapping[str, Any] | None:
     return _config_at(place) if is_there else None
 
 
+def _as_described(weights: Weights, description: Description, path: Path) -> NetworkSpec:
+    """The network whose layers the file itself describes."""
+    source = SourceFile(
+        path=path,
+        format=weights.format,
+        sha256=weights.sha256,
+        version="goodnet",
+        origins={key: Origin(key, "as-is") for key in weights.arrays},
+    )
+    return NetworkSpec(
+        description.layers,
+        {key: stored.array(key) for key, stored in weights.arrays.items()},
+        description.output,
+        name=description.name,
+        source=source,
+    )
+
+
 def _patch(source: SourceFile, changed: Mapping[str, Array]) -> bytes:
     weights = read_weights(source.path)
     if weights.sha256 != source.sha256:
@@ -129,14 +154,17 @@ def _patch(source: SourceFile, changed: Mapping[str, Array]) -> bytes:
                 f"several layers share the array {origin.path!r}, so that no copy can be made in "
                 "which it differs for one of them"
             )
-    return safetensors.packed(arrays | written, source.config)
+    texts = dict(weights.texts)
+    if source.config is not None:
+        texts[CONFIG] = json.dumps(source.config, separators=(",", ":"))
+    return safetensors.packed(arrays | written, texts)
 
 
 FORMATS = tuple(
     Format(
         name,
         ".safetensors",
-        safetensors.write_module,
+        safetensors.write,
         read=_read,
         patch=_patch,
         holds=holds,
