@@ -196,6 +196,10 @@ REFUSED: dict[str, tuple[Config, str]] = {
         {"architecture": "resnet18", "model_args": {"act_layer": "gelu"}},
         "changes timm's resnet18 by model_args",
     ),
+    "of timm, pooled otherwise": (
+        {"architecture": "resnet18", "global_pool": "max"},
+        "global_pool: invalid enum value 'max'",
+    ),
     "several classes": (
         {"model_type": "vit", "problem_type": "multi_label_classification"},
         "one that names several",

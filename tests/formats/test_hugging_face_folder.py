@@ -224,7 +224,7 @@ SPOILT: dict[str, tuple[Spoil, int, str]] = {
     "deep": (text("config.json", '{"a": ' + "[" * 10**5 + "]" * 10**5 + "}"), 5, "nested"),
     "a gigabyte": (large("config.json", 2**30), 5, "may take at most 4.0 MiB, got 1.0 GiB"),
     "weights of 3 GB": (large(WEIGHTS, 3 * 2**30), 5, "may take at most 2.0 GiB, got 3.0 GiB"),
-    "a program": (that_runs, 3, "asks for 'posix.system' to be run"),
+    "a program": (that_runs, 3, r"pytorch_model\.bin: the file asks for 'posix\.system' to be run"),
     "a bare program": (bare_pickle, 3, "asks for 'posix.system' to be run"),
 }
 

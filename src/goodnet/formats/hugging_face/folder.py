@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from goodnet.errors import FileError, InvalidInput, OverBudget, UnsafeInput
+from goodnet.errors import FileError, GoodnetError, InvalidInput, OverBudget, UnsafeInput
 from goodnet.formats import budgets
 from goodnet.formats.hugging_face.config import WHAT
 from goodnet.formats.hugging_face.processor import fed_size
 from goodnet.formats.keras.configuration import parse_json
-from goodnet.formats.safe_file import open_regular, size
+from goodnet.formats.safe_file import open_regular
 from goodnet.formats.stored import Stored
 from goodnet.quarantine import allow_for, quarantined
 
@@ -208,8 +208,11 @@ class _Folder:
             while block := file.read(budgets.MIB):
                 self.digest.update(block)
             allow_for(sum(self.path.joinpath(each).stat().st_size for each in self.opened))
-            size(file)  # back at its start
-            return read(file)
+            file.seek(0)
+            try:
+                return read(file)
+            except GoodnetError as error:
+                raise type(error)(f"{name}: {error}") from error
 
     def _index(self, name: str) -> Mapping[str, str]:
         """In which file each array is."""
