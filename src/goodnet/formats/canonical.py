@@ -46,7 +46,7 @@ def folded(spec: NetworkSpec) -> NetworkSpec:
         before = spec[here.inputs[0]] if here.inputs else here
         if before.op not in _FOLDS or len(spec.consumers(before.name)) > 1:
             continue
-        found = affine(spec, here, shapes[layer.name])
+        found = affine(here, spec.parameters(here.name), shapes[layer.name])
         if found is not None:
             arrays = {key: x for key, x in spec.arrays.items() if key not in _keys(spec, here)}
             arrays |= _scaled(spec, before, *found)
