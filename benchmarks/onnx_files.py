@@ -26,8 +26,8 @@ from torch import nn
 from goodnet import load
 
 IMAGES, SIDE, CLOSE = 3, 64, 1e-4
-QUICK = ("MobileNetV3-S", "ViT-Ti, as in timm")
 TENSORFLOW = "NHWC, as of tf2onnx"
+QUICK = ("MobileNetV3-S", TENSORFLOW)
 # What PyTorch's older exporter writes for it has a choice (`If`) in it, which is not read.
 NEWER_ONLY = ("AlexNet",)
 

@@ -67,6 +67,14 @@ def test_a_network_of_keras_applications_is_compared_with_keras(run: Run) -> Non
 
 
 @pytest.mark.slow
+def test_onnx_files_are_compared_with_onnxruntime(run: Run) -> None:
+    pytest.importorskip("onnxscript", reason="no onnxscript for the newer exporter")
+    shown = run("onnx_files.py")
+    assert "NHWC, as of tf2onnx" in shown
+    assert "at most 0.0001: met" in shown
+
+
+@pytest.mark.slow
 def test_the_goodnet_is_timed_against_its_network(run: Run) -> None:
     assert "at most 1.25" in run("guard.py")
 

@@ -264,6 +264,11 @@ GEMM = helper.make_node("Gemm", ["flat", "weight"], ["logits"], transB=1)
             {},
             "me.Own is none of",
         ),
+        (
+            [FLAT, helper.make_node("Scaler", ["flat"], ["logits"], domain="ai.onnx.ml")],
+            {},
+            "is of a model of rows of a table, which does not know what a picture is",
+        ),
         ([FLAT, helper.make_node("TopK", ["flat", "k"], ["logits"])], {}, "before anything gives"),
         ([helper.make_node("Sin", ["images"], ["logits"])], {}, "the operation Sin .* is not read"),
         ([FLAT, helper.make_node("Gemm", ["flat", "weight"], ["logits"])], {}, "does not fit"),

@@ -33,6 +33,7 @@ _TYPES = {
 _FLOATS, _INTS32, _INTS64, _RAW, _DOUBLES, _UINTS64 = 4, 5, 7, 9, 10, 11
 _EXTERNAL, _LOCATION = 13, 14
 _OWN_DOMAINS = ("", "ai.onnx")
+_TABLES = "ai.onnx.ml"
 _OLDEST, _NEWEST = 7, 30
 
 
@@ -236,9 +237,14 @@ def _graph(graph: Fields, producer: str, opset: int) -> Graph:
 def _node(node: Fields, place: int) -> GraphNode:
     inputs, outputs = node.texts(1), node.texts(2)
     name, kind, domain = node.text(3), node.text(4), node.text(7)
+    if domain == _TABLES:
+        raise InvalidInput(
+            f"the operation {domain}.{kind:.80}, as scikit-learn-onnx writes it, is of a model of "
+            "rows of a table, which does not know what a picture is; networks of images are read"
+        )
     if domain not in _OWN_DOMAINS:
         raise InvalidInput(
-            f"the operation {domain}.{kind} is none of ONNX's own, which alone are read"
+            f"the operation {domain:.80}.{kind:.80} is none of ONNX's own, which alone are read"
         )
     called = name or next(filter(None, outputs), f"{kind}_{place}")
     attributes = dict(_attribute(Fields(each)) for each in node.messages(5))
