@@ -33,8 +33,9 @@ def read_spec(path: Path | str, *, architecture: Path | str | None = None) -> Ne
     A network with one output, behind a sigmoid or linear, is read as one with two classes.
 
     Args:
-        path: A Keras `.h5` or `.keras` file, an ONNX file, or a `state_dict` of PyTorch, as
-            `.safetensors` or as `torch.save` writes it; the format is determined by its content.
+        path: A Keras `.h5` or `.keras` file, an ONNX file, a `state_dict` of PyTorch, as
+            `.safetensors` or as `torch.save` writes it, or a `.safetensors` file of GoodNet's own,
+            which describes its layers; the format is determined by its content.
         architecture: For a file that holds weights only. Of Keras, a model JSON, or another model
             file to take the layers from. Of PyTorch, the name of a known architecture, such as
             "resnet18"; if not given, it is recognised by its arrays, for which torch is imported.
