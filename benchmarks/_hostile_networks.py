@@ -41,6 +41,7 @@ _SAME: dict[str, Any] = {"strides": [1, 1], "padding": "same"}
 _KERNEL: dict[str, Any] = {"filters": 3, "kernel_size": [3, 3], "use_bias": False}
 _LAYERS: dict[str, dict[str, Any]] = {
     "an image made 1,150 times as wide": layer("UpSampling2D", "x", size=[1150, 1150]),
+    "an image made 590 times as wide": layer("UpSampling2D", "x", size=[590, 590]),
     "9,400 rows of padding": layer("ZeroPadding2D", "x", padding=[[4700, 4700], [4700, 4700]]),
     "the largest of 10,000 x 10,000": layer("MaxPooling2D", "x", pool_size=[10_000] * 2, **_SAME),
     "the mean of 2,000 x 2,000": layer("AveragePooling2D", "x", pool_size=[2000] * 2, **_SAME),

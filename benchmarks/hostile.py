@@ -23,6 +23,7 @@ from tempfile import TemporaryDirectory
 import _hostile_archives
 import _hostile_chunks
 import _hostile_configs
+import _hostile_folders
 import _hostile_hdf5
 import _hostile_networks
 import _hostile_onnx
@@ -37,7 +38,7 @@ __all__ = ["all_cases", "main"]
 
 _MAKERS = (
     *(_hostile_chunks, _hostile_hdf5, _hostile_configs, _hostile_archives, _hostile_pictures),
-    *(_hostile_onnx, _hostile_torch, _hostile_runs, _hostile_networks),
+    *(_hostile_onnx, _hostile_torch, _hostile_folders, _hostile_runs, _hostile_networks),
 )
 # The command that takes least.
 _CHEAP = "inspect"

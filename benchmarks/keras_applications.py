@@ -11,7 +11,7 @@ import contextlib
 import io
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -77,14 +77,18 @@ def nasnet_mobile(**options: Any) -> Any:
 MADE = {"NASNetMobile": nasnet_mobile}
 
 
-def compare(name: str) -> tuple[int, int, list[float]]:
-    """The size of the images, parameters, and the greatest difference in both formats."""
+def made(name: str) -> tuple[Any, int]:
+    """A network as small as Keras makes it, and the size of its images."""
     import keras
 
     size = next((x for start, x in SMALLEST.items() if name.startswith(start)), 32)
-    model = MADE.get(name, getattr(keras.applications, name))(
-        weights=None, input_shape=(size, size, 3), classes=CLASSES
-    )
+    maker = MADE.get(name, getattr(keras.applications, name))
+    return maker(weights=None, input_shape=(size, size, 3), classes=CLASSES), size
+
+
+def compare(name: str) -> tuple[int, int, list[float]]:
+    """The size of the images, parameters, and the greatest difference in both formats."""
+    model, size = made(name)
     images = np.random.default_rng(1).uniform(0, 255, (IMAGES, size, size, 3)).astype(np.float32)
     wanted = spread(model, images)
     found = [float(np.abs(answers(path, images) - wanted).max()) for path in saved(model)]
@@ -116,7 +120,7 @@ def spread(model: Any, images: Array) -> Array:
             weight.assign(weight.value / apart)
 
 
-def saved(model: Any) -> Iterator[Path]:
+def saved(model: Any) -> Generator[Path, None, None]:
     """The model in both formats, one file at a time."""
     with tempfile.TemporaryDirectory() as folder:
         for suffix in (".h5", ".keras"):

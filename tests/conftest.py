@@ -34,7 +34,10 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("goodnet")
 
 _TRUSTING = frozenset(
-    ("architectures", "attack", "formats", "guard", "network", "repair", "runs", "scan", "training")
+    (
+        *("architectures", "attack", "formats", "guard", "inspection", "network", "repair", "runs"),
+        *("scan", "training"),
+    )
 )
 
 PROJECT = Path(__file__).resolve().parent.parent

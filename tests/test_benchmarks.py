@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import re
 import runpy
 import subprocess
 import sys
@@ -75,6 +76,18 @@ def test_onnx_files_are_compared_with_onnxruntime(run: Run) -> None:
 
 
 @pytest.mark.slow
+def test_ordinary_networks_are_looked_at_for_oddities(run: Run) -> None:
+    shown = run("oddities.py", "--only", "MobileNetV3Small")
+    assert re.search(r"^MobileNetV3Small +\d+ +0 +\d+ ", shown, re.M)
+    assert "false warnings at most 0: met" in shown
+
+
+def test_folders_of_hugging_face_are_compared_where_transformers_is(run: Run) -> None:
+    shown = run("hugging_face.py")
+    assert "at most 0.0001: met" in shown or "transformers is not installed" in shown
+
+
+@pytest.mark.slow
 def test_the_goodnet_is_timed_against_its_network(run: Run) -> None:
     assert "at most 1.25" in run("guard.py")
 
@@ -109,6 +122,12 @@ def test_hostile_files_of_every_kind_are_opened() -> None:
     ):
         assert f"\n{kind}" in shown
     assert "BROKEN" not in shown
+
+
+@pytest.mark.slow
+def test_commands_are_killed_and_no_run_suffers() -> None:
+    shown = run_apart("kills.py")
+    assert [line.split()[-1] for line in shown.splitlines()[-6:]] == ["0"] * 6
 
 
 def test_no_two_hostile_cases_share_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,6 +179,16 @@ def test_the_zoo_is_planted_scanned_and_told(run: Run, tmp_path: Path) -> None:
     again = run("scan_zoo.py", *options, "--networks", "0")
     assert again.splitlines()[1:] == shown.splitlines()[1:]
     assert (tmp_path / "rows.jsonl").read_text().splitlines() == rows
+
+
+@pytest.mark.long
+def test_clean_networks_are_cured_and_told(run: Run, tmp_path: Path) -> None:
+    options = ["--out", str(tmp_path)]
+    shown = run("cure_clean.py", *options)
+    assert "small, 8 classes  " in shown
+    assert "at most 0.5 points lost: " in shown
+    again = run("cure_clean.py", *options, "--networks", "0")
+    assert again.splitlines()[1:] == shown.splitlines()[1:]
 
 
 def test_no_network_of_the_zoo_is_in_two_parts(monkeypatch: pytest.MonkeyPatch) -> None:

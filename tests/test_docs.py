@@ -16,8 +16,11 @@ from lab import Lab
 import goodnet
 from goodnet import plugins
 from goodnet.cli.main import run
+from goodnet.cli.typed import LATER
 from goodnet.guard.methods import detectors
 from goodnet.imagesets import load_images
+from goodnet.inspection import ODDITIES
+from goodnet.inspection.refusals import RULES
 from goodnet.repair import repairs
 from goodnet.runs.methods import all_methods, markdown
 from goodnet.scan.methods import scanners
@@ -104,6 +107,19 @@ def test_the_table_of_the_readme_is_that_of_the_methods() -> None:
 def test_the_example_of_the_readme_is_the_file_that_is_run() -> None:
     code = (ROOT / "examples" / "prune_and_guard.py").read_text(encoding="utf-8")
     assert code[code.index("from pathlib") :] in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_page_on_code_scanning_lists_every_rule() -> None:
+    page = (ROOT / "docs" / "code-scanning.md").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^\| `([a-z-]+)` \| (\w+) \|", page, re.M))
+    rules = (*(rule for each in ODDITIES for rule in each.rules), *RULES)
+    assert listed == {rule.id: rule.level for rule in rules}
+
+
+def test_every_command_is_in_the_readme() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name in LATER:
+        assert f"| `goodnet {name}" in text
 
 
 def test_every_public_name_is_there() -> None:

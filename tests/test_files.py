@@ -4,8 +4,10 @@ import errno
 import hashlib
 import json
 import os
+import random
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -294,6 +296,85 @@ class TestRunFolder:
         assert [name[:9] for name in names(tmp_path)] == [".goodnet-", ".goodnet-"]
         with run_folder(tmp_path / "run") as folder:
             assert names(tmp_path) == [folder.name]
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("exchanges", [True, False])
+    def test_a_process_that_replaces_runs_may_be_killed_at_any_time(
+        self, tmp_path: Path, exchanges: bool
+    ) -> None:
+        out = tmp_path / "run"
+        code = (
+            "import itertools, pathlib, sys\n"
+            "from goodnet import files\n"
+            f"if not {exchanges}:\n"
+            "    files._exchanged = lambda *_: False\n"
+            "for number in itertools.count():\n"
+            "    with files.run_folder(pathlib.Path(sys.argv[1]), force=True) as folder:\n"
+            f"        files.write_json(folder / 'results.json', {{**{OURS}, 'number': number}})\n"
+            "        files.write_json(folder / 'again.json', number)\n"
+            "    if not number:\n"
+            "        print(flush=True)\n"
+        )
+        chance = random.Random(0)
+        for _ in range(12):
+            command = [sys.executable, "-c", code, str(out)]
+            with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+                assert process.stdout is not None
+                assert process.stdout.readline()
+                time.sleep(chance.uniform(0, 0.03))
+                process.kill()
+            with pytest.raises(UsageError, match="--force"), run_folder(out):
+                pass
+            assert names(tmp_path) == ["run"]
+            found = json.loads((out / "results.json").read_text())
+            assert json.loads((out / "again.json").read_text()) == found["number"]
+
+    @pytest.mark.parametrize("moment", ["mkdir", "rename"])
+    def test_a_run_put_aside_by_a_killed_process_comes_back(
+        self, tmp_path: Path, moment: str
+    ) -> None:
+        old_run(tmp_path / "run")
+        code = (
+            "import os, sys, pathlib\n"
+            "from goodnet import files\n"
+            f"real = pathlib.Path.{moment}\n"
+            "def once(*given, **options):\n"
+            "    real(*given, **options)\n"
+            "    os.kill(os.getpid(), 9)\n"
+            "files._exchanged = lambda *_: False\n"
+            f"pathlib.Path.{moment} = once\n"
+            "with files.run_folder(pathlib.Path(sys.argv[1]) / 'run', force=True):\n"
+            "    pass\n"
+        )
+        subprocess.run([sys.executable, "-c", code, tmp_path], check=False)
+        assert ("run" in names(tmp_path)) == (moment == "mkdir")
+        with pytest.raises(UsageError, match="--force"), run_folder(tmp_path / "run"):
+            pass
+        assert names(tmp_path) == ["run"]
+        assert names(tmp_path / "run") == ["results.json"]
+
+    def test_what_was_put_aside_goes_once_the_new_run_is_there(self, tmp_path: Path) -> None:
+        old_run(tmp_path / "run")
+        old_run(tmp_path / ".goodnet-run.old")
+        with atomic_path(tmp_path / "other") as path:
+            path.touch()
+        assert names(tmp_path) == ["other", "run"]
+
+    def test_a_new_folder_that_another_process_takes_for_litter_is_made_again(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        make, made = Path.mkdir, []
+
+        def taken(path: Path, *given: Any, **options: Any) -> None:
+            make(path, *given, **options)
+            made.append(path)
+            if len(made) == 1:
+                path.rmdir()
+
+        monkeypatch.setattr(Path, "mkdir", taken)
+        with files.hidden_folder(tmp_path / "x") as folder:
+            assert [folder] == made[1:]
+        assert names(tmp_path) == []
 
     def test_what_others_still_write_is_left_alone(self, tmp_path: Path) -> None:
         with (

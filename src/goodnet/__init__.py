@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from goodnet.difference import diff as diff
     from goodnet.errors import GoodnetError as GoodnetError
     from goodnet.evaluation import evaluate as evaluate
     from goodnet.formats import load_network
@@ -59,6 +60,7 @@ _HOMES = {
     "Strip": "guard.strip",
     "TrainingConfig": "training",
     "Unlearn": "repair",
+    "diff": "difference",
     "evaluate": "evaluation",
     "images": "imagesets",
     "load": "formats",

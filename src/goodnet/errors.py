@@ -34,6 +34,10 @@ class NoNumbers(InvalidInput):
     """A network computes NaN or infinity, so that its answers say nothing."""
 
 
+class NotFinite(InvalidInput):
+    """A file holds weights that are NaN or infinite."""
+
+
 class OverBudget(GoodnetError):
     """The input declares more bytes, layers or pixels than the budget allows."""
 
@@ -44,6 +48,13 @@ class FileError(GoodnetError):
     """The system could not read or write a file: no such path, no permission, disk full."""
 
     exit_code = 6
+
+
+def path_refused(error: OSError) -> FileError | None:
+    """What the system says against a path, as an error of ours; None if it speaks of none."""
+    if error.filename is None:
+        return None
+    return FileError(f"cannot use the path {error.filename!r}: {error.strerror}")
 
 
 # PyTorch says so in its own words, and with errors of many kinds.

@@ -27,7 +27,7 @@ RESULTS = "results.json"
 
 _FULL = frozenset({errno.ENOSPC, errno.EFBIG, errno.EDQUOT})
 _BLOCK = 1 << 20
-_PREFIX, _LITTER = ".goodnet-", ".tmp"
+_PREFIX, _LITTER, _ASIDE = ".goodnet-", ".tmp", ".old"
 _AT_WORKING_DIRECTORY, _RENAME_EXCHANGE = -100, 2  # linux/fcntl.h, linux/fs.h
 
 
@@ -61,7 +61,8 @@ def atomic_path(destination: Path, *, force: bool = False) -> Iterator[Path]:
         with hidden_folder(destination) as folder:
             temporary = folder / destination.name
             temporary.touch()
-            yield temporary
+            with _known_as(temporary, destination):
+                yield temporary
             _sync(temporary)
             _check_file(destination, force)
             temporary.replace(destination)
@@ -87,16 +88,13 @@ def run_folder(destination: Path, *, force: bool = False) -> Iterator[Path]:
         FileError: If the system refuses: no such parent, no permission, disk full.
     """
     with _clear_errors(destination):
+        _clear_up(destination.parent)  # an old run may come back
         _check_folder(destination, force)
-        with hidden_folder(destination) as temporary:
-            try:
-                yield temporary
-                _sync_tree(temporary)
-                _check_folder(destination, force)
-                _put_in_place(temporary, destination)
-            except FileError as error:
-                # What is written inside knows only the hidden name.
-                raise FileError(str(error).replace(str(temporary), str(destination))) from error
+        with hidden_folder(destination) as temporary, _known_as(temporary, destination):
+            yield temporary
+            _sync_tree(temporary)
+            _check_folder(destination, force)
+            _put_in_place(temporary, destination)
         _sync(destination.parent)
 
 
@@ -143,44 +141,66 @@ def hidden_folder(destination: Path) -> Iterator[Path]:
     It is locked as long as it is at work, so that what a killed process left is told from what is
     still written; that is removed, too.
     """
-    _remove_litter(destination.parent)
-    path = destination.with_name(f"{_PREFIX}{secrets.token_hex(8)}")
-    path.mkdir()
+    _clear_up(destination.parent)
+    path, lock = _new_hidden(destination)
     try:
-        with _locked(path):
-            path = path.rename(f"{path}{_LITTER}")  # seen by others only now that it is locked
-            yield path
+        yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
+        _unlock(lock)
 
 
-def _remove_litter(folder: Path) -> None:
-    """Remove what processes that were killed have left in a folder."""
-    for path in folder.glob(f"{_PREFIX}*{_LITTER}"):
-        with suppress(OSError), _locked(path):
-            shutil.rmtree(path, ignore_errors=True)
+def _new_hidden(destination: Path) -> tuple[Path, int | None]:
+    """The folder, and its lock."""
+    while True:
+        path = destination.with_name(f"{_PREFIX}{secrets.token_hex(8)}{_LITTER}")
+        path.mkdir()
+        # Until it is locked, others may take it for litter.
+        with suppress(BlockingIOError, FileNotFoundError):
+            lock = _lock(path)
+            if path.exists():
+                return path, lock
+            _unlock(lock)
 
 
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder.
+def _clear_up(folder: Path) -> None:
+    """Remove what processes that were killed have left in a folder; runs put aside come back."""
+    for path in (*folder.glob(f"{_PREFIX}*{_LITTER}"), *folder.glob(f"{_PREFIX}*{_ASIDE}")):
+        with suppress(OSError):
+            lock = _lock(path)
+            if lock is None:
+                return  # nobody can tell what is still at work
+            place = path.with_name(path.name[len(_PREFIX) : -len(_ASIDE)])
+            if path.name.endswith(_ASIDE) and not place.exists():
+                path.rename(place)
+            else:
+                shutil.rmtree(path, ignore_errors=True)
+            _unlock(lock)
+
+
+def _lock(folder: Path) -> int | None:
+    """What holds the lock of a folder, whatever it is called; None if the system has no such locks.
 
     Raises:
-        BlockingIOError: If another process holds it, or the system knows no such locks.
+        BlockingIOError: If another process holds it.
+        FileNotFoundError: If the folder is gone.
     """
     try:
         import fcntl
-    except ImportError:  # on Windows: nothing is locked, and nothing of others removed
-        if folder.name.endswith(_LITTER):
-            raise BlockingIOError from None
-        yield
-        return
+    except ImportError:
+        return None
     descriptor = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
+    except BaseException:
         os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _unlock(lock: int | None) -> None:
+    if lock is not None:
+        os.close(lock)
 
 
 def _check_file(destination: Path, force: bool) -> None:
@@ -252,15 +272,18 @@ def _put_in_place(new: Path, destination: Path) -> None:
         return
     if _exchanged(new, destination):
         return
-    aside = destination.with_name(f"{_PREFIX}{secrets.token_hex(8)}.old")
+    aside = destination.with_name(f"{_PREFIX}{destination.name}{_ASIDE}")
+    lock = _lock(destination)  # so that nobody brings it back meanwhile
     try:
         destination.rename(aside)
         new.rename(destination)
+        shutil.rmtree(aside, ignore_errors=True)
     except BaseException:
         if aside.exists() and not destination.exists():
             aside.rename(destination)
         raise
-    shutil.rmtree(aside, ignore_errors=True)
+    finally:
+        _unlock(lock)
 
 
 def _exchanged(one: Path, other: Path) -> bool:
@@ -289,6 +312,15 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _known_as(temporary: Path, destination: Path) -> Iterator[None]:
+    """Errors tell the name of the output, though what is written inside knows the hidden one."""
+    try:
+        yield
+    except FileError as error:
+        raise FileError(str(error).replace(str(temporary), str(destination))) from error
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from goodnet.errors import GoodnetError, InvalidInput, UsageError
 from goodnet.formats import safe_file
+from goodnet.formats.hugging_face import homes
 from goodnet.imagesets import Sizing
 from goodnet.preprocessing import Preprocessing
 from goodnet.quarantine import quarantined
@@ -93,10 +94,16 @@ def _read(path: Path) -> str:
 
 
 def processor_config_beside(model: Path) -> tuple[str, Path] | None:
-    """The same of a configuration in the folder of a model; None where there is none."""
-    for path in (model.with_name(name) for name in _NAMES):
-        # A link is followed where the model is one beside it, as in the cache of Hugging Face.
-        if path.is_file() and path.resolve().parent == model.resolve().parent:
+    """The same of a configuration in the folder of a model; None where there is none.
+
+    Args:
+        model: The file of the model, or the folder itself.
+    """
+    folder = model if model.is_dir() else model.parent
+    # A link is followed where the model is one beside it, as in the cache of Hugging Face.
+    places = homes(model) if model.is_dir() else (model.resolve().parent,)
+    for path in (folder / name for name in _NAMES):
+        if path.is_file() and path.resolve().parent in places:
             try:
                 return read_processor_config(path), path
             except GoodnetError:

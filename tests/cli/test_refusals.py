@@ -262,5 +262,5 @@ def test_memory_that_runs_out_within_pytorch_is_one_sentence(
     def full(*_: object) -> None:
         raise RuntimeError("alloc_cpu.cpp:127: DefaultCPUAllocator: can't allocate memory\n#0")
 
-    monkeypatch.setattr("goodnet.runs.inspect.layer_shapes", full)
+    monkeypatch.setattr("goodnet.runs.inspect.findings_in", full)
     assert "goodnet: out of memory; close" in fails(capsys, 5, ["inspect", lab.model])

@@ -48,10 +48,14 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_formats_are_told_apart_by_name_suffix_and_first_bytes() -> None:
     known = formats()
-    assert list(known) == ["keras-h5", "keras-zip", "onnx", "pytorch", "safetensors"]
+    assert list(known) == [
+        *("keras-h5", "keras-zip", "onnx"),
+        *("pytorch", "safetensors", "hugging-face"),
+    ]
     assert {each.suffix for each in known.values()} == {".h5", ".keras", ".onnx", ".safetensors"}
     assert all(each.read for each in known.values())
-    assert all(bool(each.starts) != bool(each.holds) for each in known.values())
+    told = [(each.starts, each.holds, each.holds_folder) for each in known.values()]
+    assert all(sum(map(bool, ways)) == 1 for ways in told)
 
 
 def test_a_new_format_is_read_and_written_like_any_other(toy: None, tmp_path: Path) -> None:

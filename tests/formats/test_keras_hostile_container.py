@@ -31,6 +31,17 @@ SHARES = [0.0, 0.01, 0.1, 0.5, 0.9, 0.99]
 
 
 class TestContent:
+    @pytest.mark.parametrize("zipped", [False, True])
+    def test_a_broken_file_is_not_hashed_first(
+        self, zipped: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = tmp_path / "x"
+        write_keras(path, small_model(), native_arrays()) if zipped else write_small(path)
+        path.write_bytes(path.read_bytes()[:-100])
+        monkeypatch.setattr("goodnet.formats.keras.container.sha256", lambda _: 1 / 0)
+        with pytest.raises(InvalidInput, match=r"ends early|damaged"):
+            read(path)
+
     @pytest.mark.parametrize("suffix", [".h5", ".keras", ""])
     def test_pickle(self, suffix: str, tmp_path: Path) -> None:
         path = tmp_path / f"model{suffix}"

@@ -10,6 +10,10 @@ import pytest
 from goodnet.errors import FileError, InvalidInput, OverBudget, UsageError
 from goodnet.formats.safe_file import as_path, open_regular, sha256, size
 
+needs_holes = pytest.mark.skipif(
+    not hasattr(os, "SEEK_DATA"), reason="the system does not tell where a file has holes"
+)
+
 
 def test_hash_and_bytes_come_from_one_descriptor(tmp_path: Path) -> None:
     path = tmp_path / "a"
@@ -116,3 +120,37 @@ def test_a_path_at_which_there_is_nothing_may_still_be_one(tmp_path: Path) -> No
         assert as_path(str(tmp_path / name)) == tmp_path / name
     with pytest.raises(UsageError, match="expected the path of a file or folder, got int"):
         as_path(1)
+
+
+def sparse(path: Path, length: int, *, stored: int = 0) -> Path:
+    """A file that stores some bytes at its end, and nothing before."""
+    with path.open("wb") as file:
+        file.seek(length - stored)
+        file.write(b"x" * stored)
+        file.truncate(length)
+    return path
+
+
+@needs_holes
+def test_a_long_file_that_is_nearly_all_holes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OverBudget, match=r"is 2.0 GiB long, but only 8.0 KiB of it are stored"):
+        open_regular(sparse(tmp_path / "x", 2 << 30, stored=8192))
+    with pytest.raises(OverBudget, match="only 0 bytes of it are stored"):
+        open_regular(sparse(tmp_path / "y", 2 << 30))
+
+
+@needs_holes
+def test_a_file_with_holes_is_read(tmp_path: Path) -> None:
+    for name, length, stored in (("short", 1 << 20, 0), ("half", 80 << 20, 20 << 20)):
+        with open_regular(sparse(tmp_path / name, length, stored=stored)) as file:
+            assert file.tell() == 0
+            assert size(file) == length
+
+
+@needs_holes
+def test_holes_give_no_time_and_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[int] = []
+    monkeypatch.setattr("goodnet.formats.safe_file.allow_for", given.append)
+    open_regular(sparse(tmp_path / "holes", 40 << 20, stored=8192)).close()
+    open_regular(sparse(tmp_path / "full", 8192, stored=8192)).close()
+    assert given == [8192, 8192]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from goodnet.errors import InvalidInput, OverBudget
-from goodnet.formats.shapes import Shape, check_held, infer, layer_shapes
+from goodnet.formats.shapes import Shape, check_whole, infer, layer_shapes
 from goodnet.formats.spec import Activation, Layer, NetworkSpec
 from goodnet.ops.layouts import LAYOUTS, array_shape, to_file, to_spec
 from goodnet.ops.op import most_held
@@ -230,9 +230,9 @@ def test_many_large_values_at_a_time() -> None:
         parts = [Layer(name, "activation", ("image",), relu) for name in names]
         return NetworkSpec((image, *parts, Layer("sum", "add", tuple(names))), {}, "sum")
 
-    check_held(network(15))
+    check_whole(network(15))
     with pytest.raises(OverBudget, match="would hold 285,212,672 numbers at a time"):
-        check_held(network(16))
+        check_whole(network(16))
 
 
 def test_a_size_that_was_open_is_counted_once_it_is_known() -> None:
@@ -276,3 +276,35 @@ def test_shapes_of_arrays(layout: str) -> None:
     found = to_spec(array, layout)
     assert array_shape(shape, layout) == found.shape
     np.testing.assert_array_equal(to_file(found, layout, shape), array)
+
+
+def upsampled(times: int, *, units: int = 2, side: int = 8) -> NetworkSpec:
+    layers = (
+        Layer("image", "input", (), {"shape": (3, side, side)}),
+        Layer("up", "upsample2d", ("image",), {"size": (times,) * 2, "interpolation": "nearest"}),
+        Layer("mean", "global_avg_pool2d", ("up",), {"keepdims": False}),
+        Layer("answer", "dense", ("mean",), {"activation": None}),
+    )
+    arrays = {"answer/weight": np.zeros((units, 3), np.float32)}
+    return NetworkSpec(layers, arrays, "answer")
+
+
+def test_a_network_makes_no_more_than_its_image_and_its_arrays_account_for() -> None:
+    check_whole(upsampled(290))
+    with pytest.raises(OverBudget, match=r"would make 17,280,197 numbers .* at most 16,827,904"):
+        check_whole(upsampled(300))
+    check_whole(upsampled(300, units=1000))
+    check_whole(upsampled(30, side=80))
+
+
+def test_layers_that_each_take_little_may_take_too_much_together() -> None:
+    pool = {"pool": (19, 19), "strides": (1, 1), "padding": "same"}
+
+    def network(count: int) -> NetworkSpec:
+        image = Layer("0", "input", (), {"shape": (3, 200, 200)})
+        pools = (Layer(f"{x + 1}", "avg_pool2d", (f"{x}",), pool) for x in range(count))
+        return NetworkSpec((image, *pools), {}, f"{count}")
+
+    check_whole(network(3))
+    with pytest.raises(OverBudget, match=r"the network would take as long as .* multiplications"):
+        check_whole(network(100))

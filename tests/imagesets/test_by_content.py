@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import signal
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 import pytest
 from PIL import Image
 
-from goodnet.errors import FileError, GoodnetError, InvalidInput, UsageError
-from goodnet.imagesets import check_fits, load_images
+from goodnet.errors import FileError, GoodnetError, InvalidInput, UnsafeInput, UsageError
+from goodnet.imagesets import check_fits, load_each, load_images
+from goodnet.imagesets.folder import FilesOfFolder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,3 +91,50 @@ def test_every_kind_of_refusal_has_an_exit_code(tmp_path: Path) -> None:
             load_images(path)
         codes.append(caught.value.exit_code)
     assert codes == [6, 4, 2]
+
+
+def pictures(folder: Path, count: int) -> list[Path]:
+    paths = [folder / f"{number}.png" for number in range(count)]
+    for number, path in enumerate(paths):
+        Image.new("RGB", (5, 4 + number % 3), (number, 0, 0)).save(path)
+    return paths
+
+
+def test_many_sets_are_opened_by_one_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = pictures(tmp_path, 20)
+    children: list[int] = []
+    fork = os.fork
+
+    def counted() -> int:
+        children.append(fork())
+        return children[-1]
+
+    monkeypatch.setattr(os, "fork", counted)
+    found = [next(images.blocks(1)).images for images in load_each(paths)]
+    assert len(children) == 1
+    assert [pixels.shape for pixels in found] == [(1, 3, 4 + x % 3, 5) for x in range(20)]
+    assert [round(pixels.max() * 255) for pixels in found] == list(range(20))
+
+
+def test_sets_before_one_that_is_refused_have_been_given(tmp_path: Path) -> None:
+    paths = pictures(tmp_path, 3)
+    opened = load_each([*paths[:2], tmp_path / "gone.png", paths[2]])
+    assert [next(opened).name, next(opened).name] == ["0.png", "1.png"]
+    with pytest.raises(FileError, match=r"there is no set of images at .*gone.png"):
+        next(opened)
+
+
+def test_a_crash_names_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = pictures(tmp_path, 3)
+    decode = FilesOfFolder.decode
+
+    def crashing(files: FilesOfFolder, row: int) -> Any:
+        if files.names == ["1.png"]:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return decode(files, row)
+
+    monkeypatch.setattr(FilesOfFolder, "decode", crashing)
+    opened = load_each(paths)
+    assert next(opened).name == "0.png"
+    with pytest.raises(UnsafeInput, match=r"1.png' made the library .* crash"):
+        next(opened)

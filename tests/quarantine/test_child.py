@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import pytest
 
-from goodnet.errors import InvalidInput, OverBudget, UnsafeInput
+from goodnet.errors import FileError, InvalidInput, OverBudget, UnsafeInput
 from goodnet.formats.budgets import GIB, MIB
 from goodnet.quarantine import allow_for, limits, quarantined, quarantined_stream
 
@@ -98,8 +99,8 @@ def test_memory_and_time_grow_with_the_files_that_are_opened(
 
     def work() -> int:
         allow_for(64 * MIB)
-        start = os.times().user
-        while os.times().user < start + 0.5:
+        start = time.process_time()
+        while time.process_time() < start + 0.5:
             pass
         return int(np.ones(limits.MEMORY_BYTES + 64 * MIB, np.uint8).nbytes)
 
@@ -197,8 +198,8 @@ def test_each_part_of_a_stream_has_its_time(monkeypatch: pytest.MonkeyPatch) -> 
 
     def pieces() -> Iterator[int]:
         for number in range(4):
-            start = os.times().user
-            while os.times().user < start + 0.3:
+            start = time.process_time()
+            while time.process_time() < start + 0.3:
                 pass
             yield number
 
@@ -252,3 +253,22 @@ def test_a_lower_limit_that_was_there_before_leaves_ours_in_place() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "takes more memory to read" in found.stdout
+
+
+def test_a_path_that_the_system_refuses_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match=r"cannot use the path '.*gone': No such file"):
+        run(lambda: (tmp_path / "gone").read_bytes())
+
+
+def test_a_stream_says_which_of_its_files_it_was(tmp_path: Path) -> None:
+    waiting = ["first", "second"]
+
+    def pieces() -> Iterator[int]:
+        yield 1
+        crash()
+
+    stream = quarantined_stream(pieces, subject=lambda: waiting[0])
+    next(stream)
+    waiting.pop(0)
+    with pytest.raises(UnsafeInput, match="second made the library"):
+        next(stream)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from goodnet.cli import options as opt
 from goodnet.cli.text import plain, table
+from goodnet.errors import GoodnetError, UsageError
 
 if TYPE_CHECKING:
     from goodnet.runs.inspect import Inspection, LayerRow
+
+_STDOUT = "-"
 
 
 def inspect(
@@ -19,12 +23,47 @@ def inspect(
     *,
     architecture: opt.Architecture = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    sarif: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE|-",
+            help="Also write what is odd, or why the file is refused, as SARIF 2.1.0 for code "
+            "scanning; - prints only that.",
+        ),
+    ] = None,
+    force: opt.Force = False,
 ) -> None:
     """Show what is in a model file, without executing any of it."""
     from goodnet.runs.inspect import inspect_file
 
-    found = inspect_file(model, architecture=architecture)
-    print(json.dumps(found.to_dict(), indent=1, allow_nan=False) if as_json else _text(found))
+    alone = str(sarif) == _STDOUT
+    if alone and as_json:
+        raise UsageError("--sarif - and --json both print to the standard output, give a file")
+    if sarif is None:
+        found = inspect_file(model, architecture=architecture)
+    else:
+        found = _with_sarif(model, architecture, None if alone else sarif, force=force)
+    if not alone:
+        print(json.dumps(found.to_dict(), indent=1, allow_nan=False) if as_json else _text(found))
+
+
+def _with_sarif(
+    model: Path, architecture: Path | None, out: Path | None, *, force: bool
+) -> Inspection:
+    """Write the findings, also those of a file that is then refused; None for stdout."""
+    from goodnet.files import atomic_path, write_json
+    from goodnet.runs.sarif import inspect_for_sarif
+
+    if out is None:
+        log, found = inspect_for_sarif(model, architecture=architecture)
+        print(json.dumps(log, indent=2, allow_nan=False))
+    else:
+        with atomic_path(out, force=force) as place:
+            log, found = inspect_for_sarif(model, architecture=architecture)
+            write_json(place, log)
+    if isinstance(found, GoodnetError):
+        raise found
+    return found
 
 
 def _text(found: Inspection) -> str:

@@ -20,8 +20,10 @@ import typer
 from goodnet.cli import (
     attack,
     compare,
+    convert,
     cure,
     demo,
+    diff,
     evaluate,
     faces,
     guard,
@@ -39,7 +41,7 @@ from goodnet.cli import (
 from goodnet.cli.method_options import expanded
 from goodnet.cli.text import brief, plain
 from goodnet.cli.typed import APPEARANCE, LATER, Command, Commands, alone
-from goodnet.errors import FileError, GoodnetError, OverBudget, is_out_of_memory
+from goodnet.errors import FileError, GoodnetError, OverBudget, is_out_of_memory, path_refused
 
 INTERRUPTED = 130
 _STOPS = tuple(
@@ -55,10 +57,10 @@ app = typer.Typer(
     help="Inspect an image classifier without executing its file, scan it for a backdoor, repair "
     "it and guard it.",
     cls=Commands,
-    epilog="Exit codes: 0 done, 1 a scan has a finding, a cure could not remove what it found, or "
-    "a screened image is suspicious, 2 wrong usage, 3 refused as unsafe, 4 invalid or unsupported "
-    "input, 5 resource limit, 6 file cannot be read or written, 8 a scan or a cure is "
-    "inconclusive, 70 a bug in GoodNet, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 a scan has a finding, a cure could not remove what it found, two "
+    "models differ, or a screened image is suspicious, 2 wrong usage, 3 refused as unsafe, 4 "
+    "invalid or unsupported input, 5 resource limit, 6 file cannot be read or written, 8 a scan or "
+    "a cure is inconclusive, 70 a bug in GoodNet, 130 interrupted.",
     **APPEARANCE,
 )
 
@@ -98,6 +100,8 @@ for function in (
     compare.compare,
     methods.methods,
     guard.guard,
+    convert.convert,
+    diff.diff,
     screen.screen,
     evaluate.evaluate,
     predict.predict,
@@ -167,12 +171,11 @@ def run(arguments: list[str]) -> int:
 
 def _unwritten(error: OSError) -> int:
     """The system refuses a path before it is opened, or what was printed did not arrive."""
-    if error.filename is not None:
+    refused = path_refused(error)
+    if refused is not None:
         if os.environ.get("GOODNET_DEBUG"):
             raise error
-        return _fail(
-            f"cannot use the path {error.filename!r}: {error.strerror}", FileError.exit_code
-        )
+        return _fail(str(refused), refused.exit_code)
     # What is left is dropped, or Python would try once more at its end.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if isinstance(error, BrokenPipeError):

@@ -13,7 +13,8 @@ Model = Annotated[
     Path,
     typer.Argument(
         metavar="MODEL",
-        help="A Keras .h5 or .keras file, ONNX, or weights of PyTorch: .safetensors, .pt, .pth.",
+        help="A Keras .h5 or .keras file, ONNX, weights of PyTorch (.safetensors, .pt, .pth), or a "
+        "Hugging Face folder.",
         show_default=False,
     ),
 ]
@@ -46,8 +47,8 @@ Architecture = Annotated[
     Path | None,
     typer.Option(
         metavar="NAME|FILE",
-        help="For a file with weights only. Of PyTorch: resnet18, vit_b_16, ...; default: "
-        "detected. Of Keras: a model JSON, or another model file.",
+        help="For a file with weights only. Of PyTorch: resnet18, vit_b_16, ..., or a config.json "
+        "of Hugging Face; default: detected. Of Keras: a model JSON, or another model file.",
     ),
 ]
 Scale = Annotated[

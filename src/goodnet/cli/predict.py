@@ -35,8 +35,7 @@ def predict(
     predictor = open_predictor(model, reading, repaired=repaired, clean=clean)
     if predictor.note:
         note(predictor.note)
-    for path in images:
-        opened = predictor.open(path)
+    for path, opened in zip(images, predictor.open_each(images), strict=True):
         if opened.converted:
             note(f"{opened.name}: {opened.converted}")
         for block in opened.blocks(1024):

@@ -57,7 +57,7 @@ def show(
     if model is not None:
         predictor = open_predictor(model, reading, repaired=repaired, clean=clean)
         note(*filter(None, [predictor.note]))
-        opened = predictor.open(images, labels=True)
+        opened = predictor.open(images)
     else:
         opened = load_set(images, reading)
     note(*opened.told())

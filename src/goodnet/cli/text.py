@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from goodnet.types import Proportion
 
-_LONGEST_NAME, _LONGEST = 300, 2000  # letters of a message
+_LONGEST_NAME, _LONGEST = 300, 1200  # letters of a message
 # What was given: quoted with all its spaces, or a word. No apostrophe begins it.
 _NAME = re.compile(r"(?<!\w)'[^']*'|\S+")
 

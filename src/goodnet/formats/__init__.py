@@ -34,11 +34,13 @@ def read_spec(path: Path | str, *, architecture: Path | str | None = None) -> Ne
 
     Args:
         path: A Keras `.h5` or `.keras` file, an ONNX file, a `state_dict` of PyTorch, as
-            `.safetensors` or as `torch.save` writes it, or a `.safetensors` file of GoodNet's own,
-            which describes its layers; the format is determined by its content.
+            `.safetensors` or as `torch.save` writes it, a `.safetensors` file of GoodNet's own,
+            which describes its layers, or the folder of a Hugging Face model; the format is
+            determined by its content.
         architecture: For a file that holds weights only. Of Keras, a model JSON, or another model
             file to take the layers from. Of PyTorch, the name of a known architecture, such as
-            "resnet18"; if not given, it is recognised by its arrays, for which torch is imported.
+            "resnet18", or the `config.json` of a Hugging Face model; if not given, it is the
+            configuration beside it, or recognised by its arrays, for which torch is imported.
 
     Raises:
         FileError: If a file cannot be read.
@@ -49,7 +51,7 @@ def read_spec(path: Path | str, *, architecture: Path | str | None = None) -> Ne
     """
     from goodnet.formats.format import reader_of
     from goodnet.formats.safe_file import as_path
-    from goodnet.formats.shapes import check_held
+    from goodnet.formats.shapes import check_whole
     from goodnet.formats.two_classes import two_classes
 
     given = as_path(path, what="model file")
@@ -57,7 +59,7 @@ def read_spec(path: Path | str, *, architecture: Path | str | None = None) -> Ne
     with _naming(given):
         spec = reader_of(given)(given, layers)
         spec.check_numbers()
-        check_held(spec)
+        check_whole(spec)
         return two_classes(spec)
 
 

@@ -15,6 +15,8 @@ DATA_BYTES = 64 * GIB
 FLOOR_BYTES = 64 * MIB
 HDF5_EXPANSION = 1000
 ZIP_EXPANSION = 100
+# The length of a file over what of it is not holes.
+SPARSE_EXPANSION = 10
 
 # Numbers one layer may give for one image, or make on the way: 256 MiB. Pictures of 600 x 600 in a
 # network as large as EfficientNetB7 become 2**24.
@@ -23,6 +25,12 @@ VALUE_NUMBERS = 2**26
 HELD_NUMBERS = 2**28
 # Multiplications one layer may take for one image, a second or two. A layer of VGG16 takes 2**31.
 LAYER_STEPS = 2**36
+# Those of all layers: so much whatever the network is, as VGG16 takes, and so much more for each
+# number of its image and its arrays, so that a small file cannot ask for much. For each of these
+# EfficientNetB7 makes 20 numbers with 600 multiplications; three convolutions of large pictures
+# make 100, with 6,000.
+NETWORK_NUMBERS, NUMBERS_FOR_EACH = 2**24, 2**8
+NETWORK_STEPS, STEPS_FOR_EACH = 2**34, 2**13
 
 JSON_BYTES = 8 * MIB
 # Values in a text; the configuration of a network has some thirty a layer.
@@ -36,7 +44,7 @@ MAX_MEMBERS = 1024
 # Of a file of weights. For each array a pickle takes some fifty steps.
 MAX_ARRAYS = 20_000
 PICKLE_BYTES = 32 * MIB
-PICKLE_STEPS = 2_000_000
+PICKLE_STEPS = 1_000_000
 PICKLE_LINE = 256
 # Longest whole number: PyTorch's magic number has ten bytes.
 PICKLE_INTEGER_BYTES = 16

@@ -38,6 +38,7 @@ class Format:
             None where there is no such copy.
         holds: Whether a file is of the format, by its first bytes, where not all have the same; it
             is asked before `starts`.
+        holds_folder: Whether a folder is of the format.
         only_copies: Whether networks with other layers than their file are written in another
             format.
         anew: The suffix of that format, and of a GoodNet that is written beside such a file.
@@ -50,6 +51,7 @@ class Format:
     read: Reader | None = None
     patch: Callable[[SourceFile, Mapping[str, Array]], bytes] | None = None
     holds: Callable[[bytes], bool] | None = None
+    holds_folder: Callable[[Path], bool] | None = None
     only_copies: bool = False
     anew: str = ".onnx"
 
@@ -64,7 +66,7 @@ def formats() -> Mapping[str, Format]:
 
 
 def reader_of(path: Path) -> Reader:
-    """What reads a file, told by its first bytes.
+    """What reads a file, told by its first bytes, or a folder, told by what is in it.
 
     Of a file of no format it is the reader of the first format, which says what is wrong.
 
@@ -72,12 +74,13 @@ def reader_of(path: Path) -> Reader:
         InvalidInput: If it is known to be something else.
         GoodnetError: As `safe_file.open_regular`.
     """
-    head = b""
-    if not path.is_dir():
+    head, readers = b"", [(x, x.read) for x in formats().values() if x.read is not None]
+    if path.is_dir():
+        told = [read for each, read in readers if each.holds_folder and each.holds_folder(path)]
+    else:
         with open_regular(path, what="model file", limit=budgets.MODEL_BYTES) as file:
             head = file.read(foreign.HEAD)
-    readers = [(each, each.read) for each in formats().values() if each.read is not None]
-    told = [read for each, read in readers if each.holds is not None and each.holds(head)]
+        told = [read for each, read in readers if each.holds and each.holds(head)]
     if told:
         return told[0]
     other = foreign.named(path, head)

@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-from goodnet.errors import FileError, GoodnetError, InvalidInput, UsageError
+from goodnet.errors import FileError, GoodnetError, InvalidInput, OverBudget, UsageError
 from goodnet.formats import budgets
 from goodnet.quarantine import allow_for
 
@@ -43,7 +43,7 @@ def open_regular(
     Raises:
         FileError: If there is no such path or it may not be read.
         InvalidInput: If it is a directory, pipe, socket or device, or empty.
-        OverBudget: If it is longer than `limit`.
+        OverBudget: If it is longer than `limit`, or long and nearly all holes.
         UsageError: If it is a URL.
     """
     try:
@@ -53,7 +53,14 @@ def open_regular(
     try:
         status = os.fstat(descriptor)
         _check_regular(status, path, what=what, limit=limit)
-        allow_for(status.st_size)
+        stored = _stored(descriptor, status.st_size)
+        if stored < status.st_size > budgets.FLOOR_BYTES:
+            raise OverBudget(
+                f"the {what} {str(path)!r} is {budgets.readable(status.st_size)} long, but only "
+                f"{budgets.readable(stored)} of it are stored, the rest is holes (a sparse file), "
+                "as where copying has not ended; copy or download it again"
+            )
+        allow_for(stored)
     except GoodnetError:
         os.close(descriptor)
         raise
@@ -102,6 +109,26 @@ def _check_regular(status: os.stat_result, path: Path | str, *, what: str, limit
     if status.st_size == 0:
         raise InvalidInput(f"the {what} is empty: {str(path)!r}")
     budgets.check(status.st_size, limit, f"the {what} {str(path)!r}")
+
+
+def _stored(descriptor: int, length: int) -> int:
+    """The length of a file; of one that is nearly all holes, how much of it is not.
+
+    A length costs nothing to claim, and every byte of a hole is read as if it were there.
+    """
+    if not hasattr(os, "SEEK_DATA"):
+        return length
+    stored = at = 0
+    try:
+        while stored * budgets.SPARSE_EXPANSION < length:
+            start = os.lseek(descriptor, at, os.SEEK_DATA)
+            at = os.lseek(descriptor, start, os.SEEK_HOLE)
+            stored += at - start
+    except OSError as error:  # there is no more behind, or the system does not tell
+        return stored if error.errno == errno.ENXIO else length
+    finally:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+    return length
 
 
 def _cannot_open(path: Path | str, what: str, error: OSError | ValueError) -> GoodnetError:

@@ -7,7 +7,7 @@ vector. None stands for a size that is left open.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -35,14 +35,20 @@ def infer(layer: Layer, inputs: Sequence[Shape], parameters: Parameters) -> Shap
         InvalidInput: If the layer cannot be applied to such values, or its arrays do not fit them.
         OverBudget: If the layer would take more numbers or time per image than the budgets allow.
     """
+    return _costed(layer, inputs, parameters)[0]
+
+
+def _costed(layer: Layer, inputs: Sequence[Shape], parameters: Parameters) -> tuple[Shape, Cost]:
+    """The shape of a layer's value, and what it takes to make it."""
     op, given = OPS[layer.op], Given(layer.attributes, tuple(inputs), parameters)
     try:
         shape = op.shape(given)
     except InvalidInput as error:
         raise InvalidInput(f"layer {layer.name!r}: {error}") from error
+    cost = op.cost(given, shape)
     _check_size(layer.name, shape)
-    _check_cost(layer.name, op.cost(given, shape))
-    return shape
+    _check_cost(layer.name, cost)
+    return shape, cost
 
 
 def layer_shapes(spec: NetworkSpec) -> dict[str, Shape]:
@@ -52,26 +58,50 @@ def layer_shapes(spec: NetworkSpec) -> dict[str, Shape]:
         InvalidInput: As `infer`.
         OverBudget: As `infer`.
     """
-    shapes: dict[str, Shape] = {}
+    return {name: shape for name, (shape, _) in _all_costed(spec).items()}
+
+
+def _all_costed(spec: NetworkSpec) -> dict[str, tuple[Shape, Cost]]:
+    """The same with what each layer takes."""
+    found: dict[str, tuple[Shape, Cost]] = {}
     parameters: dict[str, dict[str, Shape]] = {}
     for key, array in spec.arrays.items():
         owner, _, name = key.rpartition("/")
         parameters.setdefault(owner, {})[name] = np.shape(array)
     for layer in spec.layers:
-        inputs = [shapes[name] for name in layer.inputs]
-        shapes[layer.name] = infer(layer, inputs, parameters.get(layer.name, {}))
-    return shapes
+        inputs = [found[name][0] for name in layer.inputs]
+        found[layer.name] = _costed(layer, inputs, parameters.get(layer.name, {}))
+    return found
 
 
-def check_held(spec: NetworkSpec) -> None:
-    """See whether the values that are held at the same time fit in memory.
+def check_whole(spec: NetworkSpec) -> None:
+    """See whether a network takes more for one image than the budgets allow all of its layers.
 
     Raises:
         InvalidInput: As `infer`.
-        OverBudget: If they do not for one image.
+        OverBudget: If it holds too many numbers at the same time, or makes too many, or takes too
+            many multiplications, for an image of its size and as many numbers as its arrays hold.
     """
-    shapes = layer_shapes(spec)
-    sizes = {name: product(shape) or 0 for name, shape in shapes.items()}
+    costed = _all_costed(spec)
+    sizes = {name: product(shape) or 0 for name, (shape, _) in costed.items()}
+    _check_held(spec, sizes)
+    own = (product(spec.input_shape) or 0) + spec.count_parameters()
+    made = sum(sizes.values()) + sum(cost.numbers for _, cost in costed.values())
+    _check_work("make {:,} numbers", made, budgets.NETWORK_NUMBERS + own * budgets.NUMBERS_FOR_EACH)
+    steps = sum(cost.steps for _, cost in costed.values())
+    most = budgets.NETWORK_STEPS + own * budgets.STEPS_FOR_EACH
+    _check_work("take as long as {:,} multiplications", steps, most)
+
+
+def _check_work(what: str, count: int, most: int) -> None:
+    if count > most:
+        raise OverBudget(
+            f"the network would {what.format(count)} for each image, at most {most:,} are allowed "
+            "for an image and weights as small as its own"
+        )
+
+
+def _check_held(spec: NetworkSpec, sizes: Mapping[str, int]) -> None:
     steps = [(layer.name, layer.inputs) for layer in spec.layers]
     held = most_held(steps, sizes)
     if held > budgets.HELD_NUMBERS:

@@ -28,22 +28,15 @@ def silent_channels(spec: NetworkSpec, layer: str) -> list[int]:
     """
     graph = Graph(spec)
     graph.checked(layer, ())
+    return [int(channel) for channel in np.flatnonzero(all_silent(graph)[layer])]
+
+
+def all_silent(graph: Graph) -> dict[str, Mask]:
+    """The same of all layers, by name; a layer whose value has no channels has an empty mask."""
     silent: dict[str, Mask] = {}
-    for name in _sources(graph, layer):
-        silent[name] = _silent(graph, graph.layers[name], silent)
-    return [int(channel) for channel in np.flatnonzero(silent[layer])]
-
-
-def _sources(graph: Graph, layer: str) -> list[str]:
-    """The layer and those before it, up to where its channels are made, in running order."""
-    found: set[str] = set()
-    waiting = [layer]
-    while waiting:
-        name = waiting.pop()
-        if name not in found and not isinstance(passing(graph.layers[name]), Made):
-            waiting.extend(graph.layers[name].inputs)
-        found.add(name)
-    return sorted(found, key=graph.position.__getitem__)
+    for layer in graph.spec.layers:
+        silent[layer.name] = _silent(graph, layer, silent)
+    return silent
 
 
 def _silent(graph: Graph, layer: Layer, silent: Mapping[str, Mask]) -> Mask:
@@ -86,6 +79,8 @@ def _merged(layer: Layer, silent: Mapping[str, Mask], *, count: int, absorbs: bo
 def _moved(graph: Graph, layer: Layer, silent: Mapping[str, Mask], *, count: int) -> Mask:
     mask = np.zeros(count, dtype=bool)
     found = {name: np.flatnonzero(silent[name]) for name in layer.inputs}
+    if not any(each.size for each in found.values()):
+        return mask
     try:
         for_all = _only_moves(layer) or all(keeps_zero(layer, x) for x in found.values())
         if found and for_all:

@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from goodnet.errors import InvalidInput
+from goodnet.errors import InvalidInput, NotFinite
 from goodnet.ops import OPS, Layer
 from goodnet.ops.activations import Activation
 from goodnet.ops.op import Array
@@ -50,22 +50,26 @@ class SourceFile:
 
     Attributes:
         path: The file as given.
-        format: "keras-h5", "keras-zip", "onnx", "pytorch" or "safetensors".
+        format: "keras-h5", "keras-zip", "onnx", "pytorch", "safetensors" or "hugging-face".
         sha256: Of the bytes that were read.
         version: Version of the program that wrote the file, as the file says.
         notes: What was left unread or is worth a look ("training configuration ignored", ...).
         origins: For each array, where it lies in the file.
         size: Height and width of the images it is for, where it takes others, too, and this is
             known of its architecture.
+        class_names: What each class is called, from 0 on; empty where the file does not say.
+        config: What `config.json` of a Hugging Face model says, where it tells of the layers.
     """
 
     path: Path
-    format: Literal["keras-h5", "keras-zip", "onnx", "pytorch", "safetensors"]
+    format: Literal["keras-h5", "keras-zip", "onnx", "pytorch", "safetensors", "hugging-face"]
     sha256: str
     version: str = ""
     notes: tuple[str, ...] = ()
     origins: Mapping[str, Origin] = field(default_factory=dict)
     size: tuple[int, int] | None = None
+    class_names: tuple[str, ...] = ()
+    config: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -124,12 +128,12 @@ class NetworkSpec:
             raise InvalidInput(
                 f"the network takes images of {self.input_shape}, got the size {tuple(size)}"
             )
-        from goodnet.formats.shapes import check_held  # which needs this module
+        from goodnet.formats.shapes import check_whole  # which needs this module
 
         given = replace(image, attributes={"shape": (channels, *size)})
         found = replace(self, layers=(given, *others))
         if None in own:
-            check_held(found)  # what a value takes is known only now
+            check_whole(found)  # what it takes is known only now
         return found
 
     @property
@@ -186,11 +190,11 @@ def check_finite(array: Array, name: str) -> None:
         name: What to call it in messages.
 
     Raises:
-        InvalidInput: If one is NaN or infinite.
+        NotFinite: If one is NaN or infinite.
     """
     bad = array.size - int(np.isfinite(array).sum())
     if bad:
-        raise InvalidInput(
+        raise NotFinite(
             f"{bad} of the {array.size} numbers in the weight {name!r} are NaN or infinite in "
             "float32; a network with such weights cannot be judged"
         )

@@ -1,6 +1,6 @@
 """Labelled images, streamed."""
 
-from goodnet.imagesets.by_content import load_images
+from goodnet.imagesets.by_content import load_each, load_images
 from goodnet.imagesets.classes import (
     ClassNames,
     Labelling,
@@ -30,6 +30,7 @@ __all__ = [
     "check_order",
     "fitted",
     "images_from_arrays",
+    "load_each",
     "load_images",
     "names_of",
     "save_images",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,12 +14,12 @@ from goodnet.formats.safe_file import as_path
 from goodnet.imagesets.classes import ClassNames, by_names, parse_order
 from goodnet.imagesets.decode import DecodedPictures, Pictures, decoded
 from goodnet.imagesets.fits import Sizing, fitted
-from goodnet.imagesets.pixels import parse_layout
+from goodnet.imagesets.pixels import MAX_PIXELS, parse_layout
 from goodnet.imagesets.stored import StoredFile
-from goodnet.quarantine import quarantined
+from goodnet.quarantine import quarantined, quarantined_stream
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from goodnet.imagesets.imageset import ImageSet
     from goodnet.imagesets.lab import Contents
@@ -82,12 +83,51 @@ def load_images(
         subject=repr(str(file)),
         kinds=_kinds(),
     )
-    if isinstance(images.table, Pictures) and "WH" in (parse_layout(layout) or ""):
-        channels, height, width = images.shape
-        images = replace(images, shape=(channels, width, height), layout="NWHC")
+    images = _turned(images, layout)
     names = ClassNames.read(as_path(classes, what="list of classes")) if classes else None
     images = by_names(images, names, given)
     return images if shape is None else fitted(images, shape, sizing=Sizing())
+
+
+def load_each(
+    paths: Iterable[Path],
+    *,
+    layout: str | None = None,
+    range: str | None = None,  # noqa: A002
+) -> Iterator[ImageSet]:
+    """Open sets one after another, as `load_images` does, in one child process.
+
+    Of a set of pictures more are held in memory, since it is used before the next is opened: as
+    many as one picture may be large.
+
+    Raises:
+        GoodnetError: As `load_images`, at the set that cannot be opened.
+    """
+    waiting = deque(paths)
+    open_each = partial(_each_opened, tuple(waiting), layout=layout, range=range)
+    subject = lambda: repr(str(waiting[0]))  # noqa: E731
+    for images in quarantined_stream(open_each, subject=subject, kinds=_kinds()):
+        waiting.popleft()
+        yield _turned(images, layout)
+
+
+def _each_opened(
+    paths: Iterable[Path],
+    *,
+    layout: str | None,
+    range: str | None,  # noqa: A002
+) -> Iterator[ImageSet]:
+    for path in paths:
+        file = as_path(path)
+        yield _opened_foreign(file, layout=layout, range=range, name=None, most=3 * MAX_PIXELS)
+
+
+def _turned(images: ImageSet, layout: str | None) -> ImageSet:
+    """Pictures whose sides a user has named in the other order."""
+    if not isinstance(images.table, Pictures) or "WH" not in (parse_layout(layout) or ""):
+        return images
+    channels, height, width = images.shape
+    return replace(images, shape=(channels, width, height), layout="NWHC")
 
 
 def _kinds() -> tuple[type, ...]:
@@ -109,13 +149,14 @@ def _opened_foreign(
     layout: str | None,
     range: str | None,  # noqa: A002
     name: str | None,
+    most: int = _FEW_BYTES,
 ) -> ImageSet:
     """A set that is to be read in other child processes, or a few pictures that have been."""
     images = _opened(path, layout=layout, range=range, name=name)
     table = images.table
     if not isinstance(table, Pictures):
         return images
-    source = decoded(table, most=_FEW_BYTES)
+    source = decoded(table, most=most)
     if source is None:
         return images
     return replace(images, table=replace(table, source=source), foreign=False)

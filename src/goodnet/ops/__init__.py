@@ -16,9 +16,11 @@ from goodnet.ops import (
     pooling,
     reshaping,
     resizing,
+    response_norm,
     scaling,
     slicing,
     tokens,
+    window_attention,
 )
 from goodnet.ops.op import OPS, Layer, Op, register
 
@@ -26,5 +28,6 @@ __all__ = ["FAMILIES", "OPS", "Layer", "Op", "register"]
 
 FAMILIES = (
     *(activations, attention, convolutions, ends, merging, normalization, padding, pooling),
-    *(group_and_layer_norm, local_response_norm, reshaping, resizing, scaling, slicing, tokens),
+    *(group_and_layer_norm, local_response_norm, reshaping, resizing, response_norm, scaling),
+    *(slicing, tokens, window_attention),
 )

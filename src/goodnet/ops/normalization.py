@@ -33,7 +33,7 @@ from goodnet.ops.torch import Call, Operation, Rule
 if TYPE_CHECKING:
     from torch import Tensor
 
-_NORMALIZE_EPSILON = 1e-7
+NORMALIZE_EPSILON = 1e-7
 _STATISTICS = ("mean", "variance")
 FACTORS = ("gamma", "beta")
 _ROWS = (*FACTORS, *_STATISTICS)
@@ -144,7 +144,7 @@ def _of_batch_norm(call: Call) -> Operation | None:
 def _normalize(attributes: Attributes) -> Callable[..., Tensor]:
     def function(own: Any, value: Tensor) -> Tensor:
         mean: Tensor = own.mean
-        deviation: Tensor = own.variance.sqrt().clamp(min=_NORMALIZE_EPSILON)
+        deviation: Tensor = own.variance.sqrt().clamp(min=NORMALIZE_EPSILON)
         return mean + value * deviation if attributes["invert"] else (value - mean) / deviation
 
     return function
@@ -264,7 +264,7 @@ def _batch_norm_to_onnx(written: Written) -> Expression:
 
 def _normalize_to_onnx(written: Written) -> Expression:
     variance = np.asarray(written.arrays["variance"], np.float32)
-    deviation = np.maximum(np.sqrt(variance), np.float32(_NORMALIZE_EPSILON))
+    deviation = np.maximum(np.sqrt(variance), np.float32(NORMALIZE_EPSILON))
     mean: Operand = written.array("mean")
     if written["invert"]:
         return apply("Add", apply("Mul", written.value, deviation), mean)

@@ -86,8 +86,9 @@ def _factor(applied: Applied, name: str, *, default: float) -> float | tuple[flo
     value = applied.fields.numbers(name, default=default)
     if isinstance(value, float):
         return value
-    last = applied.axes.is_hwc(applied.rank) or applied.rank != PICTURE
-    if not last or len(value) not in (1, *applied.axes.shape_to_file(applied.shape)[-1:]):
+    last_in_file = applied.axes.shape_to_file(applied.shape)[-1:]
+    channels_first = applied.rank == PICTURE and not applied.axes.is_hwc(PICTURE)
+    if channels_first or len(value) not in (1, *last_in_file):
         raise applied.fields.error(name, "one number, or one for each channel, which are last")
     return value if len(value) > 1 else value[0]
 

@@ -19,9 +19,11 @@ from goodnet.errors import (
     FileError,
     GoodnetError,
     InvalidInput,
+    NotFinite,
     OverBudget,
     UnsafeInput,
     UsageError,
+    path_refused,
 )
 from goodnet.quarantine import limits, message
 
@@ -29,7 +31,9 @@ T = TypeVar("T")
 
 _ERRORS = {
     each.__name__: each
-    for each in (GoodnetError, UsageError, UnsafeInput, InvalidInput, OverBudget, FileError)
+    for each in (
+        *(GoodnetError, UsageError, UnsafeInput, InvalidInput, NotFinite, OverBudget, FileError),
+    )
 }
 _SET_PIPE_SIZE, _PIPE_BYTES = 1031, 2**20
 _VALUE, _END, _ERROR, _BUG = "value", "end", "error", "bug"
@@ -64,10 +68,12 @@ def quarantined(
 def quarantined_stream(
     function: Callable[..., Iterator[T]],
     *given: object,
-    subject: str,
+    subject: str | Callable[[], str],
     kinds: Sequence[type] = (),
 ) -> Iterator[T]:
     """The same of a function that yields; the child works ahead while a value is used.
+
+    Where it reads one thing after another, `subject` says which of them the next value is of.
 
     Raises:
         GoodnetError: As `quarantined`.
@@ -83,7 +89,7 @@ def needed() -> bool:
 
 
 def _run(
-    work: Callable[[], Iterator[Any]], subject: str, kinds: Sequence[type]
+    work: Callable[[], Iterator[Any]], subject: str | Callable[[], str], kinds: Sequence[type]
 ) -> Generator[object, None, None]:
     known = {kind.__name__: kind for kind in kinds}
     ours, theirs = os.pipe()
@@ -146,7 +152,11 @@ def _answer(
     except MemoryError:
         answer = _ERROR, OverBudget.__name__, ""
     except BaseException as error:
-        answer = _BUG, f"{type(error).__name__}: {error}", traceback.format_exc()
+        refused = path_refused(error) if isinstance(error, OSError) else None
+        if refused is None:
+            answer = _BUG, f"{type(error).__name__}: {error}", traceback.format_exc()
+        else:
+            answer = _ERROR, FileError.__name__, str(refused)
     message.send(write, answer, {})
 
 
@@ -159,10 +169,14 @@ def _write(pipe: int, data: bytes | memoryview) -> None:
 class _Pipe:
     """The parent's end of the pipe of a child."""
 
-    def __init__(self, descriptor: int, child: int, subject: str) -> None:
+    def __init__(self, descriptor: int, child: int, subject: str | Callable[[], str]) -> None:
         self._file = os.fdopen(descriptor, "rb", buffering=0)
         self._child: int | None = child
-        self._subject = subject
+        self._given = subject
+
+    @property
+    def _subject(self) -> str:
+        return self._given if isinstance(self._given, str) else self._given()
 
     def values(self, kinds: message.Kinds) -> Iterator[object]:
         while True:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +71,12 @@ def read_run(folder: Path, *, name: str = "") -> Run:
     """
     shown = name or folder.resolve().name
     subject = f"the run folder {str(folder)!r}"
-    kinds = kinds_of(Run, *(kind for kind, _ in _READERS.values()))
-    return quarantined(_read_run, folder, shown, subject=subject, kinds=kinds)
+    return quarantined(_read_run, folder, shown, subject=subject, kinds=_kinds())
+
+
+@cache
+def _kinds() -> tuple[type, ...]:
+    return kinds_of(Run, *(kind for kind, _ in _READERS.values()))
 
 
 def _read_run(folder: Path, shown: str) -> Run:

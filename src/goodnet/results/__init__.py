@@ -20,6 +20,7 @@ from goodnet.results.commands import (
     RunRecord,
     ScanResults,
 )
+from goodnet.results.difference import DiffResults, LayerDifference, OutputDifference
 from goodnet.results.parts import (
     Cost,
     EpochResult,
@@ -57,17 +58,20 @@ __all__ = [
     "ComparedRow",
     "Cost",
     "CureResults",
+    "DiffResults",
     "DirectionRecord",
     "EpochResult",
     "GuardedRates",
     "ImagesFile",
     "Inputs",
+    "LayerDifference",
     "LayerRecord",
     "Left",
     "MethodCost",
     "ModelFile",
     "NetworkRecord",
     "NetworkResults",
+    "OutputDifference",
     "PairRates",
     "PictureRecord",
     "Pictures",

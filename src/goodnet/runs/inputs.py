@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from goodnet.formats.spec import NetworkSpec
 from goodnet.formats.two_classes import has_one_output
 from goodnet.guard.form import reject_class_of
 from goodnet.imagesets import (
+    ClassNames,
     ImageSet,
     by_names,
     cannot_show,
@@ -100,8 +102,8 @@ class Inputs:
     def class_names(self) -> tuple[str, ...]:
         """What each class is called, from 0 on; empty where nothing says it."""
         sets = (self.given, self.test, *self.backdoor.values())
-        known = (images.class_names for images in sets if images is not None)
-        return tuple(map(_text, next(filter(None, known), ())))
+        known = [images.class_names for images in sets if images is not None]
+        return tuple(map(_text, next(filter(None, [*known, own_names(self.network)]), ())))
 
     def record(self) -> results.Inputs:
         """Names and hashes of the files, and how many images each set has."""
@@ -145,6 +147,11 @@ def _record(images: ImageSet) -> results.ImagesFile:
     )
 
 
+def own_names(network: Network) -> tuple[str, ...]:
+    """What the file of a network calls its classes; empty where it does not say."""
+    return network.spec.file.class_names if network.spec.file else ()
+
+
 def _text(name: str) -> str:
     """A name of a folder without bytes that are no text."""
     return name.encode(errors="surrogateescape").decode(errors="replace")
@@ -180,8 +187,8 @@ def open_inputs(model: Path, clean: Path, options: InputOptions) -> Inputs:
     Raises:
         GoodnetError: If a file cannot be opened, is refused, or does not fit.
     """
-    network = to_device(open_network(model, options, clean), options.device)
     beside, said_beside = said_beside_model(model, options)
+    network = to_device(open_network(model, beside, clean), options.device)
     images = open_images_for(network, clean, beside)
     calibration = None
     if options.scale is not None:
@@ -347,6 +354,7 @@ def open_images_for(
     """
     if labels:
         images = load_set(path, options, name=name, like=like)
+        images = images if like or options.says_classes else _named_by(network, images)
     else:
         images = load_images(path, layout=options.layout, range=options.range, name=name)
     shape = network.input_shape
@@ -356,6 +364,16 @@ def open_images_for(
     rejects = reject_class_of(network.spec) is not None
     check_fits(images, shape=shape, num_classes=network.num_classes, labels=labels, rejects=rejects)
     return images
+
+
+def _named_by(network: Network, images: ImageSet) -> ImageSet:
+    """The set with its folders as the classes of these names, where the network has all of them."""
+    names = own_names(network)
+    once = {name for name, count in Counter(names).items() if count == 1}
+    places = {name: place for place, name in enumerate(names) if name in once}
+    if not images.labelling.by_place or not places.keys() >= images.labelling.by_name.keys():
+        return images
+    return by_names(images, ClassNames(names, places, "the model"))
 
 
 def load_set(

@@ -12,17 +12,15 @@ import numpy as np
 
 from goodnet.errors import InvalidInput
 from goodnet.formats import read_spec, silence
-from goodnet.formats.shapes import layer_shapes
-from goodnet.formats.spec import NetworkSpec
+from goodnet.formats.channels import Graph
+from goodnet.formats.spec import Layer, NetworkSpec
 from goodnet.formats.state_dict import Weights, weights_in
 from goodnet.guard.form import reject_class_of
+from goodnet.inspection import Finding, Subject, findings_in
+from goodnet.inspection.refusals import UNKNOWN
 
 # Axes of an image, which may have no channels of its own.
 _PICTURES = (2, 3)
-# Beyond this a trained network's weights are hardly ever found.
-_LARGE_WEIGHT = 1e3
-# The product of two such numbers is more than single precision holds.
-_BEYOND = 1.8e19
 
 
 @dataclass(frozen=True)
@@ -61,8 +59,9 @@ class Inspection:
         parameters: Stored numbers in all.
         default_layer: What `goodnet prune` takes by itself; None if there is no such layer.
         layers: In running order; of weights whose architecture is not known, the arrays.
-        notes: What was passed over in the file, and that the network takes no images.
-        red_flags: What is worth a second look.
+        notes: What was passed over in the file, that the network takes no images, and the findings
+            that are no more than notes.
+        findings: What is odd about the network, see `goodnet.inspection`.
     """
 
     path: str
@@ -76,11 +75,16 @@ class Inspection:
     default_layer: str | None
     layers: tuple[LayerRow, ...]
     notes: tuple[str, ...]
-    red_flags: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def red_flags(self) -> tuple[str, ...]:
+        """What is worth a second look."""
+        return tuple(each.message for each in self.findings if each.level != "note")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for `--json`."""
-        return asdict(self)
+        return {**asdict(self), "red_flags": list(self.red_flags)}
 
 
 def inspect_file(path: Path, *, architecture: Path | None = None) -> Inspection:
@@ -96,8 +100,8 @@ def inspect_file(path: Path, *, architecture: Path | None = None) -> Inspection:
         if weights is None:
             raise
         return _of_arrays(path, weights, str(error))
-    shapes = layer_shapes(spec)
-    prunable = set(silence.prunable_layers(spec))
+    subject = Subject(Graph(spec))
+    shapes, prunable = subject.graph.shapes, set(silence.prunable_layers(spec))
     rows = tuple(
         LayerRow(
             name=layer.name,
@@ -105,11 +109,12 @@ def inspect_file(path: Path, *, architecture: Path | None = None) -> Inspection:
             shape=shapes[layer.name],
             parameters=sum(int(a.size) for a in spec.parameters(layer.name).values()),
             prunable=layer.name in prunable,
-            silent_channels=_silent(spec, layer.name),
+            silent_channels=_silent(subject, layer),
         )
         for layer in spec.layers
     )
-    source = spec.file
+    source, findings = spec.file, findings_in(subject)
+    minor = (each.message for each in findings if each.level == "note")
     return Inspection(
         path=str(path),
         format=source.format if source else "",
@@ -121,8 +126,8 @@ def inspect_file(path: Path, *, architecture: Path | None = None) -> Inspection:
         parameters=spec.count_parameters(),
         default_layer=_default_layer(spec),
         layers=rows,
-        notes=(*(source.notes if source else ()), *_input_notes(spec)),
-        red_flags=tuple(_red_flags(spec, rows)),
+        notes=(*(source.notes if source else ()), *_input_notes(spec), *minor),
+        findings=findings,
     )
 
 
@@ -145,7 +150,7 @@ def _of_arrays(path: Path, weights: Weights, problem: str) -> Inspection:
         default_layer=None,
         layers=tuple(rows),
         notes=(*weights.notes, problem),
-        red_flags=(),
+        findings=(UNKNOWN.finding(problem),),
     )
 
 
@@ -160,9 +165,10 @@ def _input_notes(spec: NetworkSpec) -> Iterator[str]:
         yield f"takes images of any size: the clean images that are given tell it which{without}"
 
 
-def _silent(spec: NetworkSpec, layer: str) -> list[int] | None:
-    has_weights = spec[layer].op in ("conv2d", "dense", "batch_norm")
-    return silence.silent_channels(spec, layer) if has_weights else None
+def _silent(subject: Subject, layer: Layer) -> list[int] | None:
+    silent = subject.silent[layer.name]
+    has_weights = layer.op in ("conv2d", "dense", "batch_norm") and silent.size
+    return np.flatnonzero(silent).tolist() if has_weights else None
 
 
 def _default_layer(spec: NetworkSpec) -> str | None:
@@ -170,18 +176,3 @@ def _default_layer(spec: NetworkSpec) -> str | None:
         return silence.default_layer(spec)
     except InvalidInput:
         return None
-
-
-def _red_flags(spec: NetworkSpec, rows: tuple[LayerRow, ...]) -> Iterator[str]:
-    for row in rows:
-        if row.silent_channels:
-            count = len(row.silent_channels)
-            yield (
-                f"{count} of {row.shape[0]} channels of {row.name} are all zero: "
-                "the network was pruned, or room was left for something"
-            )
-    for key, array in spec.arrays.items():
-        largest = float(np.abs(array).max(initial=0.0))
-        if largest > _LARGE_WEIGHT:
-            beyond = ", with which answers may be infinite or NaN" if largest > _BEYOND else ""
-            yield f"{key} holds a number as large as {largest:.3g}{beyond}"

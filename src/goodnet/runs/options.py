@@ -73,6 +73,11 @@ class InputOptions:
         return self.scale is not None or self.preprocessing is not None
 
     @property
+    def says_classes(self) -> bool:
+        """Whether it is told which class is which."""
+        return self.classes is not None or self.class_order is not None
+
+    @property
     def _parts(self) -> tuple[Sizing | None, str]:
         from goodnet.imagesets import Sizing
 

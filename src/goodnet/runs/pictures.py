@@ -79,8 +79,13 @@ def picture_bytes(images: NDArray[np.float32]) -> NDArray[np.uint8]:
     Returns:
         0..255, shape (images, height, width, channels).
     """
-    values = (images * np.float32(255)).round().clip(0, 255).astype(np.uint8)
-    return np.ascontiguousarray(values.transpose(0, 2, 3, 1))
+    count, channels, height, width = images.shape
+    found = np.empty((count, height, width, channels), dtype=np.uint8)
+    for image, pixels in zip(images, found, strict=True):
+        for channel in range(channels):  # what is made on the way to a large picture stays small
+            values = image[channel] * np.float32(255)
+            pixels[..., channel] = values.round(out=values).clip(0, 255, out=values)
+    return found
 
 
 def _sets(pair: PairPredictions) -> Iterator[_Shown]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,7 @@ from goodnet.evaluation import agree
 from goodnet.files import RESULTS
 from goodnet.formats import load_network
 from goodnet.guard.form import reject_class_of
-from goodnet.imagesets import Block, ClassNames, ImageSet, PixelRange, fitted, load_images
+from goodnet.imagesets import Block, ClassNames, ImageSet, PixelRange, fitted, load_each
 from goodnet.network import Network, Scale, calibrate, check_pair, said_by_file, takes, usual_scales
 from goodnet.preprocessing import PRESETS, Preprocessing
 from goodnet.results import PreprocessingRecord
@@ -25,6 +25,7 @@ from goodnet.runs.inputs import (
     classes_of,
     load_set,
     open_images_for,
+    own_names,
     said_beside_model,
     to_device,
 )
@@ -84,22 +85,26 @@ class Predictor:
         """What to call the only network."""
         return "B" if self.reject_class is None else "G"
 
-    def open(self, path: Path, *, labels: bool = False) -> ImageSet:
-        """Open images for this network.
-
-        Args:
-            path: The images.
-            labels: Whether their labels are of interest, if they have some.
+    def open(self, path: Path) -> ImageSet:
+        """Open images for this network, with their labels if they have some.
 
         Raises:
             GoodnetError: If they cannot be read or do not fit.
         """
+        return self._fitted(load_set(path, self.options), labels=True)
+
+    def open_each(self, paths: Iterable[Path]) -> Iterator[ImageSet]:
+        """Open images one after another, whose labels are of no interest.
+
+        Raises:
+            GoodnetError: At those that cannot be read or do not fit.
+        """
         options = self.options
-        if labels:
-            images = load_set(path, options)
-        else:
-            images = load_images(path, layout=options.layout, range=options.range)
-        images = fitted(images, self.network.input_shape, sizing=options.sizing)
+        for images in load_each(paths, layout=options.layout, range=options.range):
+            yield self._fitted(images, labels=False)
+
+    def _fitted(self, images: ImageSet, *, labels: bool) -> ImageSet:
+        images = fitted(images, self.network.input_shape, sizing=self.options.sizing)
         check_pair(
             self.network,
             images,
@@ -191,7 +196,8 @@ def open_predictor(
         second = load_network(repaired, architecture=options.architecture)
         check_belongs(network, second)
         second = to_device(second, options.device)
-    names = () if options.classes is None else ClassNames.read(options.classes).names
+    told = None if options.classes is None else ClassNames.read(options.classes).names
+    names = own_names(network) if told is None else told
     beside, said = said_beside_model(model, options)
     predictor = Predictor(network, second, beside, names=names)
     if options.says_pixels:
@@ -201,7 +207,7 @@ def open_predictor(
         images = open_images_for(network, clean, beside)
         if beside.preprocessing is not None:
             network = network.with_preprocessing(beside.preprocessing)
-        found, names = calibrate(network, images), images.class_names or ()
+        found, names = calibrate(network, images), images.class_names or names
         note = f"{classes_of(network, images)}; {said}{found.sentence()}"
         return replace(predictor, wants=found.preprocessing, note=note, names=names)
     wants, note = _from_run_folder(model)

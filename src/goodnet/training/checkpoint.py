@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-import pickle
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from goodnet.errors import GoodnetError
 from goodnet.files import atomic_path
 from goodnet.formats import budgets
 from goodnet.formats.safe_file import open_regular
@@ -69,10 +68,18 @@ class Checkpoint:
         state = self._read()
         if state is None or state.get("work") != self.work:
             return 0, {}
-        network.load_state_dict(state["network"])
-        optimizer.load_state_dict(state["optimizer"])
-        _lay_out(optimizer)
-        return int(state["epochs"]), dict(state["watch"])
+        before = deepcopy((network.state_dict(), optimizer.state_dict()))
+        try:
+            network.load_state_dict(state["network"])
+            optimizer.load_state_dict(state["optimizer"])
+            _lay_out(optimizer)
+            return int(state["epochs"]), dict(state["watch"])
+        except MemoryError:
+            raise
+        except Exception:  # a state that was damaged or changed may hold anything, and fit in part
+            network.load_state_dict(before[0])
+            optimizer.load_state_dict(before[1])
+            return 0, {}
 
     def _read(self) -> dict[str, Any] | None:
         if not self.path.is_file():
@@ -94,7 +101,9 @@ def _read(path: Path) -> object:
     try:
         with open_regular(path, what="checkpoint", limit=budgets.MODEL_BYTES) as file:
             state = torch.load(file, weights_only=True, map_location="cpu")
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, GoodnetError):
+    except MemoryError:
+        raise
+    except Exception:  # on damaged bytes PyTorch may raise anything
         return None
     return _with(lambda tensor: tensor.numpy(), torch.Tensor, state)
 

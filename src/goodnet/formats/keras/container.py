@@ -54,14 +54,14 @@ def open_container(path: Path | str) -> Iterator[Container]:
         GoodnetError: As `safe_file.open_regular`, `safe_hdf5.open_hdf5` and `safe_zip` say.
     """
     with open_regular(path, what=_WHAT, limit=budgets.MODEL_BYTES) as file:
-        digest, head = sha256(file), file.read(len(safe_hdf5.SIGNATURE))
+        head = file.read(len(safe_hdf5.SIGNATURE))
         opener = _open_zip if safe_zip.SIGNATURE.startswith(head[:4]) else _open_h5
         if opener is _open_h5 and not safe_hdf5.SIGNATURE.startswith(head):
             raise InvalidInput(
                 f"expected {foreign.MODEL}, got a file whose first bytes are "
                 f"{head.hex(' ')}: {str(path)!r}"
             )
-        with opener(file, digest) as container:
+        with opener(file) as container:
             yield container
 
 
@@ -86,7 +86,7 @@ def read_configuration(path: Path | str) -> tuple[Mapping[str, Any], str]:
 
 
 @contextmanager
-def _open_h5(file: BinaryIO, digest: str) -> Iterator[Container]:
+def _open_h5(file: BinaryIO) -> Iterator[Container]:
     with safe_hdf5.open_hdf5(file, what=_WHAT) as h5:
         arrays = safe_hdf5.datasets(h5)
         text = safe_hdf5.text(h5, "model_config", file=file)
@@ -100,7 +100,7 @@ def _open_h5(file: BinaryIO, digest: str) -> Iterator[Container]:
         config = None if text is None else parse_json(text.encode(), what="model configuration")
         yield Container(
             "keras-h5",
-            digest,
+            sha256(file),
             config,
             _version(*versions),
             tuple(notes),
@@ -111,7 +111,7 @@ def _open_h5(file: BinaryIO, digest: str) -> Iterator[Container]:
 
 
 @contextmanager
-def _open_zip(file: BinaryIO, digest: str) -> Iterator[Container]:
+def _open_zip(file: BinaryIO) -> Iterator[Container]:
     members = safe_zip.list_members(file)
     missing = [name for name in (_CONFIG, _WEIGHTS) if name not in members]
     if missing:
@@ -131,7 +131,7 @@ def _open_zip(file: BinaryIO, digest: str) -> Iterator[Container]:
             notes.append("optimizer weights not read")
         yield Container(
             "keras-zip",
-            digest,
+            sha256(file),
             config,
             _version(metadata.get("keras_version")),
             tuple(notes),

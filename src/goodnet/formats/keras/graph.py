@@ -330,9 +330,11 @@ def _steps(part: Part) -> list[Step]:
     """The Keras layers, one after another, that compute one layer of a spec."""
     steps = OPS[part.layer.op].to_keras
     if steps is None:
+        op = part.layer.op
+        what = "is a part of a PyTorch module" if op == "opaque" else f"({op}) is of a kind"
         raise InvalidInput(
-            f"layer {part.layer.name!r} is a part of a PyTorch module that no built-in Keras layer "
-            "computes; write the network as .safetensors, or use its `module`"
+            f"layer {part.layer.name!r} {what} that no built-in Keras layer computes; write the "
+            "network as .safetensors with `network.save`, or use its `module`"
         )
     return steps(part)
 

@@ -19,7 +19,7 @@ _WRAPPERS = (
 # One in another.
 _DEPTH = 2
 # Before all keys, by torch.compile, DataParallel, and modules that hold the network.
-_PREFIXES = ("_orig_mod.", "module.", "model.", "net.", "network.", "backbone.")
+_PREFIXES = ("_orig_mod.", "module.", "model.", "net.", "network.", "backbone.", "timm_model.")
 _OLD = re.compile(r"(\.denselayer\d+\.(?:norm|conv))\.(?=[12]\.)")
 
 

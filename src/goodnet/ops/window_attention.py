@@ -1,0 +1,126 @@
+"""Attention of pixels within windows of a picture, with a learned bias for each way between two.
+
+With a shift the windows lie over the picture as if its ends met; pixels that do not meet in it do
+not read each other.
+
+References:
+    Liu et al., "Swin Transformer: Hierarchical Vision Transformer using Shifted Windows", 2021.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from goodnet.errors import InvalidInput
+from goodnet.ops.op import PICTURE, Attributes, Cost, Given, Op, Shape, product, register
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# What is added where two pixels do not read each other, as in the authors' code.
+_APART = -100.0
+
+
+def _shape(given: Given) -> Shape:
+    window, heads, shift = given["window"], given["heads"], given["shift"]
+    first = given.inputs[0] if len(given.inputs) == 3 else ()
+    if len(first) != PICTURE or any(shape != first for shape in given.inputs):
+        raise InvalidInput(f"expected three pictures of one shape, got {[*given.inputs]}")
+    channels, *size = first
+    if (channels or 0) % heads or any((side or 0) % window for side in size):
+        raise InvalidInput(
+            f"a picture of shape {first} does not make {heads} heads and windows of {window} pixels"
+        )
+    bias = ((2 * window - 1) ** 2, heads)
+    if given.parameters.get("bias") != bias or not 0 <= shift < window:
+        raise InvalidInput(f"expected a bias of shape {bias}, got {given.parameters.get('bias')}")
+    return first
+
+
+def _cost(given: Given, shape: Shape) -> Cost:
+    """How much each pixel reads of each in its window, head by head."""
+    pairs = (product(shape[1:]) or 0) * given["window"] ** 2
+    return Cost(pairs * given["heads"], 2 * pairs * (shape[0] or 0))
+
+
+def ways(window: int) -> NDArray[np.int64]:
+    """For two pixels of a window, which row of the bias is for the way between them.
+
+    Returns:
+        Shape (pixels, pixels), pixels row by row.
+    """
+    rows, columns = (x.ravel() for x in np.indices((window, window)))
+    down = rows[:, None] - rows + window - 1
+    return down * (2 * window - 1) + columns[:, None] - columns + window - 1
+
+
+def apart(size: tuple[int, int], window: int, shift: int) -> NDArray[np.float32]:
+    """What is added where two pixels of a shifted window do not meet in the picture.
+
+    Returns:
+        Shape (windows, pixels, pixels).
+    """
+    rows, columns = (np.zeros(side, int) for side in size)
+    for axis in (rows, columns):
+        axis[-window:] += 1
+        axis[-shift:] += 1
+    parts = 3 * rows[:, None] + columns
+    cut = parts.reshape(size[0] // window, window, size[1] // window, window)
+    cut = cut.swapaxes(1, 2).reshape(-1, window**2)
+    return np.where(cut[:, :, None] == cut[:, None], 0, _APART).astype(np.float32)
+
+
+def _attend(attributes: Attributes) -> Callable[..., Tensor]:
+    import torch
+    from torch.nn import functional as F  # noqa: N812
+
+    window, shift, heads = (attributes[name] for name in ("window", "shift", "heads"))
+    places = torch.from_numpy(ways(window))
+
+    def windows(value: Tensor) -> Tensor:
+        """Of shape (images, windows, heads, pixels, features)."""
+        if shift:
+            value = value.roll((-shift, -shift), (2, 3))
+        images, channels, height, width = value.shape
+        rows, columns = height // window, width // window
+        cut = value.reshape(images, heads, channels // heads, rows, window, columns, window)
+        return cut.permute(0, 3, 5, 1, 4, 6, 2).reshape(
+            images, rows * columns, heads, window**2, channels // heads
+        )
+
+    def picture(found: Tensor, like: Tensor) -> Tensor:
+        images, channels, height, width = like.shape
+        rows, columns = height // window, width // window
+        cut = found.reshape(images, rows, columns, heads, window, window, channels // heads)
+        whole = cut.permute(0, 3, 6, 1, 4, 2, 5).reshape(like.shape)
+        return whole.roll((shift, shift), (2, 3)) if shift else whole
+
+    def function(own: Any, query: Tensor, value: Tensor, key: Tensor) -> Tensor:
+        bias = own.bias[places.to(own.bias.device)].permute(2, 0, 1)
+        if shift:
+            more = torch.from_numpy(apart((value.shape[2], value.shape[3]), window, shift))
+            bias = bias + more[:, None].to(bias)
+        found = F.scaled_dot_product_attention(
+            windows(query), windows(key), windows(value), attn_mask=bias
+        )
+        return picture(found, query)
+
+    return function
+
+
+register(
+    # of query, value and key, pictures of one shape, which windows of pixels cover;
+    # bias, (ways between two pixels, heads)
+    Op(
+        name="window_attention",
+        attributes=("heads", "window", "shift"),
+        parameters=("bias",),
+        shape=_shape,
+        cost=_cost,
+        compute=_attend,
+    ),
+)
