@@ -31,7 +31,8 @@ from goodnet.ops.op import Shape
 _OPSET = 18
 _FILE_VERSIONS = {18: 8, 19: 9, 20: 9, 21: 10}
 _PRODUCER = "goodnet"
-_TYPES = {"float32": 1, "int64": 7}
+# Types of numbers by TensorProto.DataType, and of attributes by AttributeProto.AttributeType.
+_FLOAT32, _INT64 = 1, 7
 _FLOAT, _INT, _STRING, _INTS = 1, 2, 3, 7
 _OPEN = ("channels", "height", "width")
 # What protobuf can say at most.
@@ -172,8 +173,8 @@ class _Graph:
 
 
 def _tensor(name: str, array: Array) -> bytes:
-    kind = _TYPES[array.dtype.name]
-    content = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<")).tobytes()
+    kind, stored = (_FLOAT32, "<f4") if array.dtype.kind == "f" else (_INT64, "<i8")
+    content = np.ascontiguousarray(array, stored).tobytes()
     sizes = (whole(1, size) for size in array.shape)
     return b"".join([*sizes, whole(2, kind), field(8, name.encode()), field(9, content)])
 
@@ -202,5 +203,5 @@ def _value(name: str, shape: Sequence[int | str]) -> bytes:
         for size in ("images", *shape)
     )
     dimensions = b"".join(field(1, size) for size in sizes)
-    tensor = whole(1, _TYPES["float32"]) + field(2, dimensions)
+    tensor = whole(1, _FLOAT32) + field(2, dimensions)
     return field(1, name.encode()) + field(2, field(1, tensor))
