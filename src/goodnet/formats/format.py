@@ -105,12 +105,21 @@ def in_child(read: Reader) -> Reader:
 def file_suffix(spec: NetworkSpec, source: SourceFile) -> str:
     """The suffix of a repaired network that is written beside the file of another, or as a copy."""
     chosen = formats()[source.format]
-    return chosen.anew if chosen.only_copies and spec.file is None else chosen.suffix
+    return _anew(spec, chosen) if chosen.only_copies and spec.file is None else chosen.suffix
 
 
-def goodnet_suffix(source: SourceFile) -> str:
+def goodnet_suffix(spec: NetworkSpec, source: SourceFile) -> str:
     """The suffix of a GoodNet that is written beside the file of its network."""
-    return formats()[source.format].anew
+    return _anew(spec, formats()[source.format])
+
+
+def _anew(spec: NetworkSpec, beside: Format) -> str:
+    """The suffix of a network that is written anew: what ONNX cannot say, GoodNet describes."""
+    from goodnet.ops import OPS
+
+    kinds = {layer.op for layer in spec.layers[1:]}
+    unsaid = beside.anew == ".onnx" and any(OPS[kind].to_onnx is None for kind in kinds)
+    return ".safetensors" if unsaid else beside.anew
 
 
 def save_network(network: Network, path: Path, *, force: bool = False) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.errors import InvalidInput
+from goodnet.ops.attributes import PLACE, WHOLE
 from goodnet.ops.op import PICTURE, Attributes, Cost, Given, Op, Shape, product, register
 
 if TYPE_CHECKING:
@@ -122,5 +123,6 @@ register(
         shape=_shape,
         cost=_cost,
         compute=_attend,
+        checks={"window": WHOLE, "shift": PLACE},
     ),
 )

@@ -114,7 +114,7 @@ class Suspect:
             raise InvalidInput("expected a network that was read from a file, got one made here")
         names = {
             "model": f"{model}{file_suffix(cured, spec.file)}",
-            "goodnet": f"{goodnet}{goodnet_suffix(spec.file)}",
+            "goodnet": f"{goodnet}{goodnet_suffix(spec, spec.file)}",
         }
         save_spec(cured, folder / names["model"])
         written = read_spec(folder / names["model"], architecture=options.architecture)
