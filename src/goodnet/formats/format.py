@@ -41,7 +41,8 @@ class Format:
         holds_folder: Whether a folder is of the format.
         only_copies: Whether networks with other layers than their file are written in another
             format.
-        anew: The suffix of that format, and of a GoodNet that is written beside such a file.
+        anew: The suffix of that format, and of a GoodNet that is written beside such a file;
+            where a kind of layers has no spelling in ONNX, it is `.safetensors` instead.
     """
 
     name: str
@@ -105,21 +106,22 @@ def in_child(read: Reader) -> Reader:
 def file_suffix(spec: NetworkSpec, source: SourceFile) -> str:
     """The suffix of a repaired network that is written beside the file of another, or as a copy."""
     chosen = formats()[source.format]
-    return _anew(spec, chosen) if chosen.only_copies and spec.file is None else chosen.suffix
+    is_copy = not chosen.only_copies or spec.file is not None
+    return chosen.suffix if is_copy else goodnet_suffix(spec, source)
 
 
 def goodnet_suffix(spec: NetworkSpec, source: SourceFile) -> str:
-    """The suffix of a GoodNet that is written beside the file of its network."""
-    return _anew(spec, formats()[source.format])
+    """The suffix of a network with other layers, or a GoodNet, that is written beside a file.
 
-
-def _anew(spec: NetworkSpec, beside: Format) -> str:
-    """The suffix of a network that is written anew: what ONNX cannot say, GoodNet describes."""
+    Args:
+        spec: Such a network, or one with the same kinds of layers.
+        source: The file.
+    """
     from goodnet.ops import OPS
 
-    kinds = {layer.op for layer in spec.layers[1:]}
-    unsaid = beside.anew == ".onnx" and any(OPS[kind].to_onnx is None for kind in kinds)
-    return ".safetensors" if unsaid else beside.anew
+    suffix, (_, *layers) = formats()[source.format].anew, spec.layers
+    unsaid = suffix == ".onnx" and any(OPS[layer.op].to_onnx is None for layer in layers)
+    return ".safetensors" if unsaid else suffix
 
 
 def save_network(network: Network, path: Path, *, force: bool = False) -> None:

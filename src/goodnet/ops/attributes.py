@@ -75,7 +75,6 @@ def one_of(*words: str) -> Kind:
 NONE = Kind("null", lambda value: value is None)
 FUNCTION = Kind("an activation with its numbers", _is_function)
 WHOLE = Kind("a whole number of 1 or more", lambda value: _is_whole(value, 1))
-PLACE = Kind("a whole number of 0 or more", lambda value: _is_whole(value, 0))
 NUMBER = Kind("a number that float32 can hold", _is_number)
 PAIR = whole_numbers("two whole numbers of 1 or more", 1, count=2)
 MORE = whole_numbers("two whole numbers of 0 or more", 0, count=2)

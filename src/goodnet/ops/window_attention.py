@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.errors import InvalidInput
-from goodnet.ops.attributes import PLACE, WHOLE
+from goodnet.ops.attributes import WHOLE, Kind
 from goodnet.ops.op import PICTURE, Attributes, Cost, Given, Op, Shape, product, register
 
 if TYPE_CHECKING:
@@ -123,6 +123,9 @@ register(
         shape=_shape,
         cost=_cost,
         compute=_attend,
-        checks={"window": WHOLE, "shift": PLACE},
+        checks={
+            "window": WHOLE,
+            "shift": Kind("0 or more, below the window", lambda x: type(x) is int and x >= 0),
+        },
     ),
 )
