@@ -42,10 +42,27 @@ def same(one: NetworkSpec, other: NetworkSpec) -> None:
     assert all(np.array_equal(x, other.arrays[key]) for key, x in one.arrays.items())
 
 
-@pytest.mark.parametrize("case", CASES)
+def _window_attention(draft: Draft) -> None:
+    query, value, key = (draft.conv(4, 1, source="image", padding="same") for _ in range(3))
+    draft.add("crop2d", inputs=(query,), padding=(0, 0, 0, 1), name="query")
+    draft.add("crop2d", inputs=(value,), padding=(0, 0, 0, 1), name="value")
+    draft.add("crop2d", inputs=(key,), padding=(0, 0, 0, 1), name="key")
+    arrays = {"bias": draft.numbers(49, 2)}
+    reads = ("query", "value", "key")
+    draft.add("window_attention", inputs=reads, arrays=arrays, heads=2, window=4, shift=2)
+
+
+# What neither Keras nor ONNX has.
+MORE: dict[str, Callable[[Draft], object]] = {
+    "response norm": lambda d: d.own_norm("response_norm", 3, 1, 1, epsilon=1e-6),
+    "window attention": _window_attention,
+}
+
+
+@pytest.mark.parametrize("case", [*CASES, *MORE])
 def test_every_kind_of_layer_comes_back(tmp_path: Path, case: str) -> None:
     draft = Draft(3, 8, 9)
-    CASES[case](draft)
+    {**CASES, **MORE}[case](draft)
     spec, path = draft.ended(), tmp_path / "net.safetensors"
     save_spec(spec, path)
     same(read_spec(path), spec)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +24,9 @@ from onnx_samples import answers
 from goodnet.errors import InvalidInput
 from goodnet.formats import load_network, read_spec
 from goodnet.formats.build import build
-from goodnet.formats.format import save_spec
+from goodnet.formats.format import file_suffix, goodnet_suffix, save_spec
 from goodnet.formats.silence import default_layer, silence
-from goodnet.formats.spec import Activation, Array, NetworkSpec
+from goodnet.formats.spec import Activation, Array, NetworkSpec, SourceFile
 from goodnet.formats.torch import wrap
 from goodnet.guard.form import guard_spec, reject_class_of
 from goodnet.imagesets import load_images
@@ -133,6 +134,17 @@ def test_the_same_network_gives_the_same_bytes_and_copies_of_itself(tmp_path: Pa
     assert one.read_bytes() == two.read_bytes() == copy.read_bytes()
 
 
+def test_a_network_that_is_read_and_written_again_grows_no_more(tmp_path: Path) -> None:
+    """So that what B and B' have in common is found, wherever each was written."""
+    one, two = tmp_path / "one.onnx", tmp_path / "two.onnx"
+    save_spec(SPECS["deepid"](), one)
+    once = read_spec(one)
+    save_spec(replace(once, source=None), two)
+    twice = read_spec(two)
+    assert [layer.op for layer in once.layers] == [layer.op for layer in twice.layers]
+    assert len(guard_spec(once, twice).layers) < len(once.layers) + 10
+
+
 def test_names_that_meet_are_kept_apart(tmp_path: Path) -> None:
     draft = Draft(3, 8, 8)
     draft.conv(3, name="conv", activation=Activation("relu"), padding="same")
@@ -190,8 +202,18 @@ def test_parts_of_a_module_are_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_every_kind_is_written_but_parts_of_a_module() -> None:
-    assert [op.name for op in OPS.values() if op.to_onnx is None] == ["input", "opaque"]
+def test_kinds_that_are_not_written_are_described() -> None:
+    """Beside a file of PyTorch, where ONNX is first choice."""
+    unsaid = {op.name for op in OPS.values() if op.to_onnx is None}
+    assert unsaid == {"input", "opaque", "response_norm", "window_attention"}
+    draft = Draft(3, 8, 8)
+    source = SourceFile(Path("net.pt"), "pytorch", "")
+    assert goodnet_suffix(draft.ended(), source) == ".onnx"
+    draft = Draft(3, 8, 8)
+    arrays = {name: draft.numbers(3, 1, 1) for name in ("gamma", "beta")}
+    draft.add("response_norm", arrays=arrays, epsilon=1e-6)
+    spec = draft.ended()
+    assert goodnet_suffix(spec, source) == file_suffix(spec, source) == ".safetensors"
 
 
 @pytest.mark.parametrize("kind", [ResNet, MobileNet])

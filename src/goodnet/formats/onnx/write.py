@@ -53,7 +53,9 @@ def write(spec: NetworkSpec, path: Path, force: bool) -> None:
 
 
 def content_of(spec: NetworkSpec) -> bytes:
-    """The bytes of the file of a network; layers that do not lead to the output are left out.
+    """The bytes of the file of a network.
+
+    Layers are left out that do not lead to the output, or pass on what they read.
 
     Raises:
         InvalidInput: As `write`.
@@ -108,7 +110,7 @@ class _Graph:
         self._taken = {layer.name for layer in spec.layers}
         self._layer, self._done = "", dict[int, str]()
         self._called: dict[str, str] = {}
-        image = spec.layers[0].name
+        image, self._output = spec.layers[0].name, spec.output
         if spec.channels_last:
             turned = self._free(f"{image}/transpose")
             self._compute(apply("Transpose", image, perm=(0, 3, 1, 2)), turned)
@@ -117,6 +119,10 @@ class _Graph:
     def add(self, written: Written) -> None:
         """The operations of a layer; the last one and what it gives have the layer's name."""
         layer = written.layer
+        if layer.op == "identity" and layer.name != self._output:
+            # Else a network that is read and written again has one more for each transposition.
+            self._called[layer.name] = self._operand(written.value, "")
+            return
         say = OPS[layer.op].to_onnx
         if say is None:
             raise InvalidInput(
