@@ -26,6 +26,7 @@ _BOMBS = "PyTorch: pickles that are bombs, or damaged"
 _STORAGES = "PyTorch: storages that overlap, or are too short"
 _SCRIPT = "PyTorch: TorchScript and whole modules"
 _SAFETENSORS = "safetensors: headers that lie"
+_DESCRIPTIONS = "safetensors: layers that lie"
 _CHECKPOINTS = "checkpoints"
 
 # What begins a file of PyTorch that is no zip archive.
@@ -50,6 +51,10 @@ def cases() -> Iterator[Case]:
     for name, head in _HEADERS.items():
         make = partial(_safetensors, head=head)
         yield Case(_SAFETENSORS, name, "inspect x.safetensors", make)
+    for name, text in _described().items():
+        head = _alone_head({"__metadata__": {"goodnet": text}})
+        make = partial(_safetensors, head=head)
+        yield Case(_DESCRIPTIONS, name, "inspect x.safetensors", make)
     yield from _checkpoints()
 
 
@@ -261,8 +266,12 @@ def _module(folder: Path) -> None:
 
 
 def _head(**arrays: Any) -> bytes:
-    text = json.dumps(arrays).encode()
-    return struct.pack("<Q", len(text)) + text + bytes(64)
+    return _alone_head(arrays) + bytes(64)
+
+
+def _alone_head(entries: Mapping[str, Any]) -> bytes:
+    text = json.dumps(entries).encode()
+    return struct.pack("<Q", len(text)) + text
 
 
 def _array(begin: int, end: int, shape: list[int], dtype: str = "F32") -> dict[str, Any]:
@@ -284,6 +293,45 @@ _HEADERS: Mapping[str, bytes] = {
     "an array twice": struct.pack("<Q", 13) + b'{"a":0,"a":1}' + bytes(64),
     "100,000 arrays": _head(**{f"a{number}": _array(0, 0, [0]) for number in range(100_000)}),
 }
+
+
+def _described() -> Mapping[str, str]:
+    """Descriptions of the layers of a network, as the metadata of a file has them."""
+    image = _layer("images", "input", shape=[3, 64, 64])
+    flat = _layer("flat", "flatten", "images", order="chw")
+    chain = [_layer(f"l{at}", "identity", f"l{at - 1}" if at else "flat") for at in range(30_000)]
+    doubled = [
+        _layer(f"l{at}", "concatenate", *2 * [f"l{at - 1}" if at else "flat"], axis=1)
+        for at in range(64)
+    ]
+    summed = [_layer(f"l{at}", "add", *["flat"] * 15) for at in range(15_000)]
+    border = {"pool": [1, 1], "strides": [1, 1], "padding": [2**30] * 4}
+    return {
+        "200,000 deep": "[" * 200_000,
+        "a list": "[]",
+        "a number twice": '{"version": 1, "version": 1}',
+        "30,000 layers": _text(image, flat, *chain),
+        "layers that read 225,000 values": _text(image, flat, *summed),
+        "a value that doubles 64 times": _text(image, flat, *doubled),
+        "a border of 2^31 pixels": _text(image, _layer("l0", "max_pool2d", "images", **border)),
+        "a layer that is a module": _text(
+            image, _layer("l0", "opaque", "images", module="os.system", shape=[1])
+        ),
+        "a layer that reads itself": _text(image, _layer("l0", "add", "l0", "l0")),
+        "a kind that is none": _text(image, _layer("l0", "os.system", "images")),
+        "a scale that is no number": _text(
+            image, flat, _layer("l0", "rescale", "flat", scale=1e308, offset=0)
+        ),
+    }
+
+
+def _layer(name: str, op: str, *inputs: str, **attributes: Any) -> dict[str, Any]:
+    return {"name": name, "op": op, "inputs": inputs, "attributes": attributes}
+
+
+def _text(*layers: Mapping[str, Any]) -> str:
+    said = {"version": 1, "name": "net", "output": layers[-1]["name"], "layers": layers}
+    return json.dumps(said, separators=(",", ":"))
 
 
 def _safetensors(folder: Path, *, head: bytes) -> None:

@@ -57,15 +57,15 @@ def main(arguments: list[str] | None = None) -> None:
     header(given.threads)
     rows = [["command", "kills", "ended before", "old run", "new run", "no run", "wrong"]]
     wrong: list[str] = []
-    for name in _COMMANDS:
+    for name in given.only or _COMMANDS:
         for forced in (False, True):
             title = f"{name}{' --force' * forced}"
             with TemporaryDirectory() as folder:
                 found = _Trial(Path(folder), name, forced=forced).kill(given)
             wrong += [f"{title}: {text}" for text in found.wrong]
             states = [found.states[state] for state in ("ended", "old", "new", "none")]
-            told = [sum(states), *states, len(found.wrong)]
-            rows.append([title, *map(str, told)])
+            rows.append([title, *map(str, (sum(states), *states, len(found.wrong)))])
+            print(", ".join(rows[-1]), file=sys.stderr)
     show(rows)
     for text in wrong:
         print(f"- {text}")
@@ -202,6 +202,7 @@ def _parse(arguments: Sequence[str] | None) -> Namespace:
     parser.set_defaults(threads=1)
     parser.add_argument("--kills", type=int, default=34, help="of each of the six commands")
     parser.add_argument("--seed", default="0")
+    parser.add_argument("--only", nargs="+", choices=_COMMANDS, help="of the commands")
     given = parser.parse_args(arguments)
     if given.quick:
         given.kills = 2

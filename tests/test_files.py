@@ -15,7 +15,7 @@ import pytest
 
 from goodnet import files
 from goodnet.errors import FileError, UsageError
-from goodnet.files import atomic_path, run_folder, sha256, write_json
+from goodnet.files import atomic_path, remove_folder, run_folder, sha256, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -296,6 +296,19 @@ class TestRunFolder:
         assert [name[:9] for name in names(tmp_path)] == [".goodnet-", ".goodnet-"]
         with run_folder(tmp_path / "run") as folder:
             assert names(tmp_path) == [folder.name]
+
+    def test_who_is_killed_removing_a_folder_leaves_no_part_of_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        old_run(tmp_path / "partial")
+        with monkeypatch.context() as patched:
+            patched.setattr("shutil.rmtree", fail(errno.EINTR))
+            remove_folder(tmp_path / "partial")
+        assert [name[:9] for name in names(tmp_path)] == [".goodnet-"]
+        remove_folder(tmp_path / "partial")  # is not there
+        with run_folder(tmp_path / "run"):
+            pass
+        assert names(tmp_path) == ["run"]
 
     @pytest.mark.slow
     @pytest.mark.parametrize("exchanges", [True, False])

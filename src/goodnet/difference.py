@@ -165,7 +165,7 @@ def _apart(one: Tensor, other: Tensor) -> float:
 def _changed(found: Pairing) -> Iterator[LayerDifference]:
     for mine, theirs in found.pairs.items():
         arrays = list(found.arrays(mine))
-        if arrays:
+        if not all(np.array_equal(one, other) for _, one, other in arrays):
             record = _difference(found.first[mine], theirs, arrays)
             if record.changed:
                 yield record

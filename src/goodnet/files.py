@@ -108,6 +108,14 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
 
 
+def remove_folder(path: Path) -> None:
+    """Remove a folder, if it is there, at once: who is killed meanwhile leaves no part of it."""
+    hidden = path.with_name(f"{_PREFIX}{secrets.token_hex(8)}{_LITTER}")
+    with suppress(OSError):
+        path.rename(hidden)
+        shutil.rmtree(hidden, ignore_errors=True)
+
+
 def write_json(path: Path, data: Any) -> None:
     """Write plain data as indented JSON, keys in their order, with a newline at the end.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
 import subprocess
@@ -134,6 +135,8 @@ def test_a_refused_file_is_a_result_and_its_exit_code_stays(
     assert (result["ruleId"], result["level"]) == (rule, "error")
     assert plain == f"goodnet: {result['message']['text']}"
     assert log["runs"][0]["invocations"][0]["exitCode"] == code
+    digest = hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
+    assert log["runs"][0]["artifacts"][0]["hashes"] == {"sha-256": digest}
     assert run(["inspect", str(tmp_path / name), "--sarif", "-"]) == code
     assert check_sarif(json.loads(said(capsys)[0])) == [result]
 
@@ -145,6 +148,16 @@ def test_weights_of_an_unknown_architecture_are_a_note(
     assert run(["inspect", str(tmp_path / "net.pt"), "--sarif", "-"]) == 0
     (result,) = check_sarif(json.loads(said(capsys)[0]))
     assert (result["ruleId"], result["level"]) == ("unknown-architecture", "note")
+
+
+def test_a_folder_is_a_result_without_a_hash(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["inspect", str(tmp_path), "--sarif", "-"]) == 4
+    log = json.loads(said(capsys)[0])
+    (result,) = check_sarif(log)
+    assert result["ruleId"] == "unreadable-file"
+    assert "hashes" not in log["runs"][0]["artifacts"][0]
 
 
 def test_a_file_that_is_not_there_writes_nothing(

@@ -29,7 +29,7 @@ MODEL_ERRORS = {
 
 
 @pytest.mark.parametrize("case", MODEL_ERRORS)
-@pytest.mark.parametrize("command", ["inspect", "prune", "evaluate", "predict"])
+@pytest.mark.parametrize("command", ["inspect", "prune", "evaluate", "predict", "convert", "diff"])
 def test_a_bad_model_is_one_sentence(
     lab: Lab, tmp_path: Path, case: str, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -43,6 +43,8 @@ def test_a_bad_model_is_one_sentence(
         "prune": ["--clean", lab.valid, "--out", tmp_path / "run"],
         "evaluate": ["--clean", lab.valid],
         "predict": [lab.test],
+        "convert": [tmp_path / "run"],
+        "diff": [lab.model],
     }
     code, words = MODEL_ERRORS[case]
     assert words in fails(capsys, code, [command, model, *extra[command]])
@@ -122,6 +124,9 @@ def test_a_file_that_holds_no_text_holds_no_channels(
     [
         ["inspect", "LONG"],
         ["inspect", "MODEL", "--architecture", "LONG"],
+        ["inspect", "MODEL", "--sarif", "LONG"],
+        ["convert", "MODEL", "LONG"],
+        ["diff", "MODEL", "LONG"],
         ["evaluate", "MODEL", "--clean", "LONG"],
         ["evaluate", "MODEL", "--clean", "IMAGES", "--classes", "LONG"],
         ["evaluate", "MODEL", "--clean", "IMAGES", "--backdoor", "LONG"],

@@ -22,13 +22,26 @@ Array = Any
 
 
 def export(module: nn.Module, path: Path, *, shape: tuple[int, ...], how: str = "17") -> Path:
-    """By the exporter that traces, for a version of the operations, or by the newer one."""
+    """By the exporter that traces, for a version of the operations, or by the newer one.
+
+    Args:
+        module: What to export.
+        path: Where to.
+        shape: Of an image.
+        how: The version ("17"), "dynamo" for the newer exporter, or both ("dynamo 23").
+    """
     images = torch.rand(2, *shape)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
-        if how == "dynamo":
+        if how.startswith("dynamo"):
             sizes = ({0: torch.export.Dim("images")},)
-            torch.onnx.export(module, (images,), path, dynamo=True, dynamic_shapes=sizes)
+            version = int(how.split()[1]) if " " in how else None
+            torch.onnx.export(
+                *(module, (images,), path),
+                dynamo=True,
+                dynamic_shapes=sizes,
+                opset_version=version,
+            )
         else:
             torch.onnx.export(
                 module,

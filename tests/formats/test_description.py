@@ -109,8 +109,8 @@ def _attribute(place: int, **changed: Any) -> Callable[[Any], object]:
 CHANGES: dict[str, tuple[Callable[[Any], object], str]] = {
     "version": (lambda said: said.update(version=2), "of version 1"),
     "field": (lambda said: said.update(code="x"), "of version 1"),
-    "no layers": (lambda said: said.update(layers=[]), "at least one layer"),
-    "no list": (lambda said: said.update(layers="x"), "at least one layer"),
+    "no layers": (lambda said: said.update(layers=[]), "expected a list of layers"),
+    "no list": (lambda said: said.update(layers="x"), "expected a list of layers"),
     "output": (lambda said: said.update(output="none"), "an output for each class"),
     "picture": (lambda said: said.update(output="pool"), "an output for each class"),
     "no output": (lambda said: said.update(output=["answer"]), "an output for each class"),

@@ -18,7 +18,10 @@ from safetensors.numpy import load_file, save_file
 import goodnet as gn
 from goodnet.errors import InvalidInput, UnsafeInput, UsageError
 from goodnet.formats import load_network, read_spec
+from goodnet.formats.build import build, extract
+from goodnet.formats.format import goodnet_suffix, save_spec
 from goodnet.formats.hugging_face import read_config
+from goodnet.guard.form import guard_spec
 from goodnet.network import Network
 from goodnet.runs.inspect import inspect_file
 
@@ -117,6 +120,20 @@ def test_a_copy_has_the_same_keys_and_can_be_put_in_the_folder_or_read_alone(
     assert (tmp_path / "twice.safetensors").read_bytes() == out.read_bytes()
 
 
+@pytest.mark.parametrize("name", ["ViT", "RegNet", "ConvNeXT V2", "Swin"])
+def test_a_goodnet_of_a_folder_is_written_as_onnx(name: str, tmp_path: Path) -> None:
+    config = CONFIGS[name]
+    network = opened(written(tmp_path / "model", config), config)
+    spec = network.spec
+    assert spec.file is not None
+    assert goodnet_suffix(spec.file) == ".onnx"
+    silent = gn.silence_channels(network, spec.layers[1].name, [1])
+    good = guard_spec(spec, extract(silent))
+    save_spec(good, tmp_path / "good.onnx")
+    found = answers(opened(tmp_path / "good.onnx", config), config)
+    np.testing.assert_allclose(found, answers(build(good), config), rtol=1e-4, atol=1e-4)
+
+
 def test_the_file_of_the_weights_is_read_with_the_configuration_beside_it_or_told(
     tmp_path: Path,
 ) -> None:
@@ -168,6 +185,10 @@ REFUSED: dict[str, tuple[Config, str]] = {
     "of timm, changed": (
         {"architecture": "resnet18", "model_args": {"act_layer": "gelu"}},
         "changes timm's resnet18 by model_args",
+    ),
+    "of timm, pooled otherwise": (
+        {"architecture": "resnet18", "global_pool": "max"},
+        "global_pool: invalid enum value 'max'",
     ),
     "several classes": (
         {"model_type": "vit", "problem_type": "multi_label_classification"},

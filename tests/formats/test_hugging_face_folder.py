@@ -89,6 +89,23 @@ def test_a_second_file_of_the_same_weights_is_said_and_one_of_others_refused(fol
     assert read_spec(folder / WEIGHTS).layers == spec.layers
 
 
+@pytest.mark.parametrize(
+    ("processor", "size"),
+    [
+        ({"size": {"shortest_edge": 384}, "crop_pct": 0.9}, (384, 384)),
+        ({"size": 48, "do_center_crop": True, "crop_size": {"height": 40, "width": 24}}, (40, 24)),
+        ({"size": {"height": 10**9, "width": -1}}, (32, 32)),
+        ({"size": "large"}, (32, 32)),
+        ([], (32, 32)),
+    ],
+)
+def test_the_size_of_images_is_what_the_processor_gives_the_network(
+    processor: object, size: tuple[int, int], folder: Path
+) -> None:
+    (folder / "preprocessor_config.json").write_text(json.dumps(processor), encoding="utf-8")
+    assert read_spec(folder).usually_sized.input_shape == (3, *size)
+
+
 def test_what_is_not_read_is_said(folder: Path) -> None:
     for name in ("tf_model.h5", "flax_model.msgpack", "modeling.py", "README.md"):
         (folder / name).write_text("nothing", encoding="utf-8")
@@ -207,7 +224,7 @@ SPOILT: dict[str, tuple[Spoil, int, str]] = {
     "deep": (text("config.json", '{"a": ' + "[" * 10**5 + "]" * 10**5 + "}"), 5, "nested"),
     "a gigabyte": (large("config.json", 2**30), 5, "may take at most 4.0 MiB, got 1.0 GiB"),
     "weights of 3 GB": (large(WEIGHTS, 3 * 2**30), 5, "may take at most 2.0 GiB, got 3.0 GiB"),
-    "a program": (that_runs, 3, "asks for 'posix.system' to be run"),
+    "a program": (that_runs, 3, r"pytorch_model\.bin: the file asks for 'posix\.system' to be run"),
     "a bare program": (bare_pickle, 3, "asks for 'posix.system' to be run"),
 }
 

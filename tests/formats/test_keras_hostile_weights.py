@@ -16,7 +16,9 @@ from keras_samples import (
     layer,
     legacy_groups,
     native_arrays,
+    sequential,
     small_arrays,
+    small_layers,
     small_model,
     write_keras,
     write_legacy,
@@ -205,6 +207,15 @@ class TestVariance:
             return
         with pytest.raises(InvalidInput, match=rf"layer 'norm': {message}"):
             read_spec(path)
+
+    @pytest.mark.parametrize("epsilon", [1e39, 1e308])
+    def test_an_epsilon_beyond_single_precision_is_no_warning(
+        self, epsilon: float, tmp_path: Path
+    ) -> None:
+        layers = small_layers()
+        layers[2]["config"]["epsilon"] = epsilon
+        path = write_small(tmp_path / "model.h5", sequential(layers))
+        assert read_spec(path)["norm"].attributes == {"epsilon": epsilon}
 
     @pytest.mark.parametrize(
         ("kind", "config", "message"),

@@ -87,6 +87,15 @@ def test_spellings_of_the_same_network_are_alike() -> None:
     assert [x.op for x in found.first.layers] == [x.op for x in found.second.layers]
 
 
+def test_a_value_times_its_sigmoid_is_one_activation() -> None:
+    one, other = Draft(3, 8, 8), Draft(3, 8, 8)
+    one.conv(4, activation=Activation("silu"))
+    value = other.conv(4)
+    gate = other.activation("sigmoid")
+    other.add("multiply", inputs=(value, gate))
+    assert pair(one.ended(), other.ended()).alike
+
+
 def test_a_border_in_front_of_a_convolution_is_its_own() -> None:
     one, other = Draft(3, 8, 8), Draft(3, 8, 8)
     one.add("zero_pad2d", padding=(1, 2, 0, 1))

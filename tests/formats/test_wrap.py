@@ -108,6 +108,7 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
     "minus": (lambda x: 1 - x, "rescale"),
     "difference": (lambda x: torch.sub(x, x * 2), "subtract"),
     "largest": (lambda x: torch.maximum(x, 1 - x), "maximum"),
+    "neighbours": (lambda x: F.local_response_norm(x, 3, k=2.0), "local_response_norm"),
     "upsample": (lambda x: F.interpolate(x, scale_factor=2.0), "upsample2d"),
     "pad": (lambda x: F.pad(x, (1, 2, 3, 4)), "zero_pad2d"),
     "copy": (lambda x: x.contiguous(), "identity"),

@@ -100,6 +100,17 @@ def pictures(folder: Path, count: int) -> list[Path]:
     return paths
 
 
+def test_pictures_are_decoded_as_they_are_used_where_there_are_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("goodnet.imagesets.decode._FEW", 4)
+    for number in range(5):
+        Image.new("RGB", (5, 4), (number, 0, 0)).save(tmp_path / f"{number}.png")
+        images = load_images(tmp_path)
+        assert images.foreign == (number == 4)
+        assert round(images.sample(9).images.max() * 255) == number
+
+
 def test_many_sets_are_opened_by_one_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = pictures(tmp_path, 20)
     children: list[int] = []

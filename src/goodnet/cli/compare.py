@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +12,7 @@ from goodnet.cli import options as opt
 from goodnet.cli.repair import costs
 from goodnet.cli.text import note, percent, progress_bar, table
 from goodnet.errors import UsageError
+from goodnet.files import remove_folder
 from goodnet.runs.options import InputFiles, InputOptions, Place
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def compare(
         found = job.compare(opened, cells, partial, stage=progress_bar, line=place.line)
         # The sets are the same for every network.
         job.write_comparison(found, partial, run, notes=next(iter(opened.values())).warnings)
-    shutil.rmtree(partial, ignore_errors=True)
+    remove_folder(partial)
     print(_summary(found))
     note(f"written to {place.out}")
 

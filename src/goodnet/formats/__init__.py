@@ -34,8 +34,9 @@ def read_spec(path: Path | str, *, architecture: Path | str | None = None) -> Ne
 
     Args:
         path: A Keras `.h5` or `.keras` file, an ONNX file, a `state_dict` of PyTorch, as
-            `.safetensors` or as `torch.save` writes it, or the folder of a Hugging Face model; the
-            format is determined by its content.
+            `.safetensors` or as `torch.save` writes it, a `.safetensors` file of GoodNet's own,
+            which describes its layers, or the folder of a Hugging Face model; the format is
+            determined by its content.
         architecture: For a file that holds weights only. Of Keras, a model JSON, or another model
             file to take the layers from. Of PyTorch, the name of a known architecture, such as
             "resnet18", or the `config.json` of a Hugging Face model; if not given, it is the

@@ -30,7 +30,7 @@ _FOLDS = frozenset({"conv2d", "dense"})
 def canonical(spec: NetworkSpec) -> NetworkSpec:
     """The network up to its logits, with one layer for each thing that is computed."""
     logits = without_softmax(_without_identities(replace(spec, source=None)))
-    steps = (_apart, _without_identities, _bordered, _flattened, _in_one_order)
+    steps = (_apart, _without_identities, _gated, _bordered, _flattened, _in_one_order)
     return reduce(lambda found, step: step(found), steps, logits)
 
 
@@ -46,7 +46,7 @@ def folded(spec: NetworkSpec) -> NetworkSpec:
         before = spec[here.inputs[0]] if here.inputs else here
         if before.op not in _FOLDS or len(spec.consumers(before.name)) > 1:
             continue
-        found = affine(spec, here, shapes[layer.name])
+        found = affine(here, spec.parameters(here.name), shapes[layer.name])
         if found is not None:
             arrays = {key: x for key, x in spec.arrays.items() if key not in _keys(spec, here)}
             arrays |= _scaled(spec, before, *found)
@@ -109,6 +109,25 @@ def _without_identities(spec: NetworkSpec) -> NetworkSpec:
         if layer.op == "identity" or (layer.op == "activation" and linear):
             spec = _bypassed(spec, spec[layer.name])
     return spec
+
+
+def _gated(spec: NetworkSpec) -> NetworkSpec:
+    """A value times its sigmoid is one activation, for which ONNX has no operation."""
+    for layer in spec.layers:
+        if layer.op != "multiply" or len(layer.inputs) != 2:
+            continue
+        for value, name in (layer.inputs, layer.inputs[::-1]):
+            gate = spec[name]
+            if _is_sigmoid(gate) and gate.inputs == (value,) and len(spec.consumers(name)) == 1:
+                silu = {"activation": _spelled(Activation("silu"))}
+                spec = _replaced(spec, Layer(layer.name, "activation", (value,), silu))
+                spec = replace(spec, layers=tuple(x for x in spec.layers if x.name != name))
+                break
+    return spec
+
+
+def _is_sigmoid(layer: Layer) -> bool:
+    return layer.op == "activation" and layer.attributes["activation"].function == "sigmoid"
 
 
 def _bypassed(spec: NetworkSpec, layer: Layer) -> NetworkSpec:

@@ -18,6 +18,7 @@ from goodnet.ops import OPS
 from goodnet.ops.op import (
     PICTURE,
     VECTOR,
+    Array,
     Arrays,
     Channels,
     Joined,
@@ -74,6 +75,12 @@ class Graph:
         for layer in spec.layers:
             for name in dict.fromkeys(layer.inputs):
                 self.readers[name].append(layer)
+
+    def parameters(self, layer: Layer) -> dict[str, Array]:
+        """The arrays of a layer by parameter name."""
+        op, arrays = OPS[layer.op], self.spec.arrays
+        keys = {name: f"{layer.name}/{name}" for name in (*op.parameters, *op.buffers)}
+        return {name: arrays[key] for name, key in keys.items() if key in arrays}
 
     def channel_count(self, name: str) -> int:
         """Channels of a layer's value.

@@ -111,8 +111,12 @@ def from_json(text: str, shapes: Mapping[str, tuple[int, ...]]) -> Description:
             "be of a newer GoodNet"
         )
     entries, output, name = (found[key] for key in ("layers", "output", "name"))
-    if not isinstance(entries, list) or not 0 < len(entries) <= budgets.MAX_LAYERS:
-        raise OverBudget(f"a network has at least one layer and at most {budgets.MAX_LAYERS:,}")
+    if not isinstance(entries, list) or not entries:
+        raise InvalidInput(f"expected a list of layers in the {_WHAT}")
+    if len(entries) > budgets.MAX_LAYERS:
+        raise OverBudget(
+            f"a network may have at most {budgets.MAX_LAYERS:,} layers, got {len(entries):,}"
+        )
     layers = tuple(_layer(entry, place) for place, entry in enumerate(entries))
     given = _shapes(layers, shapes)
     if not isinstance(name, str) or not isinstance(output, str) or len(given.get(output, ())) != 1:

@@ -92,7 +92,7 @@ def _moved(graph: Graph, layer: Layer, silent: Mapping[str, Mask], *, count: int
 
 def _zero_rows(graph: Graph, layer: Layer, *parameters: str) -> Mask:
     """Where all named parameters the layer has are zero, by their first axis."""
-    arrays = graph.spec.parameters(layer.name)
+    arrays = graph.parameters(layer)
     rows = [arrays[name].reshape(len(arrays[name]), -1) for name in parameters if name in arrays]
     table = np.concatenate(rows, axis=1)
     return np.asarray(~table.any(axis=1), dtype=bool)

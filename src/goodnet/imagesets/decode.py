@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
 
 _FILE_BYTES = 64 * MIB
+# Pictures that take no time to decode before it is known whether all are used.
+_FEW = 1000
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 
 
@@ -87,11 +89,12 @@ class Pictures:
 
 
 def decoded(pictures: Pictures, *, most: int) -> DecodedPictures | None:
-    """All pictures in memory; None if they take more than `most` bytes, or one cannot be read.
+    """A few pictures in memory; None if they take more than `most` bytes, or one cannot be read.
 
     What is wrong with one is said when it is used.
     """
-    if math.prod(pictures.shape) > most:  # if all are as large as the first
+    # if all are as large as the first
+    if len(pictures.names) > _FEW or math.prod(pictures.shape) > most:
         return None
     found, left = [], most
     try:

@@ -99,7 +99,7 @@ def _of_layer(graph: Graph, layer: Layer, given: list[Interval]) -> Interval:
         return given[0].over(count)
     if layer.op == "zero_pad2d":
         return given[0].over(count).with_zero
-    change = affine(graph.spec, layer, graph.shapes[layer.name])
+    change = affine(layer, graph.parameters(layer), graph.shapes[layer.name])
     if change is not None and len(change[0]) == count:
         return _shifted(*change, given[0].over(count))
     if isinstance(passing(layer), Moved | Joined):
@@ -128,7 +128,7 @@ def _moved(graph: Graph, layer: Layer, given: list[Interval], count: int) -> Int
 
 def _made(graph: Graph, layer: Layer, given: Interval) -> Interval:
     """Of sums of products with weights, group by group."""
-    arrays = graph.spec.parameters(layer.name)
+    arrays = graph.parameters(layer)
     weight, groups = arrays["weight"], layer.attributes.get("groups", 1)
     if layer.attributes.get("padding", "valid") not in ("valid", (0, 0, 0, 0)):
         given = given.with_zero

@@ -7,6 +7,7 @@ from goodnet.ops import (
     activations,
     attention,
     convolutions,
+    dense,
     ends,
     group_and_layer_norm,
     local_response_norm,
@@ -20,6 +21,7 @@ from goodnet.ops import (
     scaling,
     slicing,
     tokens,
+    transposed_convolutions,
     window_attention,
 )
 from goodnet.ops.op import OPS, Layer, Op, register
@@ -27,7 +29,7 @@ from goodnet.ops.op import OPS, Layer, Op, register
 __all__ = ["FAMILIES", "OPS", "Layer", "Op", "register"]
 
 FAMILIES = (
-    *(activations, attention, convolutions, ends, merging, normalization, padding, pooling),
-    *(group_and_layer_norm, local_response_norm, reshaping, resizing, response_norm, scaling),
-    *(slicing, tokens, window_attention),
+    *(activations, attention, convolutions, dense, ends, merging, normalization, padding),
+    *(group_and_layer_norm, local_response_norm, pooling, reshaping, resizing, response_norm),
+    *(scaling, slicing, tokens, transposed_convolutions, window_attention),
 )

@@ -567,7 +567,7 @@ FUNCTIONS: Mapping[str, Function] = MappingProxyType(
             read=lambda call: {"approximate": float(call.module.approximate == "tanh")},
             to_onnx=_gelu_said,
         ),
-        "erf": Function(_torch("torch.erf"), torch=("torch.erf", ".erf"), onnx="Erf"),
+        "erf": Function(_torch("torch.erf"), onnx="Erf"),
         "exponential": Function(_torch("torch.exp"), moves_zero=True, onnx="Exp"),
         # axis of the value as laid out in the spec
         **{

@@ -75,7 +75,6 @@ def one_of(*words: str) -> Kind:
 NONE = Kind("null", lambda value: value is None)
 FUNCTION = Kind("an activation with its numbers", _is_function)
 WHOLE = Kind("a whole number of 1 or more", lambda value: _is_whole(value, 1))
-_FROM_ZERO = Kind("a whole number of 0 or more", lambda value: _is_whole(value, 0))
 NUMBER = Kind("a number that float32 can hold", _is_number)
 PAIR = whole_numbers("two whole numbers of 1 or more", 1, count=2)
 MORE = whole_numbers("two whole numbers of 0 or more", 0, count=2)
@@ -109,8 +108,7 @@ ATTRIBUTES: Mapping[str, Kind] = {
     "strides": PAIR, "dilation": PAIR, "pool": PAIR, "size": PAIR,
     "padding": BORDER | SIDES,
     "output_padding": MORE | NONE, "cropping": MORE,
-    "groups": WHOLE, "heads": WHOLE, "window": WHOLE, "shift": _FROM_ZERO,
-    "axis": WHOLE, "axes": _AXES, "dims": ALONG,
+    "groups": WHOLE, "heads": WHOLE, "axis": WHOLE, "axes": _AXES, "dims": ALONG,
     "epsilon": _EPSILON, "scale": NUMBER | _NUMBERS, "offset": NUMBER | _NUMBERS,
     "keepdims": FLAG, "invert": FLAG, "antialias": FLAG, "crop": FLAG,
     "interpolation": one_of("nearest", "bilinear"), "order": one_of("hwc", "chw"),

@@ -64,24 +64,24 @@ def _dropped(call: Call) -> Operation | None:
 # Types of floats in ONNX.
 _FLOATS = (1, 10, 11, 16)
 # Where activations are quantised, they are read as floats.
-_PASSED_ON = ("Identity", "QuantizeLinear", "DequantizeLinear")
+PASSED_ON = ("Cast", "DequantizeLinear", "Dropout", "Identity", "QuantizeLinear")
+
+
+def check_passed_on(node: Node) -> None:
+    """See that one of these operations of ONNX leaves its value as it is.
+
+    Raises:
+        InvalidInput: If it does not.
+    """
+    if node.kind == "Cast" and node.integer("to", 1) not in _FLOATS:
+        raise node.error("to stay a float")
+    flag = node.constant(2) if node.kind == "Dropout" else None
+    if flag is not None and flag.array.any():
+        raise node.error("a network that is not in training; export it in evaluation mode")
 
 
 def _passed_on(node: Node) -> Found:
-    return node.found("identity")
-
-
-def _dropout_from_onnx(node: Node) -> Found:
-    """A flag of later versions says that it is in training."""
-    flag = node.constant(2)
-    if flag is not None and flag.array.any():
-        raise node.error("a network that is not in training; export it in evaluation mode")
-    return node.found("identity")
-
-
-def _cast(node: Node) -> Found:
-    if node.integer("to", 1) not in _FLOATS:
-        raise node.error("to stay a float")
+    check_passed_on(node)
     return node.found("identity")
 
 
@@ -106,11 +106,7 @@ register(
             **dict.fromkeys(("nn.Identity", *_TORCH_DROPOUTS, ".contiguous", ".clone"), _same),
             **dict.fromkeys(_TORCH_DROPS, _dropped),
         },
-        from_onnx={
-            **dict.fromkeys(_PASSED_ON, _passed_on),
-            "Cast": _cast,
-            "Dropout": _dropout_from_onnx,
-        },
+        from_onnx=dict.fromkeys(PASSED_ON, _passed_on),
         to_onnx=lambda written: apply("Identity", written.value),
     ),
     # a part of the user's module, the shape of its value

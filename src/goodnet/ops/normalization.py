@@ -53,7 +53,8 @@ def _batch_norm_shape(given: Given) -> Shape:
 def _check_variance(attributes: Attributes, arrays: Arrays) -> None:
     """What is divided by is the root of the variance and a little more, in single precision."""
     variance = np.asarray(arrays["variance"], np.float32)
-    bad = int((variance + np.float32(attributes["epsilon"]) <= 0).sum())
+    with np.errstate(over="ignore"):  # what is too large is infinite then, and divides, too
+        bad = int((variance + np.float32(attributes["epsilon"]) <= 0).sum())
     if bad:
         raise InvalidInput(
             f"{bad} of its {variance.size} variances are zero or negative even with epsilon "

@@ -247,18 +247,16 @@ Rule = Callable[[Node], Found]
 
 def repeated(constant: Constant, value: Value) -> Numbers | None:
     """A constant for each image, with as many axes as a value; None if images have others."""
-    array, other = constant.array.astype(np.float32), constant.other
-    if other is not None:
-        rows = [*array, *other.astype(np.float32)]
-        if not len(array) or any(not np.array_equal(array[0], row) for row in rows):
+    array, key = constant.array.astype(np.float32), constant.key
+    if constant.other is not None:
+        rows = [row for images in BATCHES for row in np.atleast_1d(constant.of(images))]
+        if not rows or any(not np.array_equal(rows[0], row) for row in rows):
             return None
-        array = array[:1]
+        array = array[:1] if array.ndim else array
     found = placed(array, value)
-    return (
-        None
-        if found is None
-        else Numbers(found, "" if value.axes.is_hwc(value.rank) else constant.key)
-    )
+    if found is None:
+        return None
+    return Numbers(found, "" if value.axes.is_hwc(value.rank) else key)
 
 
 def placed(constant: Array, value: Value) -> Array | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from goodnet.errors import InvalidInput
+from goodnet.formats import budgets
 from goodnet.ops.expression import Expression, Operand, Written, apply, sizes
 from goodnet.ops.keras import (
     Applied,
@@ -236,6 +237,8 @@ def _reshape_from_onnx(node: Node) -> Found:
     target = node.operands[1] if len(node.operands) > 1 else None
     if not isinstance(target, Constant) or target.array.ndim != 1 or not len(target.array):
         raise node.error("a shape that does not depend on the images")
+    if len(target.array) > budgets.MAX_RANK:
+        raise node.error(f"at most {budgets.MAX_RANK} axes, got {len(target.array):,}")
     shape = value.axes.shape_to_file(value.shape)
     keeps = not node.integer("allowzero", 0)
     found = {

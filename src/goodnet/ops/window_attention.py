@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goodnet.errors import InvalidInput
+from goodnet.ops.attributes import WHOLE, Kind
 from goodnet.ops.expression import Expression, Operand, Written, apply, number, sizes
 from goodnet.ops.onnx import Found, Node
 from goodnet.ops.op import (
@@ -213,5 +214,9 @@ register(
         compute=_attend,
         from_onnx={"WindowAttention": _from_onnx},
         to_onnx=to_onnx,
+        checks={
+            "window": WHOLE,
+            "shift": Kind("0 or more, below the window", lambda x: type(x) is int and x >= 0),
+        },
     ),
 )

@@ -88,7 +88,7 @@ def compare(
         costs |= bench.costs
     failed = [row for row in rows if row.reason]
     if len(failed) == len(models) * len(cells):
-        shutil.rmtree(partial, ignore_errors=True)
+        files.remove_folder(partial)
         raise InvalidInput(f"no repair worked; {failed[0].method}: {failed[0].reason}")
     return Comparison(tuple(rows), costs)
 

@@ -117,7 +117,9 @@ class Suspect:
             "goodnet": f"{goodnet}{goodnet_suffix(spec.file)}",
         }
         save_spec(cured, folder / names["model"])
-        written = read_spec(folder / names["model"], architecture=options.architecture)
+        # What is written anew holds its layers itself.
+        told = None if cured.file is None else options.architecture
+        written = read_spec(folder / names["model"], architecture=told)
         written = written.sized(spec.input_shape[1:])
         written = replace(written, preprocessing=spec.preprocessing)
         save_spec(guard_spec(spec, written), folder / names["goodnet"])

@@ -15,6 +15,8 @@ from urllib.parse import quote
 
 import goodnet
 from goodnet.errors import GoodnetError
+from goodnet.files import sha256
+from goodnet.formats import budgets
 from goodnet.inspection import ODDITIES, Finding, Rule
 from goodnet.inspection.refusals import REFUSALS, RULES, refusal
 from goodnet.runs.inspect import Inspection, inspect_file
@@ -38,25 +40,26 @@ def inspect_for_sarif(
     try:
         found = inspect_file(path, architecture=architecture)
     except REFUSALS as error:
-        return sarif(path, [refusal(error)], code=error.exit_code), error
-    return sarif(path, found.findings, sha256=found.sha256), found
+        told = sarif(path, [refusal(error)], digest=_hash(path), code=error.exit_code)
+        return told, error
+    return sarif(path, found.findings, digest=found.sha256), found
 
 
 def sarif(
-    path: Path, findings: Sequence[Finding], *, sha256: str = "", code: int = 0
+    path: Path, findings: Sequence[Finding], *, digest: str = "", code: int = 0
 ) -> dict[str, Any]:
     """Findings of one file as SARIF.
 
     Args:
         path: The file, as it was given.
         findings: What was found.
-        sha256: Of the file, where it is known.
+        digest: The sha256 of the file, where it is known.
         code: The exit code of the command.
     """
     rules = (*(rule for each in ODDITIES for rule in each.rules), *RULES)
     places = {rule.id: place for place, rule in enumerate(rules)}
     where = {"uri": _uri(path)}
-    hashes = {"hashes": {"sha-256": sha256}} if sha256 else {}
+    hashes = {"hashes": {"sha-256": digest}} if digest else {}
     run = {
         "tool": {
             "driver": {
@@ -72,6 +75,12 @@ def sarif(
         "columnKind": "unicodeCodePoints",
     }
     return {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
+
+
+def _hash(path: Path) -> str:
+    """By which a file that is refused is known elsewhere; "" for what is no file or too large."""
+    small = path.is_file() and path.stat().st_size <= budgets.MODEL_BYTES
+    return sha256(path) if small else ""
 
 
 def _rule(rule: Rule) -> dict[str, Any]:

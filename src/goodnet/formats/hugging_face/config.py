@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
@@ -49,6 +49,7 @@ class _Config:
     label_names: tuple[str, ...] | None = None
     model_args: dict[str, Any] | None = None
     do_pooling: bool = True
+    global_pool: Literal["avg", "token"] | None = None
 
 
 @dataclass(frozen=True, eq=False)

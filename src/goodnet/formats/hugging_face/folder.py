@@ -13,15 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from goodnet.errors import FileError, InvalidInput, OverBudget, UnsafeInput
+from goodnet.errors import FileError, GoodnetError, InvalidInput, OverBudget, UnsafeInput
 from goodnet.formats import budgets
 from goodnet.formats.hugging_face.config import WHAT
+from goodnet.formats.hugging_face.processor import fed_size
 from goodnet.formats.keras.configuration import parse_json
-from goodnet.formats.safe_file import open_regular, size
+from goodnet.formats.safe_file import open_regular
 from goodnet.formats.stored import Stored
 from goodnet.quarantine import allow_for, quarantined
 
-CONFIG = "config.json"
+CONFIG, _PROCESSOR = "config.json", "preprocessor_config.json"
 # A configuration that names the classes of ImageNet-22k has 1.5 MB.
 CONFIG_BYTES = 4 * budgets.MIB
 _INDEX = ".index.json"
@@ -44,12 +45,14 @@ class Held:
         arrays: By key.
         sha256: Of `config.json` and the files of the weights that were read, one behind another.
         notes: What was left unread.
+        size: Height and width of the images that it is fed, if that is said.
     """
 
     config: Mapping[str, Any]
     arrays: Mapping[str, Stored]
     sha256: str
     notes: tuple[str, ...]
+    size: tuple[int, int] | None = None
 
 
 def holds(path: Path) -> bool:
@@ -87,7 +90,8 @@ def read_folder(path: Path, readers: Mapping[str, Reader]) -> Held:
         _check_same(found[0], arrays, name, others.weights(name)[0])
     used = {*found, *folder.opened, *others.opened}
     notes = (*notes, *_also(found), *_left(name for name in folder.names if name not in used))
-    return Held(config, arrays, folder.digest.hexdigest(), notes)
+    size = fed_size(folder.processor(), config)
+    return Held(config, arrays, folder.digest.hexdigest(), notes, size)
 
 
 def homes(folder: Path) -> tuple[Path, ...]:
@@ -157,6 +161,16 @@ class _Folder:
         self.opened.add(name)
         return open_regular(target, what=f"file {name!r} of the folder", limit=limit)
 
+    def processor(self) -> Mapping[str, Any]:
+        """What the configuration of the image processor says; nothing if there is none."""
+        if not self.has(_PROCESSOR):
+            return {}
+        with self.open(_PROCESSOR, limit=CONFIG_BYTES) as file:
+            try:
+                return parse_json(file.read(), what=_PROCESSOR)
+            except (InvalidInput, OverBudget):
+                return {}  # it is of something else
+
     def feed(self, file: BinaryIO) -> bytes:
         """The whole of a file, which goes into the hash."""
         data = file.read()
@@ -194,8 +208,11 @@ class _Folder:
             while block := file.read(budgets.MIB):
                 self.digest.update(block)
             allow_for(sum(self.path.joinpath(each).stat().st_size for each in self.opened))
-            size(file)  # back at its start
-            return read(file)
+            file.seek(0)
+            try:
+                return read(file)
+            except GoodnetError as error:
+                raise type(error)(f"{name}: {error}") from error
 
     def _index(self, name: str) -> Mapping[str, str]:
         """In which file each array is."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from goodnet.formats.onnx.moves import MOVES, moved
 from goodnet.formats.onnx.views import FEATURE, IMAGE, STEP, Axis, Digit, View, axis, steps_to
 from goodnet.ops.activations import FIRST_SOFTMAX
+from goodnet.ops.ends import PASSED_ON, check_passed_on
 from goodnet.ops.onnx import BATCHES, Constant, Found, Node, Value
 from goodnet.ops.op import product
 
@@ -115,7 +116,10 @@ def read(node: Node, operands: Operands, add: Add) -> Value | Moved | None:
         if len(operands) != 2:
             raise node.error(f"two values, got {len(operands)}")
         left, right = (_viewed(node, x) for x in operands)
-        order = [*range(len(right.views[0].axes))]
+        ranks = [len(x.views[0].axes) for x in (left, right)]
+        if min(ranks) < _SEQUENCE + 1:
+            raise node.error("sequences of images, or of their heads")
+        order = [*range(ranks[1])]
         turned = [*order[:-2], *order[:-3:-1]]
         key = replace(right, views=tuple(x.transposed(turned) for x in right.views))
         return Scores(left, key, left.factor * right.factor)
@@ -175,7 +179,8 @@ def _scale(node: Node, operands: Operands) -> float | None:
     numbers = [x for x in operands if isinstance(x, Constant)]
     if node.kind not in ("Mul", "Div") or len(operands) != 2 or len(numbers) != 1:
         return None
-    number = float(numbers[0].array.item()) if numbers[0].array.size == 1 else 0.0
+    one = numbers[0].array.size == 1 and numbers[0].other is None
+    number = float(numbers[0].array.item()) if one else 0.0
     inverse = node.kind == "Div"
     if not math.isfinite(number) or not number or (inverse and numbers[0] is operands[0]):
         return None
@@ -191,9 +196,12 @@ def _of_scores(node: Node, operands: Operands, add: Add) -> Value | Moved:
     last, usual = len(scores.shape(BATCHES[0])) - 1, -1 if node.opset >= FIRST_SOFTMAX else 1
     if node.kind == "Softmax" and node.integer("axis", usual) in (-1, last):
         return replace(scores, weighed=True)
-    if node.kind == "MatMul" and scores.weighed and operands[0] is scores:
+    if node.kind == "MatMul" and scores.weighed and operands[0] is scores and len(operands) == 2:
         return _attended(node, scores, _viewed(node, operands[1]), add)
-    if node.kind in ("Identity", "Dropout", "Cast") or _adds_nothing(node, scores, operands):
+    if node.kind in PASSED_ON:
+        check_passed_on(node)
+        return scores
+    if _adds_nothing(node, scores, operands):
         return scores
     raise node.error(
         "a factor, a softmax and a product in attention, of which a mask or an offset is not read"
@@ -250,8 +258,8 @@ def _attended(node: Node, scores: Scores, value: Viewed, add: Add) -> Viewed:
     """The layer, whose value is a sequence with the features of all heads."""
     given = (scores.query, value, scores.key)
     (heads, width), (others, features), _ = sizes = [_heads(node, x) for x in given]
-    if len({count for count, _ in sizes}) > 1:
-        raise node.error(f"as many heads of each, got {heads} and {others}")
+    if any(len({x.shape(images)[:-2] for x in given}) > 1 for images in BATCHES):
+        raise node.error(f"the same heads of each, got {heads} and {others}")
     factor = scores.factor * width**0.5
     near = abs(factor - 1) < _ROUNDING  # what the layer multiplies by itself
     factors = (1.0 if near else factor, 1.0, 1.0)
@@ -282,10 +290,10 @@ def _counted(view: View) -> tuple[int, int] | None:
         return None
     *lead, steps, features = view.axes
     width = view.shape[-1]
-    image, *heads = (digit for each in lead for digit in each)
+    images, heads = axis(lead[0])[:1], [digit for each in lead for digit in each][1:]
     plain = steps == axis([Digit(STEP, 1, view.shape[-2])])
     plain = plain and features == axis([Digit(FEATURE, 1, width)])
-    if not plain or image != Digit(IMAGE, 1, view.images) or len(heads) > 1:
+    if not plain or images != (Digit(IMAGE, 1, view.images),) or len(heads) > 1:
         return None
     count = heads[0].size if heads else 1
     return (count, width) if axis(heads) == axis([Digit(FEATURE, width, count)]) else None

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from goodnet.errors import InvalidInput
+from goodnet.formats import budgets
 from goodnet.formats.onnx.model import Tensor
 from goodnet.ops.onnx import BATCHES, Constant, Node
 from goodnet.ops.op import Array
@@ -165,6 +166,8 @@ def _gather(node: Node, x: Arguments) -> list[Array]:
 def _split(node: Node, x: Arguments) -> list[Array]:
     axis, count = node.integer("axis", 0), max(1, node.integer("num_outputs", 1))
     sizes = x[1].tolist() if len(x) > 1 and x[1] is not None else node.integers("split")
+    if max(len(sizes), count) > budgets.MAX_MEMBERS:
+        raise ValueError(f"at most {budgets.MAX_MEMBERS:,} parts are read")
     sizes = sizes or [-(-x[0].shape[axis] // count)] * count
     return np.split(x[0], np.cumsum(sizes)[:-1].tolist(), axis=axis)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,11 @@ class _Reading:
     arrays: dict[str, Array] = field(default_factory=dict)
     origins: dict[str, Origin] = field(default_factory=dict)
     shapes: dict[str, tuple[int | None, ...]] = field(default_factory=dict)
+
+    @cached_property
+    def readers(self) -> Counter[str]:
+        """How often each value of the graph is read."""
+        return Counter(name for node in self.graph.nodes for name in node.inputs)
 
     def operand(self, name: str) -> Value | Constant | Moved | None:
         if not name:
@@ -93,7 +100,7 @@ class _Reading:
 
     def _layer(self, node: GraphNode, operands: Sequence[Value | Constant | None]) -> Value:
         """The value of the layers that an operation becomes."""
-        if node.kind == "Add" and (told := self._bias(node, operands)) is not None:
+        if node.kind == "Add" and (told := self._bias(operands)) is not None:
             return told
         rule = self.rules.get(node.kind)
         if rule is None:
@@ -112,19 +119,16 @@ class _Reading:
 
     def _check_alone(self, node: GraphNode) -> None:
         if sum(map(bool, node.outputs)) > 1:
-            used = {x for each in self.graph.nodes for x in each.inputs} | {*self.graph.outputs}
-            if any(x in used for x in node.outputs[1:] if x):
+            outputs = self.graph.outputs
+            if any(self.readers[x] or x in outputs for x in node.outputs[1:] if x):
                 raise InvalidInput(f"operation {node.name!r} ({node.kind}) gives several values")
 
-    def _bias(self, node: GraphNode, operands: Sequence[Value | Constant | None]) -> Value | None:
+    def _bias(self, operands: Sequence[Value | Constant | None]) -> Value | None:
         """The value of a layer that takes what is added to it as its bias; None where none does."""
         for value, constant in (operands, operands[::-1]) if len(operands) == 2 else ():
             if not isinstance(value, Value) or not isinstance(constant, Constant):
                 continue
             layer = self.layers[-1]
-            alone = sum(
-                x.inputs.count(node.inputs[operands.index(value)]) for x in self.graph.nodes
-            )
             weight = self.arrays.get(f"{layer.name}/weight")
             array = placed(constant.array.astype(np.float32), value)
             if (
@@ -132,16 +136,25 @@ class _Reading:
                 and layer.op in ("dense", "conv2d")
                 and f"{layer.name}/bias" not in self.arrays
                 and weight is not None
-                and alone == 1
                 and array is not None
                 and constant.other is None
                 and array.size == len(weight) == array.shape[0 if value.rank == PICTURE else -1]
+                and self._is_read_once(value)
             ):
                 check_finite(array, constant.key)
                 self.arrays[f"{layer.name}/bias"] = array.reshape(-1)
                 self.origins[f"{layer.name}/bias"] = Origin(constant.key, "as-is")
                 return value
         return None
+
+    def _is_read_once(self, value: Value) -> bool:
+        """Whether one operation alone sees a value, under whatever names."""
+        names = (
+            name
+            for name, x in self.known.items()
+            if x is value or (isinstance(x, attention.Viewed) and x.value is value)
+        )
+        return all(self.readers[name] == 1 for name in names)
 
     def add(self, name: str, found: Found) -> Value:
         """The layers of an operation; the value of the last."""

@@ -22,7 +22,7 @@ def moved(node: Node, view: View) -> View | None:
         return MOVES[node.kind](node, view)
     except NoStrides:
         return None
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, OverflowError) as error:
         raise InvalidInput(f"operation {node.name!r} ({node.kind}): {error}") from error
 
 
@@ -33,7 +33,7 @@ def _integers(node: Node, view: View, place: int, name: str) -> tuple[int, ...]:
         return node.integers(name)
     if not isinstance(found, Constant):
         raise node.error(f"operand {place} to be constant")
-    return tuple(found.of(view.images).reshape(-1).astype(int).tolist())
+    return tuple(map(int, found.of(view.images).reshape(-1).tolist()))
 
 
 def _place(axis: int, rank: int) -> int:

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from goodnet.formats import budgets
+
 IMAGE, STEP, FEATURE = 0, 1, 2
 
 
@@ -83,8 +85,12 @@ class View:
             ValueError: If there are more or fewer.
         """
         rest = [digit for each in self.axes for digit in each][::-1]
+        if len(sizes) > budgets.MAX_RANK:
+            raise ValueError(f"{len(sizes):,} axes, of which at most {budgets.MAX_RANK} are read")
         if math.prod(sizes) != math.prod(self.shape):
-            raise ValueError(f"{math.prod(self.shape)} numbers do not make a shape of {sizes}")
+            raise ValueError(
+                f"{math.prod(self.shape)} numbers do not make a shape of {sizes!r:.80}"
+            )
         return replace(self, axes=tuple(axis(_taken(rest, size)) for size in sizes))
 
     def transposed(self, order: Sequence[int]) -> View:

@@ -31,7 +31,8 @@ from goodnet.ops.op import Shape
 _OPSET = 18
 _FILE_VERSIONS = {18: 8, 19: 9, 20: 9, 21: 10}
 _PRODUCER = "goodnet"
-_TYPES = {"float32": 1, "int64": 7}
+# Types of numbers by TensorProto.DataType, and of attributes by AttributeProto.AttributeType.
+_FLOAT32, _INT64 = 1, 7
 _FLOAT, _INT, _STRING, _INTS = 1, 2, 3, 7
 _OPEN = ("channels", "height", "width")
 # What protobuf can say at most.
@@ -52,7 +53,9 @@ def write(spec: NetworkSpec, path: Path, force: bool) -> None:
 
 
 def content_of(spec: NetworkSpec) -> bytes:
-    """The bytes of the file of a network; layers that do not lead to the output are left out.
+    """The bytes of the file of a network.
+
+    Layers are left out that do not lead to the output, or pass on what they read.
 
     Raises:
         InvalidInput: As `write`.
@@ -107,7 +110,7 @@ class _Graph:
         self._taken = {layer.name for layer in spec.layers}
         self._layer, self._done = "", dict[int, str]()
         self._called: dict[str, str] = {}
-        image = spec.layers[0].name
+        image, self._output = spec.layers[0].name, spec.output
         if spec.channels_last:
             turned = self._free(f"{image}/transpose")
             self._compute(apply("Transpose", image, perm=(0, 3, 1, 2)), turned)
@@ -116,6 +119,10 @@ class _Graph:
     def add(self, written: Written) -> None:
         """The operations of a layer; the last one and what it gives have the layer's name."""
         layer = written.layer
+        if layer.op == "identity" and layer.name != self._output:
+            # Else a network that is read and written again has one more for each transposition.
+            self._called[layer.name] = self._operand(written.value, "")
+            return
         say = OPS[layer.op].to_onnx
         if say is None:
             raise InvalidInput(
@@ -172,8 +179,8 @@ class _Graph:
 
 
 def _tensor(name: str, array: Array) -> bytes:
-    kind = _TYPES[array.dtype.name]
-    content = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<")).tobytes()
+    kind, stored = (_FLOAT32, "<f4") if array.dtype.kind == "f" else (_INT64, "<i8")
+    content = np.ascontiguousarray(array, stored).tobytes()
     sizes = (whole(1, size) for size in array.shape)
     return b"".join([*sizes, whole(2, kind), field(8, name.encode()), field(9, content)])
 
@@ -202,5 +209,5 @@ def _value(name: str, shape: Sequence[int | str]) -> bytes:
         for size in ("images", *shape)
     )
     dimensions = b"".join(field(1, size) for size in sizes)
-    tensor = whole(1, _TYPES["float32"]) + field(2, dimensions)
+    tensor = whole(1, _FLOAT32) + field(2, dimensions)
     return field(1, name.encode()) + field(2, field(1, tensor))

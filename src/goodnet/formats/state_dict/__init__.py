@@ -74,7 +74,7 @@ def _described(weights: Weights, told: Mapping[str, Any] | str | None, path: Pat
         sha256=weights.sha256,
         notes=(*known.notes, *weights.notes, *converted),
         origins={key: Origin(origin, "as-is") for key, origin in origins.items()},
-        size=known.size,
+        size=known.size and (weights.size or known.size),
         class_names=known.class_names,
         config=config,
     )

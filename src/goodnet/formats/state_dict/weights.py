@@ -32,6 +32,7 @@ class Weights:
         notes: What was left unread or out.
         texts: What a file says beside its arrays, by name.
         config: Of Hugging Face, where it is in the folder or one of the texts.
+        size: Height and width of the images that it is fed, where the folder says it.
         description: The layers, where one of the texts describes them.
     """
 
@@ -41,6 +42,7 @@ class Weights:
     notes: tuple[str, ...] = ()
     texts: Mapping[str, str] = field(default_factory=dict)
     config: Mapping[str, Any] | None = None
+    size: tuple[int, int] | None = None
     description: Description | None = None
 
     @property
@@ -81,7 +83,9 @@ def _folder(path: Path) -> Weights:
     held = hugging_face.read_folder(
         path, {"model.safetensors": _arrays, "pytorch_model.bin": pytorch.read}
     )
-    return Weights(held.arrays, "hugging-face", held.sha256, held.notes, config=held.config)
+    return Weights(
+        held.arrays, "hugging-face", held.sha256, held.notes, config=held.config, size=held.size
+    )
 
 
 def _arrays(file: BinaryIO) -> tuple[dict[str, Stored], tuple[str, ...]]:

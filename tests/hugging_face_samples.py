@@ -1,7 +1,7 @@
 """Folders of small image classifiers as transformers writes them, and what it answers to them.
 
 The numbers are the same on every machine. Where transformers is installed, `python
-tests/formats/hugging_face_samples.py` asks it again and renews the answers that are stored.
+tests/hugging_face_samples.py` asks it again and renews the answers that are stored.
 """
 
 from __future__ import annotations
