@@ -45,7 +45,7 @@ def show(
     """Draw a contact sheet (PNG) of images, their labels and, with --model, predictions."""
     from goodnet.errors import UsageError
     from goodnet.files import atomic_path
-    from goodnet.runs.inputs import load_set
+    from goodnet.runs.opening import load_set
     from goodnet.runs.predict import open_predictor
     from goodnet.runs.show import ShowOptions, draw_sheet
 

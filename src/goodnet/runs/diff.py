@@ -10,7 +10,8 @@ from goodnet.difference import diff
 from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats import read_spec
 from goodnet.formats.build import build
-from goodnet.runs.inputs import check_clean_for, open_inputs, to_device
+from goodnet.runs.inputs import open_inputs
+from goodnet.runs.opening import check_clean_for, to_device
 from goodnet.runs.options import InputOptions
 
 if TYPE_CHECKING:

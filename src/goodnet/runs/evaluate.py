@@ -10,7 +10,8 @@ from goodnet.errors import InvalidInput
 from goodnet.evaluation import agree
 from goodnet.guard.form import reject_class_of
 from goodnet.network import Network
-from goodnet.runs.inputs import Inputs, open_files, open_network, to_device
+from goodnet.runs.inputs import Inputs, open_files
+from goodnet.runs.opening import open_network, to_device
 from goodnet.runs.options import InputFiles, InputOptions
 from goodnet.runs.predictions import PairPredictions, Predictions, evaluation, predictions_of
 from goodnet.types import Evaluation

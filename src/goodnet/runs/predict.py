@@ -21,7 +21,7 @@ from goodnet.preprocessing import PRESETS, Preprocessing
 from goodnet.results import PreprocessingRecord
 from goodnet.run_folder import read_object
 from goodnet.runs.evaluate import check_belongs
-from goodnet.runs.inputs import (
+from goodnet.runs.opening import (
     classes_of,
     load_set,
     open_images_for,

@@ -12,7 +12,7 @@ from goodnet.evaluation import evaluated, predict_inside, predict_set
 from goodnet.formats import load_network, read_spec
 from goodnet.formats.format import file_suffix, goodnet_suffix, save_spec
 from goodnet.guard.form import guard_spec, repaired_output
-from goodnet.runs.inputs import to_device
+from goodnet.runs.opening import to_device
 from goodnet.types import Evaluation, Integers
 
 if TYPE_CHECKING:

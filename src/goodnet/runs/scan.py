@@ -18,7 +18,8 @@ from goodnet.formats import load_network
 from goodnet.network import RAW, usual_scales
 from goodnet.progress import Stage, no_progress
 from goodnet.results import ScanRecord, ScanResults, TargetPictures
-from goodnet.runs.inputs import Inputs, check_clean_for, open_images_for, open_inputs, to_device
+from goodnet.runs.inputs import Inputs, open_inputs
+from goodnet.runs.opening import check_clean_for, open_images_for, to_device
 from goodnet.runs.options import InputOptions
 from goodnet.runs.pictures import DRAWABLE, PICTURES, picture_bytes, save_picture
 

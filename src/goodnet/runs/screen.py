@@ -13,7 +13,8 @@ from goodnet.guard.methods import detectors
 from goodnet.imagesets import Block, ImageSet
 from goodnet.network import NO_ANSWER
 from goodnet.options import from_texts
-from goodnet.runs.inputs import open_images_for, open_inputs
+from goodnet.runs.inputs import open_inputs
+from goodnet.runs.opening import open_images_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

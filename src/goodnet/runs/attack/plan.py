@@ -16,7 +16,7 @@ from goodnet.errors import InvalidInput, UsageError
 from goodnet.formats import silence
 from goodnet.formats.build import build
 from goodnet.runs.attack.data import ImageSource, Split, check_memory
-from goodnet.runs.inputs import to_device
+from goodnet.runs.opening import to_device
 from goodnet.training import Examples, Schedule
 
 if TYPE_CHECKING:
