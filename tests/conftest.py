@@ -58,9 +58,10 @@ def _in_this_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
     """Where files are only a means, they are parsed here: a child of so large a process costs more.
 
     Child processes parse them in the tests of the command line, of sets of images, of reports, and
-    of the quarantine itself.
+    of the quarantine itself, but for those marked `in_process`.
     """
-    if request.path.parent.name in _TRUSTING:
+    marked = request.node.get_closest_marker("in_process")
+    if marked or request.path.parent.name in _TRUSTING:
         monkeypatch.setattr("goodnet.quarantine.child.needed", lambda: False)
 
 

@@ -124,7 +124,7 @@ def test_hostile_files_of_every_kind_are_opened() -> None:
     assert "BROKEN" not in shown
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_commands_are_killed_and_no_run_suffers() -> None:
     shown = run_apart("kills.py")
     assert [line.split()[-1] for line in shown.splitlines()[-6:]] == ["0"] * 6

@@ -38,6 +38,7 @@ from goodnet.quarantine import child, limits
 __all__ = ["Finding", "fuzz", "main"]
 
 _IN_MEMORY = next(filter(os.path.isdir, ("/dev/shm",)), None)
+_CODE = str(Path(limits.__file__).parent.parent)  # of ours
 _TRIES = 100  # to make a finding smaller
 _MOST_FINDINGS = 20
 _PRINTED = 1200  # bytes of a finding that are printed
@@ -139,7 +140,7 @@ class _Mutants:
 
 def _place(error: BaseException) -> str:
     """The last line of ours that an error came through."""
-    frames = [x for x in traceback.extract_tb(error.__traceback__) if "goodnet" in x.filename]
+    frames = [x for x in traceback.extract_tb(error.__traceback__) if _CODE in x.filename]
     return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "no code of ours"
 
 

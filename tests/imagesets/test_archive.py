@@ -143,6 +143,7 @@ def test_a_part_of_an_archive_is_refused(tmp_path: Path, share: float) -> None:
         load_images(tmp_path / "part")
 
 
+@pytest.mark.in_process
 def test_changed_headers_never_end_in_another_error(tmp_path: Path) -> None:
     content = bytearray(lzma.decompress(pack(tmp_path / "x.tar.xz", FILES).read_bytes()))
     random = np.random.default_rng(0)

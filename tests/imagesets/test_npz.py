@@ -49,6 +49,7 @@ def test_arrays_of_numpy_are_read(tmp_path: Path, save: Any, names: tuple[str, s
     assert images.labels.tolist() == list(range(50))
 
 
+@pytest.mark.in_process
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(size=st.integers(1, 60), indices=st.lists(st.integers(0, 49), min_size=1, max_size=9))
 @pytest.mark.parametrize("dtype", ["u1", "<f4", ">f4", ">i2"])
@@ -176,6 +177,7 @@ def test_a_flipped_pixel_is_noticed(tmp_path: Path) -> None:
         list(load_images(tmp_path / "x.npz").blocks(20))
 
 
+@pytest.mark.in_process
 def test_damage_is_refused_or_read_but_never_a_foreign_error(tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "x.npz", data=PIXELS, label=LABELS)
     whole = (tmp_path / "x.npz").read_bytes()
