@@ -24,12 +24,7 @@ from goodnet.ops.op import (
     product,
     register,
 )
-from goodnet.ops.padding import (
-    onnx_border,
-    pad_sides,
-    same_sides,
-    windows_to_onnx,
-)
+from goodnet.ops.padding import onnx_border, pad_sides, same_sides, windows_to_onnx
 from goodnet.ops.torch import Call, Operation, pair, sides
 
 if TYPE_CHECKING:

@@ -14,17 +14,7 @@ from goodnet.ops.keras import Applied, Part, Reading, Step
 from goodnet.ops.kernels import PIXELWISE, read_bias, weight_of
 from goodnet.ops.layouts import to_file
 from goodnet.ops.onnx import Found, Node, Numbers
-from goodnet.ops.op import (
-    PICTURE,
-    Attributes,
-    Cost,
-    Given,
-    Made,
-    Op,
-    Shape,
-    product,
-    register,
-)
+from goodnet.ops.op import PICTURE, Attributes, Cost, Given, Made, Op, Shape, product, register
 from goodnet.ops.torch import Call, Operation
 
 if TYPE_CHECKING:

@@ -15,20 +15,8 @@ from goodnet.ops.keras import Applied, Part, Reading, Step
 from goodnet.ops.kernels import read_bias, read_windows, weight_of
 from goodnet.ops.layouts import to_file
 from goodnet.ops.onnx import Found, Node
-from goodnet.ops.op import (
-    Attributes,
-    Cost,
-    Given,
-    Made,
-    Op,
-    Shape,
-    product,
-    register,
-)
-from goodnet.ops.padding import (
-    onnx_border,
-    pad,
-)
+from goodnet.ops.op import Attributes, Cost, Given, Made, Op, Shape, product, register
+from goodnet.ops.padding import onnx_border, pad
 
 if TYPE_CHECKING:
     from torch import Tensor
