@@ -16,6 +16,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -64,7 +65,8 @@ _NETWORKS: dict[str, tuple[str, ...]] = {
     "sunglasses, against cure": (*_PEOPLE, "--trigger=sunglasses", "--target=7", "--against=cure"),
 }
 _FIRST_SEED = 3000
-_RATES = ("B", "cured", "pruned", "fine-pruned")
+_LAST = ("pruned", "fine-pruned")
+_RATES = ("B", "cured", *_LAST)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -180,39 +182,43 @@ def _read(file: Path) -> list[dict[str, Any]]:
 
 
 def _report(rows: list[dict[str, Any]]) -> None:
-    head = ["network", "seed", "found", "clean, B", "cured", "own images", "ASR, B", "cured"]
-    head += ["relearned", "G: ASR", "detected", "false alarms"]
-    table = [head]
-    for row in rows:
-        before, after, total = row["own"]
-        good = row["guarded"]
+    """Medians and ranges over the seeds of each network."""
+    head = ["network", "seeds", "found", "clean, B", "cured", "own images", "ASR, B", "cured"]
+    table = [[*head, "relearned", "G detects", "false alarms"]]
+    contrast = [["network", "pruned", "fine-pruned"]]
+    names = [name for name in _NETWORKS if any(row["network"] == name for row in rows)]
+    for name in names:
+        some = [row for row in rows if row["network"] == name]
+        before, after, total = (sum(row["own"][place] for row in some) for place in range(3))
         table.append(
             [
-                row["network"],
-                str(row["seed"]),
-                " ".join(map(str, row["labels"])) or "-",
-                *(_percent(row["clean"][each]) for each in _RATES[:2]),
+                *(name, str(len(some)), str(sum(bool(row["labels"]) for row in some))),
+                *(_span([row["clean"][each] for row in some]) for each in _RATES[:2]),
                 f"{before} -> {after} of {total}",
-                *(_percent(row["asr"][each]) for each in _RATES[:2]),
-                _percent(row["relearned"]),
-                *(_percent(good[each]) for each in ("asr", "detected", "false alarms")),
+                *(_span([row["asr"][each] for row in some]) for each in _RATES[:2]),
+                _span([row["relearned"] for row in some]),
+                *(_span([row["guarded"][x] for row in some]) for x in ("detected", "false alarms")),
             ]
         )
+        pairs = [[median(row[kind][x] for row in some) for kind in ("clean", "asr")] for x in _LAST]
+        contrast.append([name, *(" / ".join(map(_percent, pair)) for pair in pairs)])
     show(table)
-    print("\nfor contrast, clean accuracy / attack success")
-    contrast = [["network", "seed", *_RATES]]
-    for row in rows:
-        pairs = (f"{_percent(row['clean'][k])} / {_percent(row['asr'][k])}" for k in _RATES)
-        contrast.append([row["network"], str(row["seed"]), *pairs])
+    print("\nfor contrast, medians of clean accuracy / attack success")
     show(contrast)
-    good = sum(_works(row) for row in rows)
-    share = proportion(good, len(rows))
-    print(f"\nASR of 1 % or less at one point or less: {share} % of the cells")
+    for method in _RATES[1:]:
+        good = sum(_works(row, method) for row in rows)
+        print(f"{method}: ASR of 1 % or less at one point or less: {proportion(good, len(rows))} %")
 
 
-def _works(row: dict[str, Any]) -> bool:
-    lost = row["clean"]["B"] - row["clean"]["cured"]
-    return bool(row["asr"]["cured"] <= 0.01 and lost <= 0.01)
+def _works(row: dict[str, Any], method: str) -> bool:
+    lost = row["clean"]["B"] - row["clean"][method]
+    return bool(row["asr"][method] <= 0.01 and lost <= 0.01)
+
+
+def _span(shares: list[float]) -> str:
+    least, most = _percent(min(shares)), _percent(max(shares))
+    middle = _percent(median(shares))
+    return middle if least == most else f"{middle} ({least} to {most})"
 
 
 def _percent(share: float) -> str:
