@@ -69,7 +69,7 @@ def _one_by_one(subject: Subject, images: Tensor, truth: Tensor, labels: Tensor)
         total = torch.zeros(len(some), math.prod(subject.shape), device=subject.device)
         for image, own in zip(images, truth, strict=True):
             pixels = image.expand(len(some), -1, -1, -1).clone().requires_grad_()
-            logits = subject.quickly(subject.logits, pixels)
+            logits = subject.logits(pixels)
             values = logits.gather(1, some[:, None])[:, 0] - logits.amax(1)
             (slopes,) = torch.autograd.grad((values * (some != own)).sum(), pixels)
             total += slopes.flatten(1)
@@ -89,7 +89,7 @@ def _through_features(
         image, first = job
         count = min(subject.batch, features - first)
         pixels = images[image].expand(count, -1, -1, -1).clone().requires_grad_()
-        values = subject.quickly(subject.features, pixels)[:, first : first + count]
+        values = subject.features(pixels)[:, first : first + count]
         (found,) = torch.autograd.grad(values.diagonal().sum(), pixels)
         return found.flatten(1)
 

@@ -315,7 +315,7 @@ def _probe(
     def part(rows: Tensor) -> Tensor:
         with torch.inference_mode():
             stamp = family.stamp(*family.probe(rows, subject.shape), subject.shape)
-            logits = subject.quickly(subject.logits, stamp.on(images).flatten(0, 1))
+            logits = subject.logits(stamp.on(images).flatten(0, 1))
             values = all_margins(logits.view(len(rows), len(images), -1))[:, :, labels]
             own = truth[:, None] == labels
             kept = torch.where(own, 0.0, values).sum(1) / (~own).sum(0).clamp_min(1)
@@ -363,7 +363,7 @@ def _climb(
 
 def _margins(subject: Subject, stamp: Stamp, labels: Tensor, images: Tensor) -> Tensor:
     """Mean margins on some images for each label, (labels, images, ...)."""
-    logits = subject.quickly(subject.logits, stamp.on(images).flatten(0, 1))
+    logits = subject.logits(stamp.on(images).flatten(0, 1))
     found: Tensor = margins(logits.view(*images.shape[:2], -1), labels[:, None]).mean(1)
     return found
 

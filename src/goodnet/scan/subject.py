@@ -39,7 +39,6 @@ class Subject:
         classes: How many.
         batch: Images to run at a time.
         device: Where it computes.
-        half: Whether a search may compute in bfloat16.
     """
 
     network: Network
@@ -51,7 +50,6 @@ class Subject:
     classes: int
     batch: int
     device: torch.device
-    half: bool = False
 
     @classmethod
     def of(cls, network: Network, *, layer: str | None = None) -> Subject:
@@ -83,7 +81,6 @@ class Subject:
             network.num_classes,
             bare.batch_size,
             network.device,
-            _fast_at_half(network.device),
         )
         return replace(subject, weight=subject._linear_end(bare))
 
@@ -96,16 +93,6 @@ class Subject:
         """Logits of pixels 0..1, shape (images, classes)."""
         found: Tensor = self.tail(self.features(images))
         return found
-
-    def quickly(self, function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-        """What a function gives, at half the precision where the processor is faster at that.
-
-        A search does not need more; what is reported is measured at full precision.
-        """
-        if not self.half:
-            return function(images)
-        with torch.autocast(self.device.type, torch.bfloat16):
-            return function(images).float()
 
     def all_logits(self, images: Tensor) -> Tensor:
         """Logits of any number of images, without gradients."""
@@ -161,14 +148,6 @@ class _Logarithm(nn.Module):
 
     def forward(self, outputs: Tensor) -> Tensor:
         return outputs.clamp_min(_TINY).log()
-
-
-def _fast_at_half(device: torch.device) -> bool:
-    """Whether the processor multiplies bfloat16 in hardware."""
-    if device.type != "cpu":
-        return device.type == "cuda" and torch.cuda.is_bf16_supported()
-    names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, name, lambda: False)() for name in names)
 
 
 def _bare(network: Network) -> Network:
