@@ -29,12 +29,8 @@ from goodnet.quarantine import limits, message
 
 T = TypeVar("T")
 
-_ERRORS = {
-    each.__name__: each
-    for each in (
-        *(GoodnetError, UsageError, UnsafeInput, InvalidInput, NotFinite, OverBudget, FileError),
-    )
-}
+_FAMILY = (GoodnetError, UsageError, UnsafeInput, InvalidInput, NotFinite, OverBudget, FileError)
+_ERRORS = {each.__name__: each for each in _FAMILY}
 _SET_PIPE_SIZE, _PIPE_BYTES = 1031, 2**20
 _VALUE, _END, _ERROR, _BUG = "value", "end", "error", "bug"
 
